@@ -1,0 +1,218 @@
+"""The one place where RAS, LPS and IJK meet.
+
+World is RAS mm everywhere in this project. Arrays are indexed ``[k, j, i]`` and an affine ``ijk_to_ras`` maps the
+column ``(i, j, k, 1)`` of a voxel centre to world. *Canonical* means K runs to Superior, J to Anterior, I to Right.
+LPS appears only in the two functions that name it, for SimpleITK and for files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from .errors import InputError
+
+AIR_HU = -1000.0
+MAX_OBLIQUITY_DEG = 15.0
+_SLAB_BYTES = 64 * 2**20
+_LPS_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A CT volume.
+
+    Attributes:
+        array: (K, J, I) voxel values, HU; any real dtype.
+        ijk_to_ras: (4, 4) affine from voxel index (i, j, k) to world RAS mm.
+
+    Raises:
+        InputError: the array is not 3-D, or the affine is not finite and invertible.
+    """
+
+    array: np.ndarray
+    ijk_to_ras: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3 or min(self.array.shape) < 2:
+            raise InputError(
+                f"A CT volume needs three dimensions with at least two voxels each, not {self.array.shape}: "
+                "choose a whole series instead of a single slice."
+            )
+        if self.array.dtype.kind not in "biuf":
+            raise InputError(f"Voxels of type {self.array.dtype} are not CT values: choose a scalar CT volume.")
+        affine = np.asarray(self.ijk_to_ras, dtype=np.float64)
+        if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.allclose(affine[3], (0, 0, 0, 1)):
+            raise InputError("The volume's IJK-to-RAS matrix is damaged: re-import the scan.")
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        if lengths.min() < 1e-3 or abs(np.linalg.det(affine[:3, :3] / np.maximum(lengths, 1e-9))) < 1e-3:
+            raise InputError("The volume's IJK-to-RAS matrix cannot be inverted: check spacing and axis directions.")
+        object.__setattr__(self, "ijk_to_ras", affine)
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """(3,) voxel size along I, J, K, mm."""
+        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+
+    @property
+    def corners(self) -> np.ndarray:
+        """(8, 3) outer corners of the field of view (voxel edges, not centres), world RAS mm."""
+        size = np.array(self.array.shape[::-1], dtype=float)
+        ijk = np.array(np.meshgrid(*[(-0.5, s - 0.5) for s in size], indexing="ij")).reshape(3, 8).T
+        return apply_affine(self.ijk_to_ras, ijk)
+
+
+def apply_affine(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map points (N, 3) by a (4, 4) affine; returns (N, 3)."""
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+    return points @ affine[:3, :3].T + affine[:3, 3]
+
+
+def ijk_to_ras(volume: Volume, ijk: np.ndarray) -> np.ndarray:
+    """Voxel indices (N, 3) as (i, j, k), fractions allowed, to world RAS mm."""
+    return apply_affine(volume.ijk_to_ras, ijk)
+
+
+def ras_to_ijk(volume: Volume, ras: np.ndarray) -> np.ndarray:
+    """World RAS mm (N, 3) to fractional voxel indices (i, j, k)."""
+    return apply_affine(np.linalg.inv(volume.ijk_to_ras), ras)
+
+
+def lps_to_ras(points: np.ndarray) -> np.ndarray:
+    """Negate x and y of (..., 3) points. The map is its own inverse; :func:`ras_to_lps` is the same function."""
+    return np.asarray(points, dtype=np.float64) * (-1.0, -1.0, 1.0)
+
+
+ras_to_lps = lps_to_ras
+
+
+def from_sitk(image) -> Volume:
+    """A SimpleITK image (LPS) as a :class:`Volume` (RAS). The voxel buffer is shared, not copied.
+
+    Raises:
+        InputError: the image is not a 3-D scalar image.
+    """
+    import SimpleITK as sitk
+
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError("The image has color or vector voxels: choose a scalar CT volume.")
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3:
+        raise InputError(f"The image has {image.GetDimension()} dimensions: choose one three-dimensional CT volume.")
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return Volume(sitk.GetArrayViewFromImage(image), _LPS_FLIP @ affine)
+
+
+def to_sitk(volume: Volume):
+    """The inverse of :func:`from_sitk`: a SimpleITK image in LPS. The direction matrix must be free of shear."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array))
+    affine = _LPS_FLIP @ volume.ijk_to_ras
+    image.SetSpacing(volume.spacing.tolist())
+    image.SetDirection((affine[:3, :3] / volume.spacing).ravel().tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    return image
+
+
+def to_canonical(volume: Volume) -> Volume:
+    """Permute and flip the axes so that I runs nearest to Right, J to Anterior, K to Superior.
+
+    The returned array is a view; world positions of all voxels are unchanged (the affine moves with the axes).
+    Of the six permutations the one with the largest sum of |cosines| is taken, so every axis order, flip and any
+    obliquity has an answer.
+    """
+    cosines = volume.ijk_to_ras[:3, :3] / volume.spacing
+    order = max(permutations(range(3)), key=lambda p: sum(abs(cosines[world, axis]) for world, axis in enumerate(p)))
+    # axes of the array are (k, j, i) = reversed (i, j, k): voxel axis a is array axis 2 - a
+    array = volume.array.transpose([2 - order[2], 2 - order[1], 2 - order[0]])
+    affine = volume.ijk_to_ras.copy()
+    affine[:, :3] = affine[:, list(order)]
+    for axis in range(3):
+        if affine[axis, axis] < 0:
+            size = array.shape[2 - axis]
+            affine[:3, 3] += affine[:3, axis] * (size - 1)
+            affine[:3, axis] *= -1
+            array = np.flip(array, 2 - axis)
+    return Volume(array, affine)
+
+
+def obliquity_deg(volume: Volume) -> float:
+    """Largest angle between a voxel axis of a canonical volume and its world axis, degrees."""
+    cosines = np.diag(volume.ijk_to_ras[:3, :3]) / volume.spacing
+    return float(np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)).max()))
+
+
+def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
+    """Average blocks of ``factors`` = (fi, fj, fk) voxels; an incomplete last block is averaged over what it holds.
+
+    This is the anti-aliasing of the working grid. It goes slab by slab, so beside the input only the small result and
+    one slab (64 MiB) are held. NaN voxels count as air, and values are limited to what a CT can hold.
+
+    Returns:
+        float32 volume whose voxel centres are the block centres.
+    """
+    fi, fj, fk = factors
+    k, j, i = volume.array.shape
+    shape = (-(-k // fk), -(-j // fj), -(-i // fi))
+    out = np.empty(shape, dtype=np.float32)
+    starts_j, starts_i = np.arange(0, j, fj), np.arange(0, i, fi)
+    counts_j = np.diff(np.append(starts_j, j)).astype(np.float32)[None, :, None]
+    counts_i = np.diff(np.append(starts_i, i)).astype(np.float32)[None, None, :]
+    rows = max(1, _SLAB_BYTES // (4 * j * i * fk))
+    for first in range(0, shape[0], rows):
+        last = min(first + rows, shape[0])
+        slab = np.asarray(volume.array[first * fk : last * fk], dtype=np.float32)
+        if volume.array.dtype.kind == "f":
+            slab = np.nan_to_num(slab, nan=AIR_HU, posinf=AIR_HU, neginf=AIR_HU)
+        starts_k = np.arange(0, slab.shape[0], fk)
+        counts_k = np.diff(np.append(starts_k, slab.shape[0])).astype(np.float32)[:, None, None]
+        slab = np.add.reduceat(slab, starts_i, axis=2) / counts_i
+        slab = np.add.reduceat(slab, starts_j, axis=1) / counts_j
+        out[first:last] = np.add.reduceat(slab, starts_k, axis=0) / counts_k
+    affine = volume.ijk_to_ras.copy()
+    affine[:3, 3] = apply_affine(affine, (np.array(factors) - 1) / 2)[0]
+    affine[:3, :3] *= np.array(factors)
+    return Volume(out, affine)
+
+
+def to_working_grid(volume: Volume, spacing_mm: float) -> Volume:
+    """Bring a volume of any orientation to the network's grid: canonical axes, isotropic, anti-aliased.
+
+    First :func:`block_mean` by whole factors to just below ``spacing_mm``, then linear interpolation of the small
+    volume. The grid keeps the scan's own axes; only beyond 15 degrees of obliquity (or for sheared axes, a gantry
+    tilt) is it laid along the world axes instead. Voxels outside the scan are air.
+
+    Returns:
+        float32 (K, J, I) canonical volume with ``spacing_mm`` isotropic voxels, HU.
+    """
+    import SimpleITK as sitk
+
+    canonical = to_canonical(volume)
+    factors = tuple(int(max(1, np.floor(spacing_mm / s + 0.25))) for s in canonical.spacing)
+    small = block_mean(canonical, factors)
+    cosines = canonical.ijk_to_ras[:3, :3] / canonical.spacing
+    sheared = not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3)
+    axes = cosines if obliquity_deg(canonical) <= MAX_OBLIQUITY_DEG and not sheared else np.eye(3)
+
+    extent = canonical.corners @ axes  # coordinates of the corners along the new axes
+    low, high = extent.min(axis=0), extent.max(axis=0)
+    size = np.maximum(np.ceil((high - low) / spacing_mm - 1e-6).astype(int), 2)
+    origin = axes @ ((low + high) / 2 - (size - 1) / 2 * spacing_mm)
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = axes * spacing_mm, origin
+
+    # Resample in the small volume's own index space: exact also for sheared axes, which SimpleITK cannot hold.
+    to_index = np.linalg.inv(small.ijk_to_ras) @ affine
+    moving = sitk.GetImageFromArray(small.array)
+    transform = sitk.AffineTransform(to_index[:3, :3].ravel().tolist(), to_index[:3, 3].tolist())
+    # SimpleITK clamps within the outer half voxel, which belongs to the scan; beyond it lies air.
+    resampled = sitk.Resample(
+        moving, size.tolist(), transform, sitk.sitkLinear, [0.0] * 3, [1.0] * 3, np.eye(3).ravel().tolist(), AIR_HU
+    )
+    return Volume(sitk.GetArrayFromImage(resampled), affine)
