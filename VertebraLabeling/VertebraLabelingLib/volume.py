@@ -88,6 +88,14 @@ def lps_to_ras(points: np.ndarray) -> np.ndarray:
 ras_to_lps = lps_to_ras
 
 
+class _SharedBuffer:
+    """Keeps an image alive as long as an array looks at its voxels; SimpleITK's own array view does not."""
+
+    def __init__(self, image, view: np.ndarray) -> None:
+        self._image = image
+        self.__array_interface__ = view.__array_interface__
+
+
 def from_sitk(image) -> Volume:
     """A SimpleITK image (LPS) as a :class:`Volume` (RAS). The voxel buffer is shared, not copied.
 
@@ -105,7 +113,7 @@ def from_sitk(image) -> Volume:
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    return Volume(sitk.GetArrayViewFromImage(image), _LPS_FLIP @ affine)
+    return Volume(np.asarray(_SharedBuffer(image, sitk.GetArrayViewFromImage(image))), _LPS_FLIP @ affine)
 
 
 def to_sitk(volume: Volume):
