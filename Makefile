@@ -1,0 +1,46 @@
+# make demo   label the sample CT in an own virtual environment
+# make test   all tests but the long ones;  make test-long   soak, fuzz and scaling as well
+# make lint   style checks
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DEMO   ?= demo-output
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test test-long lint system clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: $(BIN)/python requirements/base.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet -r requirements/base.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.base requirements/test.txt
+	$(BIN)/python -m pip install --quiet -r requirements/test.txt
+	touch $@
+
+demo: $(VENV)/.base
+	$(BIN)/python -m VertebraLabelingLib.sample $(DEMO)
+	$(BIN)/vertebra-labeling label $(DEMO)/lidc_idri_0001.nii.gz -o $(DEMO) --format mrk.json,png --overwrite
+	@echo
+	@echo "Open in 3D Slicer: drag $(DEMO)/lidc_idri_0001.nii.gz and $(DEMO)/lidc_idri_0001.mrk.json onto its window."
+	@echo "The picture of the labeled spine is $(DEMO)/lidc_idri_0001.png"
+
+system:
+	@bash VertebraLabeling/Testing/install-system-packages.sh
+
+test: $(VENV)/.test system
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+
+test-long: $(VENV)/.test system
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info $(DEMO)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The system libraries that Qt and off-screen rendering need in the tests (apt-packages.txt). As root on Debian or
+# Ubuntu they are installed; otherwise the one line to run is printed and the tests that need them skip.
+set -euo pipefail
+cd "$(dirname "$0")"
+packages=$(grep -vE '^\s*(#|$)' apt-packages.txt | tr '\n' ' ')
+command -v dpkg-query >/dev/null || { echo "Not Debian or Ubuntu: install what matches: $packages"; exit 0; }
+missing=()
+for package in $packages; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+line="apt-get install -y --no-install-recommends ${missing[*]}"
+if [ "$(id -u)" -ne 0 ]; then
+  echo "Tests that need system libraries will skip. To run them: sudo $line"
+  exit 0
+fi
+apt-get update -qq || true
+DEBIAN_FRONTEND=noninteractive $line >/dev/null || echo "Some packages could not be installed; tests that need them skip: $line"

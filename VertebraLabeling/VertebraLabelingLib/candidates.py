@@ -1,0 +1,105 @@
+"""From network output to evidence: body-centre candidates placed by the local integral, and what each could be."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .integral import blocks_of_two, local_integral, log_heat
+from .labels import Evidence
+from .network import BACKGROUND, GRID_MM, Prediction
+from .volume import Volume, ijk_to_ras
+
+THRESHOLD = 0.08  # probability of a body centre below which a maximum is not a candidate
+MIN_DISTANCE_MM = 9.0  # no two vertebral bodies are nearer: C4-C5 of a small adult are about 13 mm apart
+LOCAL_RADIUS = 3  # voxels; the window of the coordinate loss
+MAX_CANDIDATES = 80
+MAX_COST = 12.0
+LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT = 0.5, 0.25, 0.25
+HEAT_REACH_MM = 10.0
+
+
+def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, scan: Volume) -> Evidence:
+    """Turn the network's output for one scan into the solver's evidence.
+
+    Args:
+        prediction: output for a batch of one; arrays on the grid of ``grid``.
+        temperature: the network's level-map temperature.
+        grid: the working-grid volume that the network saw (its affine places the points).
+        scan: the whole scan (its corners are the field of view).
+    """
+    center = prediction.center[0]
+    modes = find_modes(center)
+    points, _ = local_integral(center, modes, LOCAL_RADIUS, rivals=modes)
+    unary = level_costs(prediction, temperature, points)
+    detection = center[tuple(modes.T)].sigmoid()
+    ras = ijk_to_ras(grid, points.flip(1).cpu().double().numpy())
+    presence = prediction.presence[0].sigmoid()
+    arrays = (value.cpu().double().numpy() for value in (unary, detection, presence))
+    return Evidence(ras, *arrays, scan.corners)
+
+
+def find_modes(center: Tensor) -> Tensor:
+    """(N, 3) voxels (z, y, x) of the maxima of the body-centre map, strongest first, at least 9 mm apart."""
+    probability = center.sigmoid()
+    peak = functional.max_pool3d(center[None, None], 3, 1, 1)[0, 0]
+    voxels = ((center >= peak) & (probability > THRESHOLD)).nonzero()
+    order = torch.argsort(center[tuple(voxels.T)], descending=True, stable=True)
+    kept: list[Tensor] = []
+    for voxel in voxels[order[: 4 * MAX_CANDIDATES]]:
+        if all((voxel - other).float().norm() * GRID_MM >= MIN_DISTANCE_MM for other in kept):
+            kept.append(voxel)
+        if len(kept) == MAX_CANDIDATES:
+            break
+    return torch.stack(kept) if kept else voxels[:0]
+
+
+def level_costs(prediction: Prediction, temperature: Tensor, points: Tensor) -> Tensor:
+    """(N, 26) negative log-likelihood of each candidate being each level.
+
+    A weighted mean of three views: the level map at the candidate, the share of the level's heat map (over the whole
+    field of view) that lies around the candidate, and the Bi-LSTM's level of the candidate's slice.
+
+    Args:
+        points: (N, 3) candidates (z, y, x), fractional voxels of the fine grid.
+    """
+    level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
+    block, _ = blocks_of_two(prediction.center)
+    log_probability, _ = log_heat(block, level, prediction.null, temperature)
+    slices = functional.log_softmax(prediction.slices, dim=2)[0, :, :BACKGROUND]
+    coarse = (points + 0.5) / 2 - 0.5
+    here = functional.log_softmax(_interpolate(level[0], coarse), dim=1)
+    heat = _nearby_mass(log_probability[0], coarse)
+    slice_level = functional.log_softmax(slices[coarse[:, 0].round().long().clamp(0, len(slices) - 1)], dim=1)
+    terms = zip((LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT), (here, heat, slice_level))
+    cost = sum(weight * (-term).clamp(0, MAX_COST) for weight, term in terms)
+    return cost.clamp(0, MAX_COST)
+
+
+def _interpolate(maps: Tensor, points: Tensor) -> Tensor:
+    """Trilinear value of (C, D, H, W) maps at (N, 3) fractional voxels (z, y, x): (N, C)."""
+    size = torch.tensor(maps.shape[1:], device=maps.device)
+    unit = ((points + 0.5) / size * 2 - 1).flip(1).view(1, -1, 1, 1, 3).to(maps.dtype)
+    sampled = functional.grid_sample(maps[None], unit, padding_mode="border", align_corners=False)
+    return sampled[0, :, :, 0, 0].T
+
+
+def _nearby_mass(log_probability: Tensor, points: Tensor) -> Tensor:
+    """(N, K) log of the probability mass of (K, D, H, W) within :data:`HEAT_REACH_MM` of each point."""
+    axes = [torch.arange(n, device=points.device, dtype=points.dtype) for n in log_probability.shape[1:]]
+    reach = HEAT_REACH_MM / (2 * GRID_MM)
+    rows = []
+    for point in points:
+        parts = [slice(max(0, int(np.ceil(float(p) - reach))), int(float(p) + reach) + 1) for p in point]
+        local = log_probability[:, parts[0], parts[1], parts[2]]
+        near = (
+            sum(
+                (axis[part] - p).pow(2).view([-1 if a == place else 1 for a in range(3)])
+                for place, (axis, part, p) in enumerate(zip(axes, parts, point))
+            )
+            <= reach**2
+        )
+        rows.append(torch.logsumexp(local[:, near], dim=1) if near.any() else local.flatten(1).amax(1))
+    return torch.stack(rows) if rows else log_probability.new_zeros((0, len(log_probability)))

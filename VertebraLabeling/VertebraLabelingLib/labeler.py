@@ -1,0 +1,186 @@
+"""From a CT volume to named vertebrae: the one entry point of the engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from .candidates import evidence_from
+from .chain import solve
+from .ct_check import check_ct
+from .errors import Cancelled, NoSpineError
+from .labels import Evidence, SpineLabels
+from .network import GRID_MM, STRIDE, Prediction, VertebraNet, window
+from .volume import AIR_HU, Volume, apply_affine, to_working_grid
+from .weights import Model, load_model
+
+BODY_HU = -300.0
+AIR_MARGIN = 4  # voxels of air around the body: the network learned where a scan ends
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float, str], None]
+
+
+class VertebraLabeler:
+    """Labels CT volumes with one loaded network; keep it for many scans.
+
+    Args:
+        weights: model file; the shipped one by default. Loaded on the first use.
+        device: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``. Where CUDA memory does not suffice, the
+            scan is done on the CPU and the result carries a warning.
+
+    Example:
+        >>> labels = VertebraLabeler().label(read_volume("ct.nii.gz"))      # doctest: +SKIP
+        >>> labels.by_level["L1"].ras                                       # doctest: +SKIP
+    """
+
+    def __init__(self, weights: Path | str | None = None, device: str = "auto") -> None:
+        if device not in ("auto", "cpu") and not device.startswith("cuda"):
+            raise ValueError(f"device must be auto, cpu or cuda, not {device!r}")
+        self.weights = Path(weights) if weights else None
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._model: Model | None = None
+
+    @property
+    def model(self) -> Model:
+        """The loaded model."""
+        if self._model is None:
+            self._model = load_model(self.weights)
+        return self._model
+
+    def label(
+        self,
+        volume: Volume,
+        fixed: Mapping[str, Sequence[float]] | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> SpineLabels:
+        """Find and name the vertebrae of a CT.
+
+        Args:
+            volume: CT in HU, any orientation.
+            fixed: level -> world RAS mm of points that are known; the solver keeps them as they are.
+            progress: called with a fraction 0..1 and the name of the stage.
+            cancelled: asked between all layers of the network; true ends the call with :class:`errors.Cancelled`.
+
+        Raises:
+            NotCtError: the values are not HU of a CT.
+            NoSpineError: no vertebra was found.
+            WeightsError: the model cannot be loaded.
+            Cancelled: ``cancelled`` returned true.
+        """
+        started = time.perf_counter()
+        report = _Reporter(progress, cancelled)
+        report(0.0, "checking the volume")
+        check_ct(volume)
+        report(0.02, "loading the network")
+        model = self.model
+        report(0.05, "resampling")
+        grid = crop_to_body(to_working_grid(volume, GRID_MM))
+        report(0.25, "finding vertebrae")
+        evidence, device, warnings = self._evidence(model.network, grid, volume, report)
+        report(0.95, "naming levels")
+        labels = solve(evidence, fixed)
+        provenance = {
+            **labels.provenance,
+            "model": model.name,
+            "model_version": model.version,
+            "weights_sha256": model.sha256,
+            "device": device,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+        report(1.0, "done")
+        return replace(labels, provenance=provenance, warnings=(*labels.warnings, *warnings))
+
+    def _evidence(
+        self, network: VertebraNet, grid: Volume, volume: Volume, report: _Reporter
+    ) -> tuple[Evidence, str, tuple[str, ...]]:
+        """Run the network on the chosen device, on the CPU where the GPU's memory does not suffice."""
+        warnings: tuple[str, ...] = ()
+        device = self.device
+        if device != "cpu":
+            try:
+                return run_network(network, grid, volume, device, report), device, warnings
+            except torch.cuda.OutOfMemoryError:
+                log.warning("CUDA out of memory; continuing on the CPU", exc_info=True)
+                torch.cuda.empty_cache()
+                warnings = ("The GPU has too little free memory: this scan was labeled on the CPU.",)
+        return run_network(network, grid, volume, "cpu", report), "cpu", warnings
+
+
+class _Reporter:
+    """Passes progress on and turns a cancelled run into an exception."""
+
+    def __init__(self, progress: Progress | None, cancelled: Callable[[], bool] | None) -> None:
+        self.progress, self.cancelled = progress, cancelled
+
+    def __call__(self, fraction: float, message: str) -> None:
+        if self.cancelled and self.cancelled():
+            raise Cancelled("Labeling was cancelled.")
+        if self.progress:
+            self.progress(fraction, message)
+
+
+def crop_to_body(grid: Volume) -> Volume:
+    """Cut away the air around the patient, keeping a margin; the affine moves along.
+
+    Raises:
+        NoSpineError: there is nothing but air.
+    """
+    body = grid.array > BODY_HU
+    parts = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        used = np.flatnonzero(body.sum(axis=others) >= 4)
+        if len(used) == 0:
+            raise NoSpineError("No patient is in this volume, only air: choose a CT that shows the spine.")
+        parts.append((max(0, used[0] - AIR_MARGIN), min(grid.array.shape[axis], used[-1] + 1 + AIR_MARGIN)))
+    (k0, k1), (j0, j1), (i0, i1) = parts
+    affine = grid.ijk_to_ras.copy()
+    affine[:3, 3] = apply_affine(affine, (i0, j0, k0))[0]
+    return Volume(grid.array[k0:k1, j0:j1, i0:i1], affine)
+
+
+@torch.inference_mode()
+def run_network(network: VertebraNet, grid: Volume, volume: Volume, device: str, report: _Reporter) -> Evidence:
+    """One pass of the network over the whole working grid; see :func:`candidates.evidence_from`."""
+    image = torch.from_numpy(np.ascontiguousarray(grid.array))
+    pads = [(-size) % STRIDE + (STRIDE if (-size) % STRIDE < AIR_MARGIN else 0) for size in image.shape]
+    image = functional.pad(image, (0, pads[2], 0, pads[1], 0, pads[0]), value=AIR_HU)
+    network = network.to(device)
+    hooks = _report_layers(network, report)
+    try:
+        prediction: Prediction = network(window(image.to(device))[None, None])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # The padding may not hold candidates or heat.
+    prediction.center[:, grid.array.shape[0] :] = -20.0
+    prediction.center[:, :, grid.array.shape[1] :] = -20.0
+    prediction.center[:, :, :, grid.array.shape[2] :] = -20.0
+    return evidence_from(prediction, network.temperature, grid, volume)
+
+
+def _report_layers(network: VertebraNet, report: _Reporter) -> list:
+    """Report (and allow to cancel) before each of the network's blocks, weighted by the time each takes."""
+    done, share = (
+        0.25,
+        {"stem": 0.08, "e1": 0.14, "e2": 0.1, "e3": 0.03, "e4": 0.02, "u3": 0.05, "u2": 0.13, "u1": 0.25},
+    )
+    hooks = []
+
+    def before(module, inputs, fraction: float) -> None:
+        report(fraction, "finding vertebrae")
+
+    for name, part in [*share.items(), ("fine_fuse", 0.2)]:
+        hooks.append(getattr(network, name).register_forward_pre_hook(lambda m, i, f=done: before(m, i, f)))
+        done += 0.7 * part
+    return hooks

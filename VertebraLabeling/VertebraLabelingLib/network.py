@@ -1,0 +1,181 @@
+"""The network "after Qin et al. 2020" (arXiv 2001.00170): a re-implementation from the published abstract.
+
+A residual encoder-decoder with skip connections fuses features of five scales. Three heads read them:
+
+* ``center``: one class-free heat map of vertebral-body centres on the 4 mm grid;
+* ``level``: 26 level maps and a background map on the 8 mm grid. The heat map of a level is the sum of both;
+* ``sequence``: a Bi-LSTM along the body axis over features pooled around the spine gives a level for every 8 mm slice,
+  the multi-label presence of the 26 levels, and the null logit of each level's heat map.
+
+Grid sizes are for the 4 mm working grid; channel widths are :attr:`VertebraNet.widths`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .anatomy import LEVELS
+
+GRID_MM = 4.0
+COARSE_MM = 8.0
+STRIDE = 16  # input sizes are padded to multiples of this many voxels (64 mm, the coarsest scale)
+HU_LOW, HU_HIGH, HU_SCALE = -500.0, 1250.0, 500.0
+BACKGROUND = len(LEVELS)
+
+
+def window(hu: Tensor) -> Tensor:
+    """Clip HU to [-500, 1250] and scale to [-1, 2.5]: air and lung become one value, dense bone keeps its contrast."""
+    return hu.clamp(HU_LOW, HU_HIGH) / HU_SCALE
+
+
+@dataclass
+class Prediction:
+    """What the network says of a batch.
+
+    Attributes:
+        center: (B, D, H, W) logit of "a vertebral body is centred here", 4 mm grid.
+        level: (B, 27, D/2, H/2, W/2) logits of the 26 levels and of background (last), 8 mm grid.
+        slices: (B, D/2, 27) logits of the level that each 8 mm slice shows (last: none).
+        presence: (B, 26) logits of "the centre of this level lies in the field of view".
+        null: (B, 26) logit of the null cell of each level's heat map.
+    """
+
+    center: Tensor
+    level: Tensor
+    slices: Tensor
+    presence: Tensor
+    null: Tensor
+
+
+class ConvNorm(nn.Sequential):
+    """3x3x3 (or 1x1x1) convolution and batch normalisation, folded into one convolution by :func:`fold_norms`."""
+
+    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv3d(inputs, outputs, size, stride, padding=size // 2, bias=False),
+            nn.BatchNorm3d(outputs),
+        )
+
+
+class Residual(nn.Module):
+    """Two 3x3x3 convolutions beside a shortcut (He et al. 2016); the shortcut is 1x1x1 where the shape changes."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = ConvNorm(inputs, outputs, 3, stride)
+        self.second = ConvNorm(outputs, outputs)
+        plain = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if plain else ConvNorm(inputs, outputs, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.second(functional.relu(self.first(x))) + self.shortcut(x))
+
+
+class Up(nn.Module):
+    """Decoder step: 1x1x1 convolution, trilinear doubling, concatenation with the skip, residual block."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.reduce = ConvNorm(inputs, outputs, 1)
+        self.fuse = Residual(outputs + skip, outputs)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = functional.interpolate(functional.relu(self.reduce(x)), scale_factor=2, mode="trilinear")
+        return self.fuse(torch.cat([x, skip], dim=1))
+
+
+class SequenceHead(nn.Module):
+    """Bi-LSTM along the body axis: from slice features to slice levels, presence and null logits."""
+
+    def __init__(self, features: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(features, hidden)
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
+        self.slices = nn.Linear(2 * hidden, len(LEVELS) + 1)
+        self.evidence = nn.Linear(2 * hidden, len(LEVELS))
+        self.null = nn.Parameter(torch.stack([torch.full((len(LEVELS),), -1.0), torch.full((len(LEVELS),), 5.0)]))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x: (B, S, features) -> slices (B, S, 27), presence (B, 26), null (B, 26)."""
+        hidden, _ = self.lstm(functional.relu(self.inputs(x)))
+        presence = torch.logsumexp(self.evidence(hidden), dim=1)  # present if any slice says so
+        slope, offset = self.null
+        return self.slices(hidden), presence, slope * presence + offset
+
+
+class VertebraNet(nn.Module):
+    """See the module's docstring. Input (B, 1, D, H, W): :func:`window`-ed HU on the 4 mm grid, sizes in STRIDE."""
+
+    def __init__(self, widths: tuple[int, ...] = (12, 32, 64, 96, 128)) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        w0, w1, w2, w3, w4 = self.widths
+        self.stem = ConvNorm(1, w0)  # 4 mm
+        self.e1 = Residual(w0, w1, 2)  # 8 mm
+        self.e2 = nn.Sequential(Residual(w1, w2, 2), Residual(w2, w2))  # 16 mm
+        self.e3 = nn.Sequential(Residual(w2, w3, 2), Residual(w3, w3))  # 32 mm
+        self.e4 = nn.Sequential(Residual(w3, w4, 2), Residual(w4, w4))  # 64 mm
+        self.u3 = Up(w4, w3, w3)
+        self.u2 = Up(w3, w2, w2)
+        self.u1 = Up(w2, w1, w1)
+        self.level = nn.Conv3d(w1, len(LEVELS) + 1, 1)
+        self.fine = nn.Conv3d(w1, 8 * 4, 1)  # 4 features for each of the 8 fine voxels of a coarse one
+        self.fine_fuse = ConvNorm(4 + w0, 8)
+        self.center = nn.Conv3d(8, 1, 1)
+        self.sequence = SequenceHead(w1 + w2)
+        self.log_temperature = nn.Parameter(torch.zeros(()))
+        nn.init.constant_(self.center.bias, -5.0)  # centres are rare: start from their prior
+
+    @property
+    def temperature(self) -> Tensor:
+        """Learned sharpness of the level map inside the heat map, positive."""
+        return self.log_temperature.exp()
+
+    def forward(self, x: Tensor) -> Prediction:
+        stem = functional.relu(self.stem(x))
+        s1 = self.e1(stem)
+        s2 = self.e2(s1)
+        s3 = self.e3(s2)
+        d2 = self.u2(self.u3(self.e4(s3), s3), s2)
+        d1 = self.u1(d2, s1)
+        level = self.level(d1).float()
+        center = self._center(d1, stem)
+        slices, presence, null = self.sequence(self._slice_features(level, d1, d2))
+        return Prediction(center, level, slices, presence, null)
+
+    def _center(self, d1: Tensor, stem: Tensor) -> Tensor:
+        b, _, d, h, w = d1.shape
+        fine = (
+            self.fine(d1)
+            .view(b, 4, 2, 2, 2, d, h, w)
+            .permute(0, 1, 5, 2, 6, 3, 7, 4)
+            .reshape(b, 4, 2 * d, 2 * h, 2 * w)
+        )
+        return self.center(functional.relu(self.fine_fuse(torch.cat([fine, stem], dim=1))))[:, 0].float()
+
+    @staticmethod
+    def _slice_features(level: Tensor, d1: Tensor, d2: Tensor) -> Tensor:
+        """Pool each slice where the level map sees spine, so that the width of the field of view does not matter."""
+        spine = (torch.logsumexp(level[:, :BACKGROUND], dim=1) - level[:, BACKGROUND]).detach()
+        weights = torch.softmax(spine.flatten(2), dim=2)  # (B, S, H*W)
+        fine = torch.einsum("bcsn,bsn->bsc", d1.float().flatten(3), weights)
+        b, s, (h, w) = spine.shape[0], spine.shape[1], spine.shape[2:]
+        pooled = functional.avg_pool3d(weights.view(b, 1, s, h, w), (2, 2, 2)) * 4  # sums to one in every 16 mm slice
+        coarse = torch.einsum("bcsn,bsn->bsc", d2.float().flatten(3), pooled[:, 0].flatten(2))
+        return torch.cat([fine, coarse.repeat_interleave(2, dim=1)], dim=2)
+
+
+def fold_norms(network: nn.Module) -> nn.Module:
+    """Merge every batch normalisation into its convolution, in place; for inference only."""
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for name, child in network.named_children():
+        if isinstance(child, ConvNorm):
+            setattr(network, name, fuse_conv_bn_eval(child[0].eval(), child[1].eval()))
+        else:
+            fold_norms(child)
+    return network.eval()

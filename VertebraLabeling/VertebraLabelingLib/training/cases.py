@@ -1,0 +1,133 @@
+"""Training cases: every CT that has a truth file of the same name beside it."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..anatomy import LEVEL_INDEX
+from ..errors import InputError
+from ..formats.mrk_json import read_points
+from ..volume import block_mean, from_sitk, ras_to_ijk, to_canonical
+
+STORED_MM = 2.0  # finer voxels are averaged to about this size once, when the case is read
+CT_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Case:
+    """One CT with truth, in memory.
+
+    Attributes:
+        name: path relative to the data folder without suffix, e.g. ``openkbp/pt_1``.
+        image: (D, H, W) int16 HU, canonical axes.
+        spacing: (3,) mm along z, y, x.
+        levels: (N,) indices into :data:`anatomy.LEVELS`.
+        points: (N, 3) body centres (z, y, x) in mm from the centre of the first voxel.
+        cut: (N,) true where the image edge cuts the vertebra: its point is extrapolated, never scored, never present.
+    """
+
+    name: str
+    image: Tensor
+    spacing: Tensor
+    levels: Tensor
+    points: Tensor
+    cut: Tensor
+
+    def to(self, device: torch.device) -> Case:
+        """The same case with its tensors on another device."""
+        tensors = (self.image, self.spacing, self.levels, self.points, self.cut)
+        return Case(self.name, *(tensor.to(device) for tensor in tensors))
+
+
+def find_cases(
+    folders: Iterable[Path], exclude: Sequence[str] = (), include: Sequence[str] = ("*",)
+) -> dict[str, Path]:
+    """Find CT files with truth below the folders.
+
+    Args:
+        folders: searched recursively; a case is named by its path below its folder.
+        exclude: shell patterns of case names to leave out (other patients, the demo).
+        include: shell patterns of which one must match.
+
+    Returns:
+        case name -> CT file, sorted by name.
+    """
+    found = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise InputError(
+                f"The training folder {folder} does not exist: give a folder of CT files with .mrk.json truth."
+            )
+        for truth in sorted(folder.rglob("*.mrk.json")):
+            stem = truth.name[: -len(".mrk.json")]
+            name = (truth.parent / stem).relative_to(folder).as_posix()
+            ct = next((truth.parent / (stem + s) for s in CT_SUFFIXES if (truth.parent / (stem + s)).is_file()), None)
+            wanted = any(fnmatch.fnmatch(name, p) for p in include) and not any(
+                fnmatch.fnmatch(name, p) for p in exclude
+            )
+            if ct is not None and wanted:
+                found[name] = ct
+    return dict(sorted(found.items()))
+
+
+def read_case(name: str, path: Path) -> Case:
+    """Read one CT and its truth; see :class:`Case`."""
+    import SimpleITK as sitk
+
+    stem = next(path.name[: -len(s)] for s in CT_SUFFIXES if path.name.endswith(s))
+    truth = read_points(path.with_name(stem + ".mrk.json"))
+    canonical = to_canonical(from_sitk(sitk.ReadImage(str(path))))
+    small = block_mean(canonical, tuple(int(max(1, np.floor(STORED_MM / s + 0.25))) for s in canonical.spacing))
+    ijk = ras_to_ijk(small, np.array([point.ras for point in truth]))
+    spacing = small.spacing[::-1].copy()
+    return Case(
+        name=name,
+        image=torch.from_numpy(np.clip(np.rint(small.array), -1024, 8000).astype(np.int16)),
+        spacing=torch.tensor(spacing, dtype=torch.float32),
+        levels=torch.tensor([LEVEL_INDEX[point.level] for point in truth]),
+        points=torch.tensor(ijk[:, ::-1] * spacing, dtype=torch.float32),
+        cut=torch.tensor([point.cut for point in truth]),
+    )
+
+
+def read_cases(found: dict[str, Path]) -> list[Case]:
+    """Read all found cases into memory; a case that cannot be used is named in the log and left out."""
+    cases = []
+    for name, path in found.items():
+        try:
+            cases.append(read_case(name, path))
+        except (InputError, RuntimeError) as error:
+            log.warning("%s is left out: %s", name, error)
+    if not cases:
+        raise InputError("No training case was found: each CT needs a <name>.mrk.json truth file beside it.")
+    return cases
+
+
+def fold_names(splits: Path, fold: int) -> list[str]:
+    """Names of the cases of one fold, images and everything made from the same patients, from a ``splits.json``.
+
+    Raises:
+        InputError: the file has no such fold.
+    """
+    data = json.loads(Path(splits).read_text())
+    if not 0 <= fold < len(data["folds"]):
+        raise InputError(f"Fold {fold} is not in {splits}: choose 0 to {len(data['folds']) - 1}.")
+    names = [name for group in data["folds"][fold].values() for name in group]
+    return names + [relative for name in names for relative in data["same_patient"].get(name, ())]
+
+
+def demo_names(splits: Path) -> list[str]:
+    """Names of the demo patient's cases, which no shipped weights may see."""
+    data = json.loads(Path(splits).read_text())
+    return data["demo"] + [relative for name in data["demo"] for relative in data["same_patient"].get(name, ())]

@@ -1,0 +1,84 @@
+"""All settings of a training run, read from one JSON file; every field has a default that is used in practice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from ..errors import InputError
+from .crops import CropSettings
+from .losses import LossWeights
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run.
+
+    Attributes:
+        seed: makes every crop and the initial weights reproducible.
+        steps: optimizer steps; one step sees ``batch`` crops.
+        batch: crops per step, all of one shape.
+        shapes: crop shapes (z, y, x) in voxels of 4 mm, drawn at random for each step; multiples of 16.
+        learning_rate: peak of the one-cycle schedule (linear rise over ``warmup``, cosine fall to 1 %).
+        warmup: share of the steps in which the learning rate rises.
+        coordinates_from: share of the steps after which the coordinate terms join the loss.
+        weight_decay: AdamW.
+        ema: decay of the averaged weights that are evaluated and shipped.
+        shares: shell pattern of case names -> share of the crops; a case counts for the first pattern it matches.
+        exclude: shell patterns of cases never read.
+        widths: channels of the network at 4, 8, 16, 32, 64 mm.
+        crops: geometry of the augmentation.
+        loss: weights of the loss terms.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    seed: int = 0
+    steps: int = 2400
+    batch: int = 2
+    shapes: tuple[tuple[int, int, int], ...] = ((80, 48, 48), (64, 48, 64), (112, 48, 32), (48, 64, 64))
+    learning_rate: float = 2.5e-3
+    warmup: float = 0.08
+    coordinates_from: float = 0.15
+    weight_decay: float = 0.02
+    ema: float = 0.995
+    shares: dict[str, float] = field(default_factory=lambda: {"*": 1.0})
+    exclude: tuple[str, ...] = ()
+    widths: tuple[int, ...] = (12, 32, 64, 96, 128)
+    crops: CropSettings = field(default_factory=CropSettings)
+    loss: LossWeights = field(default_factory=LossWeights)
+    checkpoint_every: int = 200
+
+    @classmethod
+    def read(cls, path: Path) -> TrainConfig:
+        """Read a JSON file; unknown keys are an error, missing ones take the default.
+
+        Raises:
+            InputError: the file is not such a configuration.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"The training configuration {path} cannot be used ({error}): correct it.") from error
+
+    @classmethod
+    def from_dict(cls, data: dict) -> TrainConfig:
+        """Build from plain JSON values."""
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown settings {sorted(unknown)}")
+        data = dict(data)
+        if "crops" in data:
+            data["crops"] = CropSettings(**data["crops"])
+        if "loss" in data:
+            data["loss"] = LossWeights(**data["loss"])
+        for name in ("exclude", "widths"):
+            if name in data:
+                data[name] = tuple(data[name])
+        if "shapes" in data:
+            data["shapes"] = tuple(tuple(shape) for shape in data["shapes"])
+        return cls(**data)
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON and checkpoints."""
+        return asdict(self)

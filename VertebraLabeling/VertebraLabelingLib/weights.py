@@ -1,0 +1,144 @@
+"""Network weights: where they are, what they must hash to, how they are loaded and written.
+
+A model is two files: ``<name>.pt`` (fp16 tensors) and ``<name>.json`` (its *card*: version, SHA-256, channel widths,
+training summary). The hash is checked before the file is opened, and the file is opened with ``weights_only=True``, so
+it can hold nothing but tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import WeightsError
+
+FORMAT = 1
+DEFAULT_MODEL = "vertebra-labeling-1.pt"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: the network in evaluation mode, and its card."""
+
+    network: object
+    name: str
+    version: str
+    sha256: str
+
+
+def models_folder() -> Path:
+    """The folder of the shipped models: ``Resources/Models`` of the Slicer module, or the data of the pip package.
+
+    Raises:
+        WeightsError: neither exists.
+    """
+    here = Path(__file__).resolve().parent
+    for folder in (here.parent / "Resources" / "Models", here / "models"):
+        if folder.is_dir():
+            return folder
+    raise WeightsError("The folder of the network weights is missing: reinstall VertebraLabeling.")
+
+
+def default_weights() -> Path:
+    """Path of the shipped weights."""
+    return models_folder() / DEFAULT_MODEL
+
+
+def read_card(weights: Path) -> dict:
+    """Read and check the card beside a weights file.
+
+    Raises:
+        WeightsError: no weights, no card, or another format version.
+    """
+    weights = Path(weights)
+    if not weights.is_file():
+        raise WeightsError(
+            f"The network weights {weights} are missing: reinstall VertebraLabeling or name another file."
+        )
+    card = weights.with_suffix(".json")
+    try:
+        data = json.loads(card.read_text(encoding="utf-8"))
+        known = {"format": int, "version": str, "sha256": str, "widths": list}
+        if not all(isinstance(data[name], kind) for name, kind in known.items()):
+            raise TypeError("a field has the wrong type")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"The card {card.name} of the network weights is missing or damaged: restore it.") from error
+    if data["format"] != FORMAT:
+        raise WeightsError(
+            f"{weights.name} has format {data['format']}, this version reads format {FORMAT}: update VertebraLabeling."
+        )
+    return data
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def load_state(weights: Path) -> dict:
+    """Load the tensors of a model as fp32, after its SHA-256 was checked against the card.
+
+    Raises:
+        WeightsError: missing, damaged, or not the file that its card describes.
+    """
+    import torch
+
+    card = read_card(weights)
+    if sha256_of(weights) != card["sha256"]:
+        raise WeightsError(f"{Path(weights).name} is damaged (its SHA-256 differs from its card): reinstall it.")
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    except Exception as error:
+        raise WeightsError(f"{Path(weights).name} cannot be read as network weights: reinstall it.") from error
+
+
+def load_model(weights: Path | None = None) -> Model:
+    """Load a model ready for inference, its normalisations folded into the convolutions.
+
+    Args:
+        weights: the ``.pt`` file; the shipped one by default.
+
+    Raises:
+        WeightsError: see :func:`load_state`, or tensors that do not fit the network.
+    """
+    from .network import VertebraNet, fold_norms
+
+    weights = Path(weights) if weights else default_weights()
+    card, state = read_card(weights), load_state(weights)
+    network = VertebraNet(tuple(card["widths"]))
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
+    return Model(fold_norms(network.eval()), weights.stem, card["version"], card["sha256"])
+
+
+def write_model(weights: Path, state: dict, widths: tuple[int, ...], version: str, training: dict) -> None:
+    """Write a model and its card; each file appears whole or not at all.
+
+    Args:
+        weights: the ``.pt`` file to write.
+        state: tensors of a :class:`network.VertebraNet`; stored as fp16.
+        widths: channel widths of the network.
+        version: model version shown to users.
+        training: summary kept on the card (cases, steps, configuration).
+    """
+    import torch
+
+    weights = Path(weights)
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    half = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    with tempfile.TemporaryDirectory(dir=weights.parent) as folder:
+        temporary = Path(folder) / weights.name
+        torch.save(half, temporary)
+        card = {"format": FORMAT, "version": version, "sha256": sha256_of(temporary), "widths": list(widths)}
+        card_file = temporary.with_suffix(".json")
+        card_file.write_text(json.dumps({**card, "training": training}, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, weights)
+        os.replace(card_file, weights.with_suffix(".json"))
