@@ -88,6 +88,11 @@ def lps_to_ras(points: np.ndarray) -> np.ndarray:
 ras_to_lps = lps_to_ras
 
 
+def lps_affine_to_ras(affine: np.ndarray) -> np.ndarray:
+    """A (4, 4) affine from voxel indices to LPS mm as one to RAS mm."""
+    return _LPS_FLIP @ np.asarray(affine, dtype=np.float64)
+
+
 class _SharedBuffer:
     """Keeps an image alive as long as an array looks at its voxels; SimpleITK's own array view does not."""
 
