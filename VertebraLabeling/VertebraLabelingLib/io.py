@@ -13,7 +13,9 @@ from math import prod
 from pathlib import Path
 
 from .ct_check import check_ct, to_hounsfield
-from .dicom_series import choose_series, find_series, looks_like_dicom, read_series
+from .dicom_headers import looks_like_dicom
+from .dicom_series import choose_series, find_series
+from .dicom_volume import read_series
 from .errors import InputError
 from .native_output import native_output_to_log
 from .nifti import check_complete, sheared_axes_allowed, with_sheared_axes
