@@ -207,7 +207,8 @@ def to_working_grid(volume: Volume, spacing_mm: float) -> Volume:
     import SimpleITK as sitk
 
     canonical = to_canonical(volume)
-    factors = tuple(int(max(1, np.floor(spacing_mm / s + 0.25))) for s in canonical.spacing)
+    sizes = canonical.array.shape[::-1]
+    factors = tuple(int(np.clip(spacing_mm / s + 0.25, 1, size - 1)) for s, size in zip(canonical.spacing, sizes))
     small = block_mean(canonical, factors)
     cosines = canonical.ijk_to_ras[:3, :3] / canonical.spacing
     sheared = not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3)
