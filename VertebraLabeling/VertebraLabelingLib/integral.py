@@ -7,7 +7,7 @@ J = sum_p p * softmax(H)(p), Sun et al. 2018 (arXiv 1711.08229), differentiable 
 * *global with a null cell*: the expectation over a whole field of view, where one extra cell takes the mass of a level
   that is absent. Without it the expectation of an absent level is the middle of the volume.
 
-All coordinates here are voxel indices (z, y, x) of the heat map they were computed on; :mod:`volume` turns them into mm.
+All coordinates here are voxel indices (z, y, x) of the heat map they come from; :mod:`volume` turns them into mm.
 """
 
 from __future__ import annotations

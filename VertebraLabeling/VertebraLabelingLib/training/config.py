@@ -36,7 +36,7 @@ class TrainConfig:
     seed: int = 0
     steps: int = 2400
     batch: int = 2
-    shapes: tuple[tuple[int, int, int], ...] = ((80, 48, 48), (64, 48, 64), (112, 48, 32), (48, 64, 64))
+    shapes: tuple[tuple[int, int, int], ...] = ((80, 48, 32), (64, 48, 48), (112, 32, 32), (48, 64, 64), (96, 32, 48))
     learning_rate: float = 2.5e-3
     warmup: float = 0.08
     coordinates_from: float = 0.15

@@ -68,8 +68,8 @@ def _screws_and_rods(image: Tensor, points: Tensor, rng: np.random.Generator) ->
     streak_axis = torch.arange(w, device=image.device, dtype=image.dtype)
     for side in (-1, 1):
         for slice_index in span:
-            row = int(round(np.interp(slice_index, z, y) - 36 / GRID_MM))
-            column = int(round(np.interp(slice_index, z, x) + side * 20 / GRID_MM))
+            row = round(float(np.interp(slice_index, z, y)) - 36 / GRID_MM)
+            column = round(float(np.interp(slice_index, z, x)) + side * 20 / GRID_MM)
             if 0 <= row < h and 0 <= column < w:
                 bands = torch.cos((streak_axis - column) * rng.uniform(0.3, 0.9)) * rng.uniform(0, 250)
                 image[slice_index, max(0, row - 1) : row + 2] += bands
@@ -77,7 +77,7 @@ def _screws_and_rods(image: Tensor, points: Tensor, rng: np.random.Generator) ->
     for cz, cy, cx in zip(z, y, x):
         for side in (-1, 1):
             for step in range(8):
-                row, column = int(cy - 8 + step), int(round(cx + side * (5 - 0.4 * step)))
+                row, column = int(cy - 8 + step), round(cx + side * (5 - 0.4 * step))
                 if 0 <= row < h and 0 <= column < w:
                     image[int(cz), row, column] = 2500.0
     return image
@@ -85,7 +85,7 @@ def _screws_and_rods(image: Tensor, points: Tensor, rng: np.random.Generator) ->
 
 def _table(image: Tensor, rng: np.random.Generator) -> Tensor:
     """A curved table top in the air behind the body."""
-    d, h, w = image.shape
+    _, h, w = image.shape
     x = torch.arange(w, device=image.device) - w / 2 + rng.uniform(-10, 10)
     row = (rng.uniform(0, 8) + x**2 * rng.uniform(0, 0.01)).round().long().clamp(0, h - 1)
     plate = torch.zeros((h, w), dtype=torch.bool, device=image.device)

@@ -20,7 +20,7 @@ import numpy as np
 from ..anatomy import LEVEL_INDEX
 from ..volume import Volume, to_sitk
 from .synthetic_anatomy import Anatomy, outline_directions, prepare
-from .synthetic_paint import AIR, paint
+from .synthetic_paint import AIR, draw_patient, paint
 from .synthetic_scanner import scan
 from .synthetic_sources import LabelMapSource, sources
 from .synthetic_truth import write_truth
@@ -62,8 +62,8 @@ def synthesize(source: LabelMapSource, seed: int, with_bodies: bool = False) -> 
     centre = np.median([point[:2] for point in anatomy.truth.values()], axis=0)
     warp = draw_warp(centre, (anatomy.labels.shape[0] - 1) * anatomy.spacing_mm, rng)
     origin, size = _field_of_view(anatomy, warp)
-    patient = paint(anatomy, rng)
-    hu = resample(patient, anatomy.spacing_mm, warp, origin, size, OUT_MM, AIR)
+    hu = paint(anatomy, draw_patient(anatomy, rng), rng)
+    hu = resample(hu, anatomy.spacing_mm, warp, origin, size, OUT_MM, AIR)
     truth, cut = _truth(anatomy, warp, origin, size)
     hu = scan(hu, OUT_MM, rng)
     affine = np.diag([OUT_MM, OUT_MM, OUT_MM, 1.0])

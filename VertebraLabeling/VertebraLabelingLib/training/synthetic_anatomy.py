@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..anatomy import LEVEL_INDEX
-from .synthetic_sources import LabelMapSource
+from .synthetic_sources import LabelMapSource, structure_mask
 
 BONE = ("vertebrae_", "rib_", "sacrum", "hip_", "femur", "humerus", "scapula", "clavicula", "sternum", "skull")
 OUTLINE_ANGLES = 48
@@ -31,10 +31,9 @@ class Anatomy:
         labels: structure ids; ``DISC`` for intervertebral discs.
         bodies: 0, or 1 + index in :data:`anatomy.LEVELS` inside that level's vertebral body.
         depth: float16 signed distance to the nearest surface of a bone, mm, negative inside; limited to +-12 mm.
-        bone: bool, inside any bone.
+        labelled, bone: flat indices of the voxels of any structure, and of those inside bones.
         bone_hu: real HU of bone on this grid, 0 where unknown; or ``None``.
         outline: (K, 48) support function of the labelled trunk per slice: extent along each direction, mm.
-        origin: (3,) offset of this grid in the source's frame, mm.
         truth, cut: as in the source, but in this grid's frame.
     """
 
@@ -42,6 +41,7 @@ class Anatomy:
     labels: np.ndarray
     bodies: np.ndarray
     depth: np.ndarray
+    labelled: np.ndarray
     bone: np.ndarray
     bone_hu: np.ndarray | None
     outline: np.ndarray
@@ -52,6 +52,10 @@ class Anatomy:
     def spacing_mm(self) -> float:
         """Voxel size, mm."""
         return self.source.spacing_mm
+
+    def mask(self, *prefixes: str) -> np.ndarray:
+        """(K, J, I) bool: the structures whose name starts with one of ``prefixes``."""
+        return structure_mask(self.labels, self.source.ids(*prefixes))
 
     def axis(self, z_mm: np.ndarray) -> np.ndarray:
         """(N, 2) x and y of the spine's curve at heights ``z_mm`` (N,), mm; straight beyond its ends."""
@@ -72,7 +76,8 @@ def prepare(source: LabelMapSource) -> Anatomy:
         labels=labels,
         bodies=bodies,
         depth=_depth(labels, bone, source.spacing_mm),
-        bone=bone,
+        labelled=np.flatnonzero(labels),
+        bone=np.flatnonzero(bone),
         bone_hu=bone_hu,
         outline=_outline(padded),
         truth=truth,

@@ -6,8 +6,9 @@ import numpy as np
 
 from .synthetic_noise import smooth_noise
 
-HU_STEP = 4
-"""Values are rounded to this step: the files halve and nothing that a network sees is lost below the noise."""
+HU_STEPS = (4, 8)
+"""Values are rounded to the first of these steps, to the second where noise is above 12 HU: the files halve and
+nothing that a network sees is lost below the noise."""
 
 
 def scan(hu: np.ndarray, spacing_mm: float, rng: np.random.Generator) -> np.ndarray:
@@ -22,15 +23,16 @@ def scan(hu: np.ndarray, spacing_mm: float, rng: np.random.Generator) -> np.ndar
         (K, J, I) int16 HU within -1000 and 3071.
     """
     hu = _resolution(hu, spacing_mm, rng)
+    air = hu < -950.0
     if rng.random() < 0.75:
         _table(hu, spacing_mm, rng)
-    air = hu < -950.0
-    hu += _noise(hu.shape, rng)
+    amount = float(np.exp(rng.uniform(np.log(4.0), np.log(35.0))))
+    hu += amount * _noise(hu.shape, rng)
     hu[air] = np.minimum(hu[air], -950.0)
     if rng.random() < 0.3:
         _circular_field(hu, rng)
-    rounded = np.rint(np.clip(hu, -1000.0, 3071.0) / HU_STEP) * HU_STEP
-    return rounded.astype(np.int16)
+    step = HU_STEPS[amount > 12.0]
+    return (np.rint(np.clip(hu, -1000.0, 3071.0) / step) * step).astype(np.int16)
 
 
 def _resolution(hu: np.ndarray, spacing_mm: float, rng: np.random.Generator) -> np.ndarray:
@@ -46,11 +48,10 @@ def _resolution(hu: np.ndarray, spacing_mm: float, rng: np.random.Generator) -> 
 
 
 def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Noise of 4-35 HU, part white and part grained as reconstruction leaves it."""
-    amount = float(np.exp(rng.uniform(np.log(4.0), np.log(35.0))))
+    """Noise of about unit variance, part white and part grained as reconstruction leaves it."""
     grained = rng.uniform(0.3, 0.9)
     white = smooth_noise(rng, shape, 1.0)
-    return amount * ((1.0 - grained) * white + grained * smooth_noise(rng, shape, rng.uniform(1.5, 2.5)))
+    return (1.0 - grained) * white + grained * smooth_noise(rng, shape, rng.uniform(1.5, 2.5))
 
 
 def _table(hu: np.ndarray, spacing_mm: float, rng: np.random.Generator) -> None:

@@ -50,9 +50,14 @@ class LabelMapSource:
 
     def mask(self, *prefixes: str) -> np.ndarray:
         """(K, J, I) bool: the structures whose name starts with one of ``prefixes``."""
-        table = np.zeros(256, dtype=bool)
-        table[self.ids(*prefixes)] = True
-        return table[self.labels]
+        return structure_mask(self.labels, self.ids(*prefixes))
+
+
+def structure_mask(labels: np.ndarray, ids: list[int]) -> np.ndarray:
+    """Where ``labels`` (uint8) is one of ``ids``."""
+    table = np.zeros(256, dtype=bool)
+    table[ids] = True
+    return table[labels]
 
 
 def sources(data_folder: Path) -> list[LabelMapSource]:

@@ -1,0 +1,71 @@
+"""Cross-validation by patient: label every held-out scan with the network that has not seen its patient.
+
+    vertebra-labeling train --data DIR --splits DIR/splits.json --fold 0 --out runs/fold0      (and 1, 2)
+    python -m VertebraLabelingLib.training.crossval --data DIR --runs runs/fold0 runs/fold1 runs/fold2 --out runs/cv
+
+Writes one ``.mrk.json`` and one ``.evidence.json`` per scan below ``--out``, in folders named as in the data folder, so
+that ``vertebra-labeling evaluate runs/cv/ct DIR/ct`` gives the scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from ..errors import NoSpineError
+from ..formats.mrk_json import write_labels
+from ..io import read_volume
+from ..labeler import VertebraLabeler
+from .cases import find_cases, fold_names
+from .export import export
+
+
+def label_held_out(data: Path, splits: Path, run: Path, fold: int, out: Path) -> int:
+    """Label the scans of one fold with the network of its run; returns how many were labeled.
+
+    Raises:
+        ValueError: the network was trained on a case of this fold.
+    """
+    names = set(fold_names(splits, fold))
+    seen = set(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["cases"])
+    if names & seen:
+        raise ValueError(f"{run} was trained on {sorted(names & seen)[0]}: its score would not be honest.")
+    model = run / "model.pt"
+    export(run / "checkpoint.pt", model, f"cross-validation fold {fold}")
+    labeler = VertebraLabeler(model)
+    count = 0
+    for name, ct in find_cases([data]).items():
+        if name not in names:
+            continue
+        target = out / f"{name}.mrk.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            labels = labeler.label(read_volume(ct))
+        except NoSpineError as error:
+            print(f"{name}: {error}")
+            continue
+        write_labels(target, labels)
+        target.with_name(f"{ct.name.split('.')[0]}.evidence.json").write_text(labels.evidence.to_json())
+        found = " ".join(point.level for point in labels.points)
+        print(json.dumps({"case": name, "levels": found, "seconds": labels.provenance["seconds"]}), flush=True)
+        count += 1
+    return count
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--splits", type=Path, help="default: splits.json in the data folder")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of fold 0, 1, 2")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    for fold, run in enumerate(arguments.runs):
+        label_held_out(arguments.data, arguments.splits or arguments.data / "splits.json", run, fold, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
