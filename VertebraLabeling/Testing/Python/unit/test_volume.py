@@ -205,7 +205,7 @@ SPACINGS = [(0.5, 0.5, 0.5), (0.7, 0.7, 2.5), (0.8, 0.9, 5.0), (2.0, 2.0, 2.0), 
 
 
 def grid_of(spacing, extent_mm=(52.0, 48.0, 56.0)):
-    return tuple(int(round(length / step)) + 1 for length, step in zip(extent_mm, spacing))[::-1]
+    return tuple(round(length / step) + 1 for length, step in zip(extent_mm, spacing))[::-1]
 
 
 @pytest.mark.parametrize("spacing", SPACINGS, ids=str)

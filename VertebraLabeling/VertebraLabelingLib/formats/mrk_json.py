@@ -1,0 +1,187 @@
+"""3D Slicer markups, ``.mrk.json``, schema 1.0.3: the format that Slicer opens with a drop on its window.
+
+On disk the coordinates are LPS unless the file says RAS; everything returned here is RAS mm.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..anatomy import LEVEL_INDEX
+from ..errors import InputError
+from ..labels import PREDICTED, STATUSES, LabeledPoint, SpineLabels
+from ..volume import lps_to_ras, ras_to_lps
+from .atomic import write_text
+
+SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
+    "markups-schema-v1.0.3.json#"
+)
+CUT = "cut"
+"""Description of a truth point whose vertebra the image edge cuts: it counts neither way."""
+
+MAX_BYTES = 16 * 2**20
+_MAX_MM = 1e5
+_LPS_ORIENTATION = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # the world axes, as Slicer writes them
+_DISPLAY = {
+    "visibility": True,
+    "opacity": 1.0,
+    "color": [1.0, 0.65, 0.1],
+    "selectedColor": [0.2, 0.9, 0.75],
+    "activeColor": [1.0, 1.0, 0.3],
+    "propertiesLabelVisibility": False,
+    "pointLabelsVisibility": True,
+    "textScale": 3.0,
+    "glyphType": "Sphere3D",
+    "glyphScale": 2.5,
+    "useGlyphScale": True,
+}
+
+
+@dataclass(frozen=True)
+class MarkupPoint:
+    """One control point: a level at a world position (RAS mm), with the description as it stands in the file."""
+
+    level: str
+    ras: tuple[float, float, float]
+    description: str = ""
+
+    @property
+    def cut(self) -> bool:
+        """The image edge cuts this vertebra."""
+        return self.description.strip().lower() == CUT
+
+
+def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
+    """Write the points as one fiducial list: label = level, description as :attr:`LabeledPoint.description`.
+
+    Raises:
+        OSError: the file cannot be written; nothing is left behind.
+    """
+    points = [_control_point(number, point) for number, point in enumerate(labels.points, start=1)]
+    markup = {
+        "type": "Fiducial",
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "locked": False,
+        "fixedNumberOfControlPoints": False,
+        "labelFormat": "%N-%d",
+        "lastUsedControlPointNumber": len(points),
+        "controlPoints": points,
+        "measurements": [],
+        "display": _DISPLAY,
+    }
+    write_text(path, json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=1) + "\n")
+
+
+def _control_point(number: int, point: LabeledPoint) -> dict:
+    return {
+        "id": str(number),
+        "label": point.level,
+        "description": point.description,
+        "associatedNodeID": "",
+        "position": [round(value, 3) for value in ras_to_lps(point.ras).tolist()],
+        "orientation": _LPS_ORIENTATION,
+        "selected": True,
+        "locked": False,
+        "visibility": True,
+        "positionStatus": "defined",
+    }
+
+
+def read_labels(path: str | os.PathLike) -> SpineLabels:
+    """Read the points that have a level as their name; confidence and status come from the descriptions.
+
+    A point without them (placed by hand, or by another program) has confidence 1 and status ``predicted``.
+
+    Raises:
+        InputError: as :func:`read_points`.
+    """
+    return SpineLabels(tuple(_labeled(point) for point in read_points(path)))
+
+
+def _labeled(point: MarkupPoint) -> LabeledPoint:
+    pairs = LabeledPoint.parse_description(point.description)
+    try:
+        confidence = float(pairs.get("confidence", 1.0))
+    except ValueError:
+        confidence = 1.0
+    confidence = min(1.0, max(0.0, confidence)) if math.isfinite(confidence) else 1.0
+    status = pairs.get("status", PREDICTED)
+    return LabeledPoint(point.level, point.ras, confidence, status if status in STATUSES else PREDICTED)
+
+
+def read_points(path: str | os.PathLike) -> tuple[MarkupPoint, ...]:
+    """Read the placed control points of all fiducial lists in a file, truth or prediction.
+
+    Raises:
+        InputError: missing, damaged, not a markups file, a label that is no level, a level used twice, a position that
+            is not three finite numbers in mm.
+    """
+    path = Path(path)
+    data = _load(path)
+    try:
+        markups = data["markups"]
+        if not isinstance(markups, list) or not all(isinstance(markup, dict) for markup in markups):
+            raise TypeError("markups")
+        points = [point for markup in markups for point in _points_of(markup, path)]
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path.name} is not a Slicer markups file, or it is damaged: save it again.") from error
+    levels = [point.level for point in points]
+    twice = next((level for level in levels if levels.count(level) > 1), None)
+    if twice:
+        raise InputError(f"{path.name} names {twice} twice: rename or delete one of the two points.")
+    return tuple(points)
+
+
+def _load(path: Path) -> dict:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path.name} is too large for a list of vertebrae: give a .mrk.json file.")
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the path.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path.name} is not valid JSON, it may be truncated: save it again.") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path.name} is not a Slicer markups file: give a .mrk.json file.")
+    return data
+
+
+def _points_of(markup: dict, path: Path) -> list[MarkupPoint]:
+    if markup.get("type", "Fiducial") != "Fiducial":
+        return []  # curves and planes that were saved along
+    if markup.get("coordinateUnits", "mm") not in ("mm", ["mm", "mm", "mm"]):
+        raise InputError(f"{path.name} is in {markup['coordinateUnits']!r}, not mm: save it in mm.")
+    system = markup.get("coordinateSystem", "LPS")
+    if system not in ("LPS", "RAS"):
+        raise InputError(f"{path.name} has the unknown coordinate system {system!r}: save it as LPS or RAS.")
+    points = []
+    for entry in markup["controlPoints"]:
+        if entry.get("positionStatus", "defined") != "defined":
+            continue
+        level, description = entry["label"], entry.get("description", "")
+        if level not in LEVEL_INDEX:
+            raise InputError(f"{path.name} has a point named {str(level)[:20]!r}: name it C1-C7, T1-T13 or L1-L6.")
+        position = tuple(float(value) for value in _three_numbers(entry["position"], level, path))
+        ras = position if system == "RAS" else tuple(lps_to_ras(position).tolist())
+        points.append(MarkupPoint(level, ras, description if isinstance(description, str) else ""))
+    return points
+
+
+def _three_numbers(position: object, level: str, path: Path) -> list:
+    numbers = (
+        isinstance(position, list)
+        and len(position) == 3
+        and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in position)
+        and all(abs(x) < _MAX_MM for x in position)  # false for NaN, and before float() could overflow
+    )
+    if not numbers:
+        raise InputError(f"The position of {level} in {path.name} is not three finite numbers: place it again.")
+    return position
