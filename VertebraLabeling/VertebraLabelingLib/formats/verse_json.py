@@ -1,8 +1,8 @@
 """Centroids as the VerSe data sets store them (github.com/anjany/verse): voxel indices in a named orientation.
 
 ``[{"direction": ["P", "I", "R"]}, {"label": 20, "X": 79.1, "Y": 40.9, "Z": 32.3}, ...]`` are zero-based voxel indices
-of the array whose three axes run to Posterior, Inferior and Right. They are converted through the affine of the volume and
-nothing else; the reorientation helper of the VerSe repository is off by one voxel on flipped axes.
+of the array whose three axes run to Posterior, Inferior and Right. They are converted through the affine of the volume
+and nothing else; the reorientation helper of the VerSe repository is off by one voxel on flipped axes.
 """
 
 from __future__ import annotations
