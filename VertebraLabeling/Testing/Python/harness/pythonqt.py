@@ -1,0 +1,162 @@
+"""The ``qt`` module as PythonQt offers it inside Slicer, made from PySide6.
+
+PythonQt differs from PySide6 in a few habits that module code relies on, and :func:`install` gives PySide6 the same:
+Qt properties are attributes (``button.text``, not ``button.text()``), ``name`` is the object name, ``className()``
+exists, ``connect("clicked(bool)", slot)`` takes a signature, and string lists arrive as tuples.
+
+Where PythonQt is lax this is strict. Connecting to a signal that does not exist, or setting an attribute that is no
+property, raises; an exception in a slot is kept for :func:`takeSlotErrors`, so that a test can fail on it instead of
+only printing it.
+"""
+
+import inspect
+import sys
+import traceback
+import types
+
+from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+
+# Both a property and a virtual method: PySide6 looks these up by name from C++, so they stay methods.
+_VIRTUAL_GETTERS = {"sizeHint", "minimumSizeHint"}
+
+_getAttribute = QtCore.QObject.__getattribute__
+_staticConnect = QtCore.QObject.connect
+_staticDisconnect = QtCore.QObject.disconnect
+
+_propertiesByClass = {}
+_slotErrors = []
+
+
+def install():
+    """Give every PySide6 object the habits of PythonQt and register the ``qt`` module. Once per process."""
+    if "qt" in sys.modules:
+        return sys.modules["qt"]
+    QtCore.QObject.__getattribute__ = _attributeOf
+    QtCore.QObject.className = lambda self: self.metaObject().className()
+    QtCore.QObject.delete = lambda self: self.deleteLater()
+    qt = types.ModuleType("qt", "PySide6 with the conventions of PythonQt")
+    for source in (QtCore, QtGui, QtWidgets):
+        for name in dir(source):
+            if name[0] == "Q" or name == "Qt":
+                member = getattr(source, name)
+                setattr(qt, name, member)
+                if isinstance(member, type) and issubclass(member, QtCore.QObject):
+                    member.__setattr__ = _setAttributeOf  # each PySide6 class has one of its own
+    qt.QUiLoader = QtUiTools.QUiLoader  # replaced by harness.uiloader
+    sys.modules["qt"] = qt
+    sys.excepthook = _keepError
+    return qt
+
+
+def takeSlotErrors():
+    """Return the tracebacks of exceptions raised in Qt slots and VTK observers since the last call."""
+    taken = list(_slotErrors)
+    _slotErrors.clear()
+    return taken
+
+
+def _keepError(kind, value, trace):
+    _slotErrors.append("".join(traceback.format_exception(kind, value, trace)))
+    sys.__excepthook__(kind, value, trace)
+
+
+def _propertiesOf(obj):
+    """Name -> writable, for each Qt property of the object's class."""
+    meta = _getAttribute(obj, "metaObject")()
+    className = meta.className()
+    if className not in _propertiesByClass:
+        found = (meta.property(index) for index in range(meta.propertyCount()))
+        _propertiesByClass[className] = {p.name(): p.isWritable() for p in found if p.name() not in _VIRTUAL_GETTERS}
+    return _propertiesByClass[className]
+
+
+def _attributeOf(obj, name):
+    """Attribute read of every QObject: properties first, as in PythonQt."""
+    if name.startswith("__"):
+        return _getAttribute(obj, name)
+    if name == "connect":
+        return lambda signature, slot: _connect(obj, signature, slot)
+    if name == "disconnect":
+        return lambda signature, slot: _disconnect(obj, signature, slot)
+    if name == "name":
+        return _getAttribute(obj, "objectName")()
+    if name in _propertiesOf(obj):
+        getter = _methodOf(obj, name)
+        value = getter(obj) if getter else _getAttribute(obj, "property")(name)
+        return tuple(value) if isinstance(value, list) else value
+    return _getAttribute(obj, name)
+
+
+def _setAttributeOf(obj, name, value):
+    """Attribute write of every QObject: a property, or an attribute of a Python subclass; anything else raises."""
+    if name == "name":
+        name = "objectName"
+    properties = _propertiesOf(obj)
+    if name in properties:
+        if not properties[name]:
+            raise AttributeError(f"{obj.className()}.{name} is read-only")
+        setter = _methodOf(obj, "set" + name[0].upper() + name[1:])
+        if setter:
+            setter(obj, value)
+        else:
+            _getAttribute(obj, "setProperty")(name, list(value) if isinstance(value, tuple) else value)
+    elif type(obj).__module__.split(".")[0] in ("PySide6", "harness") and not name.startswith("_"):
+        raise AttributeError(f"{obj.className()} has no property {name!r}")
+    else:
+        descriptor = getattr(type(obj), name, None)
+        if hasattr(type(descriptor), "__set__"):
+            descriptor.__set__(obj, value)
+        else:
+            _getAttribute(obj, "__dict__")[name] = value
+
+
+def _methodOf(obj, name):
+    method = getattr(type(obj), name, None)
+    return method if callable(method) and not isinstance(method, QtCore.Property) else None
+
+
+def _checkedSignal(obj, signature):
+    """The signature in Qt's normal form. Raises RuntimeError where PythonQt only prints that it does not exist."""
+    aliases = getattr(type(obj), "SIGNAL_ALIASES", {})
+    normalized = aliases.get(signature, signature)
+    normalized = bytes(QtCore.QMetaObject.normalizedSignature(normalized)).decode()
+    if _getAttribute(obj, "metaObject")().indexOfSignal(normalized) < 0:
+        raise RuntimeError(f"QObject::connect: signal {signature} does not exist in {obj.className()}")
+    return QtCore.SIGNAL(normalized)
+
+
+def _acceptedArguments(slot):
+    """How many positional arguments a slot takes; PythonQt cuts the signal's arguments to that number."""
+    try:
+        parameters = inspect.signature(slot).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+_relays = {}
+
+
+def _connect(obj, signature, slot):
+    if not callable(slot):
+        raise TypeError(f"connect: {slot!r} is not callable")
+    accepted = _acceptedArguments(slot)
+
+    def relay(*arguments):
+        slot(*(arguments if accepted is None else arguments[:accepted]))
+
+    signal = _checkedSignal(obj, signature)
+    _relays.setdefault((id(obj), signal), []).append((slot, relay))
+    return bool(_staticConnect(obj, signal, relay))
+
+
+def _disconnect(obj, signature, slot):
+    signal = _checkedSignal(obj, signature)
+    relays = _relays.get((id(obj), signal), [])
+    for entry in relays:
+        if entry[0] == slot:
+            relays.remove(entry)
+            return bool(_staticDisconnect(obj, signal, entry[1]))
+    return False

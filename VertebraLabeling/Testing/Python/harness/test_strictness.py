@@ -1,0 +1,152 @@
+"""The harness must refuse what Slicer refuses, and what PythonQt only prints: else the panel tests prove nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import ctk
+import pytest
+import qt
+import slicer
+from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
+
+import harness
+
+UI = """<ui version="4.0"><class>Panel</class><widget class="qMRMLWidget" name="Panel"><layout class="QVBoxLayout">
+<item><widget class="{widget}" name="selector"/></item></layout></widget><customwidgets><customwidget>
+<class>qMRMLWidget</class><extends>QWidget</extends><header>x</header><container>1</container></customwidget>
+<customwidget><class>qMRMLNodeComboBox</class><extends>QWidget</extends><header>x</header></customwidget>
+</customwidgets><connections>{connections}</connections></ui>"""
+CONNECTION = """<connection><sender>Panel</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal>
+<receiver>{receiver}</receiver><slot>setMRMLScene(vtkMRMLScene*)</slot></connection>"""
+
+
+def load(tmp_path, connections="", widget="qMRMLNodeComboBox"):
+    path = tmp_path / "panel.ui"
+    path.write_text(UI.format(connections=connections, widget=widget))
+    panel = slicer.util.loadUI(str(path))
+    panel.setMRMLScene(slicer.mrmlScene)
+    return slicer.util.childWidgetVariables(panel), panel
+
+
+def parameters(hint):
+    slicer.mrmlScene.Clear()
+    wrapped = parameterNodeWrapper(type("Parameters", (), {"__annotations__": {"value": hint}}))
+    return wrapped(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode"))
+
+
+def test_qt_properties_are_attributes_as_in_pythonqt():
+    button = qt.QPushButton("one")
+    button.text = "two"
+    button.enabled = False
+    button.name = "okButton"
+    assert (button.text, button.enabled, button.name, button.className()) == ("two", False, "okButton", "QPushButton")
+
+
+@pytest.mark.parametrize("attribute", ["txet", "width"])
+def test_an_attribute_that_is_no_writable_property_is_refused(attribute):
+    with pytest.raises(AttributeError):
+        setattr(qt.QPushButton("x"), attribute, 1)
+
+
+def test_a_signal_that_does_not_exist_is_refused():
+    with pytest.raises(RuntimeError, match="does not exist"):
+        qt.QPushButton("x").connect("clicked(int)", print)
+
+
+def test_slots_receive_as_many_arguments_as_they_take():
+    button, calls = qt.QPushButton("x"), []
+    button.connect("clicked(bool)", lambda: calls.append("none"))
+    button.connect("clicked(bool)", lambda checked: calls.append(checked))
+    button.click()
+    assert calls == ["none", False]
+
+
+def test_a_disconnected_slot_is_not_called():
+    button, calls = qt.QPushButton("x"), []
+    slot = lambda: calls.append(1)  # noqa: E731
+    button.connect("clicked()", slot)
+    assert button.disconnect("clicked()", slot)
+    button.click()
+    assert calls == []
+
+
+def test_an_exception_in_a_slot_is_kept(capsys):
+    button = qt.QPushButton("x")
+    button.connect("clicked()", lambda: 1 / 0)
+    button.click()
+    assert "ZeroDivisionError" in harness.takeSlotErrors()[0]
+    assert harness.takeSlotErrors() == []
+    capsys.readouterr()
+
+
+def test_an_exception_in_a_scene_observer_is_kept(capsys):
+    tag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, lambda *_: 1 / 0)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode")
+    slicer.mrmlScene.RemoveObserver(tag)
+    assert len(harness.takeSlotErrors()) == 1
+    capsys.readouterr()
+
+
+def test_a_selector_without_its_ui_connection_stays_empty(tmp_path):
+    slicer.mrmlScene.Clear()
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    for connections, expected in (("", None), (CONNECTION.format(receiver="selector"), volume)):
+        ui, _panel = load(tmp_path, connections)
+        ui.selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        ui.selector.setCurrentNode(volume)
+        assert ui.selector.currentNode() is expected
+
+
+def test_a_ui_connection_to_a_widget_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="no such widget"):
+        load(tmp_path, CONNECTION.format(receiver="missing"))
+
+
+def test_a_ui_file_with_a_widget_that_is_not_stood_in_for_is_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="qMRMLTableView"):
+        load(tmp_path, widget="qMRMLTableView")
+
+
+def test_a_node_that_is_added_is_not_selected_by_itself(tmp_path):
+    slicer.mrmlScene.Clear()
+    ui, _panel = load(tmp_path, CONNECTION.format(receiver="selector"))
+    ui.selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert (ui.selector.nodeCount(), ui.selector.currentNode()) == (1, None)
+
+
+def test_a_parameter_refuses_other_types_and_values_out_of_range():
+    node = parameters(Annotated[float, WithinRange(0, 1), Default(0.5)])
+    assert node.value == 0.5
+    for bad, error in ((2.0, ValueError), ("0.5", TypeError)):
+        with pytest.raises(error):
+            node.value = bad
+    assert node.value == 0.5
+
+
+def test_a_slider_needs_a_parameter_with_a_range():
+    with pytest.raises(RuntimeError, match="range"):
+        parameters(float).connectParametersToGui({"value": ctk.ctkSliderWidget()})
+
+
+def test_a_widget_that_cannot_show_the_parameter_is_refused():
+    with pytest.raises(RuntimeError, match="QLineEdit"):
+        parameters(bool).connectParametersToGui({"value": qt.QLineEdit()})
+
+
+def test_parameter_and_widget_follow_each_other_until_disconnected():
+    node, box = parameters(bool), qt.QCheckBox()
+    tag = node.connectParametersToGui({"value": box})
+    box.click()
+    assert node.value is True
+    node.value = False
+    assert box.checked is False
+    node.disconnectGui(tag)
+    box.click()
+    assert node.value is False
+
+
+def test_a_module_property_slicer_does_not_know_is_refused():
+    with pytest.raises(AttributeError):
+        slicer.modules.vertebralabeling.tittle = "x"

@@ -1,0 +1,107 @@
+"""What Slicer's build and the Extensions Index read: every needed file listed, one story in all descriptions.
+
+Nothing here can run CMake against Slicer, so the lists are parsed and compared with the tree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+MODULE = REPOSITORY / "VertebraLabeling"
+PACKAGES = ("VertebraLabelingLib", "VertebraLabelingMRML", "VertebraLabelingPanel")
+TEXT = {path.name: path.read_text() for path in REPOSITORY.glob("VertebraLabeling.*") if path.suffix != ".png"}
+
+
+def listed(cmake: Path, variable: str) -> list[str]:
+    """The entries of a ``set(variable ...)`` list, ``${MODULE_NAME}`` filled in."""
+    body = re.search(rf"set\({variable}\s(.*?)\)", cmake.read_text(), re.S).group(1)
+    lines = [line.split("#")[0].strip() for line in body.splitlines()]
+    return [line.replace("${MODULE_NAME}", "VertebraLabeling") for line in lines if line]
+
+
+def meta(variable: str) -> str:
+    return re.search(rf'set\(EXTENSION_{variable} "(.*)"\)', (REPOSITORY / "CMakeLists.txt").read_text()).group(1)
+
+
+def s4ext() -> dict[str, str]:
+    lines = [line for line in TEXT["VertebraLabeling.s4ext"].splitlines() if line and not line.startswith("#")]
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def runtime_scripts() -> set[str]:
+    files = (path for package in PACKAGES for path in (MODULE / package).rglob("*.py"))
+    return {"VertebraLabeling.py", *(path.relative_to(MODULE).as_posix() for path in files)}
+
+
+def runtime_resources() -> set[str]:
+    files = (path for path in (MODULE / "Resources").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(MODULE).as_posix() for path in files}
+
+
+@pytest.mark.parametrize(
+    ("variable", "in_tree"),
+    [("MODULE_PYTHON_SCRIPTS", runtime_scripts()), ("MODULE_PYTHON_RESOURCES", runtime_resources())],
+)
+def test_every_file_of_the_module_is_listed_for_packaging_and_every_listed_file_exists(variable, in_tree):
+    entries = listed(MODULE / "CMakeLists.txt", variable)
+    assert len(entries) == len(set(entries)), "a file is listed twice"
+    missing, gone = sorted(in_tree - set(entries)), sorted(set(entries) - in_tree)
+    message = [f"add to {variable} in VertebraLabeling/CMakeLists.txt:", *missing, "remove from it:", *gone]
+    assert not missing and not gone, "\n  ".join(message)
+
+
+def test_every_test_that_runs_in_slicer_is_registered_with_ctest():
+    folder = MODULE / "Testing" / "Python"
+    tests = {
+        path.relative_to(folder).as_posix() for part in ("mrml", "panel") for path in (folder / part).glob("test_*")
+    }
+    assert set(listed(folder / "CMakeLists.txt", "_slicer_tests")) == tests
+
+
+def test_both_descriptions_and_cmake_tell_the_same():
+    entry, ext = json.loads(TEXT["VertebraLabeling.json"]), s4ext()
+    assert entry["scm_url"] == ext["scmurl"] == meta("HOMEPAGE") + ".git"
+    assert entry["category"] == ext["category"] == meta("CATEGORY")
+    assert " ".join(entry["build_dependencies"]) == ext["depends"] == meta("DEPENDS")
+    assert (ext["description"], ext["contributors"]) == (meta("DESCRIPTION"), meta("CONTRIBUTORS"))
+    assert (ext["iconurl"], ext["screenshoturls"]) == (meta("ICONURL"), meta("SCREENSHOTURLS"))
+    assert entry["scm_revision"] == ext["scmrevision"]
+
+
+def test_the_catalogue_entry_keeps_the_rules_of_the_extensions_index():
+    text = TEXT["VertebraLabeling.json"]
+    entry = json.loads(text)
+    required = {"$schema", "category", "scm_url"}
+    optional = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "dicom_support_rule", "enabled"}
+    assert required <= set(entry) <= required | optional | {"tier"}
+    assert "\r" not in text
+    assert entry["scm_url"].rsplit("/", 1)[1].startswith("Slicer"), "the repository's name must begin with Slicer"
+    assert "project(VertebraLabeling)" in (REPOSITORY / "CMakeLists.txt").read_text()
+    assert (REPOSITORY / "LICENSE").is_file()
+
+
+def test_the_s4ext_file_has_what_its_grammar_requires():
+    assert {"scm", "scmurl", "scmrevision", "homepage", "category"} <= set(s4ext())
+
+
+@pytest.mark.parametrize("url", [meta("ICONURL")])
+def test_linked_pictures_are_in_the_repository(url):
+    path = REPOSITORY / url.split("/main/", 1)[1]
+    assert path.is_file(), f"{url} would not load: {path.name} is missing"
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("path", ["VertebraLabeling.png", "VertebraLabeling/Resources/Icons/VertebraLabeling.png"])
+def test_the_icon_is_128_pixels_square(path):
+    assert struct.unpack(">II", (REPOSITORY / path).read_bytes()[16:24]) == (128, 128)
+
+
+def test_weights_and_history_leave_the_repository_small():
+    weights = sum(path.stat().st_size for path in (MODULE / "Resources" / "Models").glob("*.pt"))
+    assert weights <= 12e6

@@ -1,0 +1,82 @@
+"""Labeling a volume node: what goes in, what comes out, and what the user's own points have to say in it."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from VertebraLabelingLib.labels import CONFIRMED, LabeledPoint, SpineLabels
+from VertebraLabelingLib.volume import Volume
+
+from .points import checkPointsNode, createPointsNode, pointsNodeOf, sourceVolume, userPoints, writeLabels
+from .volumes import volumeFromNode
+
+
+class Labeler(Protocol):
+    """What names the vertebrae of a volume; ``VertebraLabelingLib.labeler.VertebraLabeler`` is one."""
+
+    def label(self, volume: Volume, fixed=None, progress=None, cancelled=None) -> SpineLabels: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run, checked before it starts.
+
+    Attributes:
+        volumeNode: the CT.
+        volume: its voxels and world affine.
+        pointsNode: the node to update, or ``None`` to create one.
+        kept: level -> :class:`LabeledPoint` that the run must keep as it is.
+    """
+
+    volumeNode: object
+    volume: Volume
+    pointsNode: object = None
+    kept: dict = field(default_factory=dict)
+
+    @property
+    def fixed(self):
+        """level -> world RAS mm, as the engine takes it."""
+        return {level: point.ras for level, point in self.kept.items()}
+
+
+def prepare(volumeNode, outputNode=None, fixed=None):
+    """Check the nodes and collect the points that the user settled; changes nothing.
+
+    Args:
+        volumeNode: vtkMRMLScalarVolumeNode.
+        outputNode: vtkMRMLMarkupsFiducialNode to write into; by default the one of an earlier run on this volume.
+        fixed: level -> world RAS mm of further points that are known.
+
+    Raises:
+        InputError: the volume or the output cannot be used.
+    """
+    volume = volumeFromNode(volumeNode)
+    pointsNode = outputNode if outputNode is not None else pointsNodeOf(volumeNode)
+    kept = {}
+    if pointsNode is not None:
+        checkPointsNode(pointsNode)
+        if sourceVolume(pointsNode) in (volumeNode, None):
+            kept = userPoints(pointsNode)
+    for level, ras in (fixed or {}).items():
+        kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
+    return Request(volumeNode, volume, pointsNode, kept)
+
+
+def finish(request, labels):
+    """Write the result of a run; returns the markups node. The first change to the scene is made here."""
+    node = request.pointsNode
+    node = createPointsNode(request.volumeNode) if node is None else node
+    writeLabels(node, withKept(labels, request.kept), request.volumeNode)
+    return node
+
+
+def withKept(labels, kept):
+    """The labels with the user's points exactly as the user left them, whatever the solver made of them."""
+    others = [point for point in labels.points if point.level not in kept]
+    return labels.with_points((*others, *kept.values()))
+
+
+def label(volumeNode, labeler: Labeler, outputNode=None, fixed=None, progress=None, cancelled=None):
+    """Label a CT volume node and return the markups node; blocks. Arguments as in :func:`prepare`."""
+    request = prepare(volumeNode, outputNode, fixed)
+    labels = labeler.label(request.volume, fixed=request.fixed or None, progress=progress, cancelled=cancelled)
+    return finish(request, labels)

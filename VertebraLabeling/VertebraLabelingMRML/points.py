@@ -1,0 +1,186 @@
+"""Vertebra labels as a markups node: writing them, reading them back, and seeing what the user changed.
+
+Each vertebra is one unlocked control point: label = level, description = :attr:`LabeledPoint.description`. The node
+carries what is needed to name the points again in a later session: the evidence of the solver, the model, warnings,
+and a reference to the volume. Evidence and positions are kept in the node's own coordinates, so they stay together
+when the node is put under a transform.
+
+A point that the user dragged, renamed or placed while the module was not looking is recognized by comparing the node
+with the record of what was last written.
+"""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import slicer
+from VertebraLabelingLib.anatomy import LEVEL_INDEX
+from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, Evidence, LabeledPoint, SpineLabels
+from VertebraLabelingLib.volume import apply_affine
+
+from .volumes import localToWorld
+
+MODEL = "VertebraLabeling.model"
+PROVENANCE = "VertebraLabeling.provenance"
+WARNINGS = "VertebraLabeling.warnings"
+EVIDENCE = "VertebraLabeling.evidence"
+WRITTEN = "VertebraLabeling.written"
+VOLUME = "VertebraLabeling.volume"
+
+MOVED_MM = 0.05  # a position differs: more than rounding in a file, less than any drag
+
+
+@dataclass(frozen=True)
+class NodePoint:
+    """A control point that bears the name of a level: where it stands in the node, and its label."""
+
+    index: int
+    point: LabeledPoint
+
+
+def createPointsNode(volumeNode):
+    """Add a markups node for the vertebrae of a volume to the scene."""
+    name = slicer.mrmlScene.GenerateUniqueName(f"{volumeNode.GetName()} vertebrae")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def pointsNodeOf(volumeNode):
+    """The newest markups node whose points were found in this volume, or ``None``."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+    return next((node for node in reversed(nodes) if sourceVolume(node) is volumeNode), None)
+
+
+def sourceVolume(pointsNode):
+    """The volume node that the points were found in; ``None`` when unknown or deleted."""
+    return pointsNode.GetNodeReference(VOLUME)
+
+
+def writeLabels(pointsNode, labels, volumeNode=None):
+    """Replace the vertebrae of a node by ``labels``; control points that are no vertebral level stay.
+
+    Args:
+        pointsNode: vtkMRMLMarkupsFiducialNode, under any linear transform.
+        labels: :class:`SpineLabels`, world RAS mm.
+        volumeNode: the volume they were found in; left as it is when not given.
+    """
+    toLocal = np.linalg.inv(localToWorld(pointsNode))
+    with slicer.util.NodeModify(pointsNode):
+        for nodePoint in reversed(levelPoints(pointsNode)):
+            pointsNode.RemoveNthControlPoint(nodePoint.index)
+        for point in labels.points:
+            index = pointsNode.AddControlPointWorld(list(point.ras), point.level)
+            pointsNode.SetNthControlPointDescription(index, point.description)
+            pointsNode.SetNthControlPointLocked(index, False)
+        if volumeNode is not None:
+            pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID())
+        pointsNode.SetAttribute(MODEL, str(labels.provenance.get("model", "")))
+        pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
+        pointsNode.SetAttribute(WARNINGS, json.dumps(labels.warnings))
+        evidence = _moveEvidence(labels.evidence, toLocal)
+        pointsNode.SetAttribute(EVIDENCE, evidence.to_json() if evidence else None)
+        recordWritten(pointsNode)
+
+
+def readLabels(pointsNode):
+    """The vertebrae of a node as :class:`SpineLabels` in world RAS mm; what the user changed has its status.
+
+    Raises:
+        InputError: a level is used twice, or the evidence kept with the node is damaged.
+    """
+    text = pointsNode.GetAttribute(EVIDENCE)
+    evidence = _moveEvidence(Evidence.from_json(text), localToWorld(pointsNode)) if text else None
+    return SpineLabels(
+        points=tuple(nodePoint.point for nodePoint in levelPoints(pointsNode)),
+        warnings=tuple(_json(pointsNode, WARNINGS, [])),
+        provenance=_json(pointsNode, PROVENANCE, {}),
+        evidence=evidence,
+    )
+
+
+def levelPoints(pointsNode):
+    """The control points whose label is a level, in the node's order, as :class:`NodePoint` (world RAS mm)."""
+    written = _json(pointsNode, WRITTEN, {})
+    found = []
+    for index in range(pointsNode.GetNumberOfControlPoints()):
+        defined = pointsNode.GetNthControlPointPositionStatus(index) == slicer.vtkMRMLMarkupsNode.PositionDefined
+        level = pointsNode.GetNthControlPointLabel(index).strip()
+        if level in LEVEL_INDEX and defined:
+            found.append(NodePoint(index, _labeledPoint(pointsNode, index, level, written)))
+    return found
+
+
+def userPoints(pointsNode):
+    """level -> :class:`LabeledPoint` of the vertebrae that the user moved, named, placed or confirmed."""
+    points = (nodePoint.point for nodePoint in levelPoints(pointsNode))
+    return {point.level: point for point in points if point.status != PREDICTED}
+
+
+def updateStatus(pointsNode):
+    """Write the status of points that the user changed into their descriptions; returns their levels."""
+    changed = []
+    for index, point in ((each.index, each.point) for each in levelPoints(pointsNode)):
+        if pointsNode.GetNthControlPointDescription(index) != point.description:
+            pointsNode.SetNthControlPointDescription(index, point.description)
+            changed.append(point.level)
+    return changed
+
+
+def recordWritten(pointsNode):
+    """Remember labels and positions as they are now: later differences are the user's."""
+    record = {
+        pointsNode.GetNthControlPointID(each.index): [each.point.level, *_localPosition(pointsNode, each.index)]
+        for each in levelPoints(pointsNode)
+    }
+    pointsNode.SetAttribute(WRITTEN, json.dumps(record, separators=(",", ":")))
+
+
+def _labeledPoint(pointsNode, index, level, written):
+    described = LabeledPoint.parse_description(pointsNode.GetNthControlPointDescription(index))
+    ras = tuple(float(value) for value in pointsNode.GetNthControlPointPositionWorld(index))
+    record = written.get(pointsNode.GetNthControlPointID(index))
+    status = described.get("status", CONFIRMED)
+    status = status if status in STATUSES else CONFIRMED
+    if written and (record is None or record[0] != level):
+        status = CONFIRMED  # placed or named by the user
+    elif record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, index))).max() > MOVED_MM:
+        status = MOVED
+    confidence = _confidence(described.get("confidence")) if status == PREDICTED else 1.0
+    return LabeledPoint(level, ras, confidence, status)
+
+
+def _confidence(text):
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _localPosition(pointsNode, index):
+    return [round(value, 3) for value in pointsNode.GetNthControlPointPosition(index)]
+
+
+def _moveEvidence(evidence, matrix):
+    """The same evidence in other coordinates."""
+    if evidence is None:
+        return None
+    moved = {name: apply_affine(matrix, getattr(evidence, name)) for name in ("points", "corners")}
+    return replace(evidence, **moved)
+
+
+def _json(pointsNode, attribute, default):
+    """A JSON attribute; scene files are data and may be damaged, then the default stands in."""
+    try:
+        value = json.loads(pointsNode.GetAttribute(attribute) or "null")
+    except ValueError:
+        value = None
+    return value if isinstance(value, type(default)) else default
+
+
+def checkPointsNode(pointsNode):
+    """Raise InputError unless the node can take vertebra points."""
+    if pointsNode.GetClassName() != "vtkMRMLMarkupsFiducialNode":
+        raise InputError(f"'{pointsNode.GetName()}' is not a point list: choose or create a point list for the output.")
+    localToWorld(pointsNode)

@@ -1,0 +1,58 @@
+"""From a volume node to the engine's :class:`Volume`, in world space and without copying voxels."""
+
+import numpy as np
+import slicer
+import vtk
+from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.volume import Volume
+
+
+def volumeFromNode(volumeNode):
+    """Return the CT of a scalar volume node as the engine's :class:`Volume`.
+
+    The array shares the node's voxels. The affine maps IJK to *world* RAS (mm): the node's own IJK-to-RAS matrix
+    followed by its chain of linear parent transforms.
+
+    Raises:
+        InputError: no node, no voxels, a label map, a vector volume, or a non-linear parent transform.
+    """
+    if volumeNode is None:
+        raise InputError("No volume is chosen: choose a CT volume.")
+    name = volumeNode.GetName()
+    if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise InputError(f"'{name}' is a label map: choose the CT that it was made from.")
+    if volumeNode.GetClassName() != "vtkMRMLScalarVolumeNode":
+        raise InputError(f"'{name}' is not a scalar volume: choose a CT volume with one value per voxel.")
+    image = volumeNode.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        raise InputError(f"'{name}' holds no voxels: load the CT again.")
+    return Volume(slicer.util.arrayFromVolume(volumeNode), ijkToWorld(volumeNode))
+
+
+def ijkToWorld(volumeNode):
+    """(4, 4) matrix from voxel index (i, j, k) to world RAS mm, parent transforms included.
+
+    Raises:
+        InputError: a parent transform is not linear.
+    """
+    ijkToRas = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(ijkToRas)
+    return localToWorld(volumeNode) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
+
+
+def localToWorld(node):
+    """(4, 4) matrix of the chain of parent transforms of a node; identity where there is none.
+
+    Raises:
+        InputError: a parent transform is not linear.
+    """
+    transformNode = node.GetParentTransformNode()
+    if transformNode is None:
+        return np.eye(4)
+    if not transformNode.IsTransformToWorldLinear():
+        raise InputError(
+            f"'{node.GetName()}' stands under a non-linear transform: harden it or take it out of the transform."
+        )
+    toWorld = vtk.vtkMatrix4x4()
+    transformNode.GetMatrixTransformToWorld(toWorld)
+    return slicer.util.arrayFromVTKMatrix(toWorld)
