@@ -124,7 +124,8 @@ def fold_names(splits: Path, fold: int) -> list[str]:
     if not 0 <= fold < len(data["folds"]):
         raise InputError(f"Fold {fold} is not in {splits}: choose 0 to {len(data['folds']) - 1}.")
     names = [name for group in data["folds"][fold].values() for name in group]
-    return names + [relative for name in names for relative in data["same_patient"].get(name, ())]
+    related = [relative for name in names for relative in data["same_patient"].get(name, ())]
+    return list(dict.fromkeys(names + related))
 
 
 def demo_names(splits: Path) -> list[str]:
