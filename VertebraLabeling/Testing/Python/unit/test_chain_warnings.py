@@ -1,0 +1,46 @@
+"""The sentences about a chain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from spine_factory import evidence, positions
+from VertebraLabelingLib.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.chain_warnings import is_solver_warning, warnings_for
+
+
+@pytest.mark.parametrize(
+    ("levels", "margin_mm", "reason"),
+    [
+        (USUAL_LEVELS[0:4], 20, "what is seen at C2 does"),
+        (USUAL_LEVELS[4:12], 20, "what is seen at the first rib does"),
+        (USUAL_LEVELS[14:22], 20, "what is seen at the last rib does"),
+        (USUAL_LEVELS[20:24], 80, "what is seen at the sacrum does"),
+        (USUAL_LEVELS[6:24], 80, "what is seen at the first rib and the last rib and the sacrum does"),
+        (USUAL_LEVELS[20:24], 20, "no anchor is in view (C2, the first rib at T1, the last rib at T12, or the sacrum"),
+        (USUAL_LEVELS[9:16], 20, "no anchor is in view"),
+    ],
+)
+def test_a_possible_shift_is_told_with_the_anchor_that_should_settle_it(levels, margin_mm, reason):
+    points = positions(levels)
+    given = evidence(levels, points, margin_mm=margin_mm)
+    sentences = warnings_for(levels, points, 1.0, given, True)
+    assert sentences[0].startswith(f"Levels may be shifted by one: {reason}")
+    assert warnings_for(levels, points, 1.0, given, False) == ()
+
+
+def test_a_gap_of_several_levels_is_one_sentence():
+    levels = [level for level in USUAL_LEVELS if level not in ("T5", "T6", "T7")]
+    points = positions(USUAL_LEVELS)[[USUAL_LEVELS.index(level) for level in levels]]
+    sentences = warnings_for(levels, points, 1.0, evidence(levels, points), False)
+    assert sentences == ("T5-T7 not found between T4 and T8.",)
+
+
+def test_every_sentence_is_known_as_the_solvers_own():
+    levels = (*USUAL_LEVELS[17:19], "T13", "L1", "L3", "L5", "L6")
+    points = np.linspace((0, 0, 200), (0, 0, 0), len(levels))
+    given = evidence(levels, points, margin_mm=2.0)
+    sentences = warnings_for(levels, points, 1.0, given, True)
+    assert len(sentences) == 7
+    assert all(is_solver_warning(text) and text.endswith(".") for text in sentences)
+    assert not is_solver_warning("The GPU has too little free memory: this scan was labeled on the CPU.")

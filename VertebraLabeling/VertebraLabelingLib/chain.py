@@ -1,0 +1,169 @@
+"""The anatomical chain solver: names candidates so that they form one ordered, anatomically consistent spine.
+
+Candidates in order along the spine and the 26 levels span a graph; a chain is a path through it. Its cost is a sum of
+negative log-likelihoods: appearance of each vertebra as its level, distances between neighbors given one scale for
+the whole scan, missed vertebrae, false positives, enumeration variants (T13, no T12, L6), and what the network says
+about which levels are present in the field of view. Dynamic programming finds the cheapest chain; summing over all
+chains gives each point's probability. See docs/decisions/0003-chain-solver.md for sources and measurements.
+
+numpy only: a result can be re-anchored in a Slicer without PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .anatomy import LEVEL_INDEX, LEVELS
+from .anchors import Anchor, anchors_for_relabel, check_order, drop_removed, join, new_anchors, reach_mm
+from .chain_graph import FORBIDDEN, ChainGraph, Path
+from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
+from .chain_warnings import is_solver_warning, warnings_for
+from .errors import InputError, NoSpineError
+from .evidence_shift import follow_fixed
+from .labels import PREDICTED, Evidence, LabeledPoint, SpineLabels
+from .spacing import EDGES
+from .spine_curve import spine_curve
+
+DEFAULT = NETWORK_PARAMETERS
+HIGHEST_MARGIN = 99.0
+
+_NO_SPINE = "No vertebra was found in this volume: check that it is a CT that shows the spine."
+
+
+def solve(
+    evidence: Evidence,
+    fixed: Mapping[str, Sequence[float]] | None = None,
+    parameters: ChainParameters = DEFAULT,
+) -> SpineLabels:
+    """Name the candidates of a scan.
+
+    Args:
+        evidence: candidates with their costs; see :class:`labels.Evidence`.
+        fixed: level -> world RAS mm of points that are known. Each takes the place of the nearest candidate within
+            12 mm (less where vertebrae are closer), or becomes a candidate of its own; level and position stay.
+        parameters: weights of the solver.
+
+    Returns:
+        Points from head to foot, each with its posterior probability as confidence (1 where fixed); warnings;
+        ``provenance["shift_margin"]``, the log-likelihood ratio (natural log, at most 99) of this chain to the best
+        chain that is shifted by one level; and ``evidence`` for :func:`relabel`.
+
+    Raises:
+        NoSpineError: no candidate is accepted as a vertebra.
+        InputError: the fixed points contradict each other (order along the spine, two levels at one place).
+    """
+    return _solve(evidence, new_anchors(fixed), None, parameters)
+
+
+def relabel(
+    labels: SpineLabels,
+    fixed: Mapping[str, Sequence[float]],
+    removed: Sequence[Sequence[float]] = (),
+    parameters: ChainParameters = DEFAULT,
+) -> SpineLabels:
+    """Name a scan again after a correction, from its evidence alone and in a fraction of a second.
+
+    Serves dragging a point, "this is L1", shifting up or down, adding a missed vertebra (all through ``fixed``) and
+    deleting a false one (``removed``).
+
+    Earlier corrections stay: a confirmed point keeps its place and its level, a moved point its place, and its level
+    too unless a new fixed point gives a vertebra another name than it had (then the moved point follows the renamed
+    chain). An earlier correction gives way where a new fixed point claims its level or its place or stands in the
+    wrong order to it. To shift a spine with several confirmed points, give them all with their new levels.
+
+    Args:
+        labels: an earlier result with evidence.
+        fixed: level -> world RAS mm; kept exactly, with confidence 1. Their status is the one that the point at that
+            place or of that level had if it was moved or confirmed, else confirmed.
+        removed: (R, 3) world RAS mm of points that are no vertebrae; their candidates leave the evidence for good.
+        parameters: weights of the solver.
+
+    Raises:
+        InputError: the labels hold no evidence, or the fixed points contradict each other.
+        NoSpineError: nothing is left.
+    """
+    if labels.evidence is None:
+        raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
+    anchors = anchors_for_relabel(labels, fixed, removed)
+    evidence = drop_removed(labels.evidence, labels, removed)
+    result = _solve(evidence, anchors, labels, parameters)
+    foreign = tuple(text for text in labels.warnings if not is_solver_warning(text))
+    return replace(result, warnings=result.warnings + foreign, provenance={**labels.provenance, **result.provenance})
+
+
+def _solve(
+    evidence: Evidence, anchors: list[Anchor], before: SpineLabels | None, parameters: ChainParameters
+) -> SpineLabels:
+    joined, owner = join(
+        _strongest(evidence, parameters.max_candidates), anchors, [reach_mm(a.level, before) for a in anchors]
+    )
+    if len(joined.points) == 0:
+        raise NoSpineError(_NO_SPINE)
+    curve = spine_curve(joined.points, joined.detection, joined.unary)
+    clamp = check_order(anchors, owner, curve)
+    owner = owner[curve.order]
+    ordered = _reorder(joined, curve.order)
+    curve = replace(curve, order=np.arange(len(owner)))
+
+    if (clamp >= 0).any():
+        free = np.full(len(clamp), -1)
+        alone = ChainGraph(ordered, curve, free, owner >= 0, parameters).best_path()
+        ordered = follow_fixed(ordered, curve.position, clamp, alone.nodes if alone else ())
+    graph = ChainGraph(ordered, curve, clamp, owner >= 0, parameters)
+    path = graph.best_path()
+    if path is None or (path.cost >= graph.rejected_cost and not anchors):
+        raise NoSpineError(_NO_SPINE)
+    margin = _shift_margin(graph, path) / parameters.temperature
+    posterior = graph.posterior()
+    points = []
+    for n, k in path.nodes:
+        anchor = anchors[owner[n]] if owner[n] >= 0 else None
+        ras = (
+            anchor.ras
+            if anchor
+            else (float(ordered.points[n, 0]), float(ordered.points[n, 1]), float(ordered.points[n, 2]))
+        )
+        confidence = 1.0 if clamp[n] >= 0 else float(np.clip(posterior[n, k], 0.0, 1.0))
+        points.append(LabeledPoint(LEVELS[k], ras, confidence, anchor.status if anchor else PREDICTED))
+    sentences = warnings_for(
+        [point.level for point in points],
+        np.array([point.ras for point in points]),
+        float(np.exp(path.log_scale)),
+        ordered,
+        margin < parameters.shift_warning,
+    )
+    return SpineLabels(tuple(points), sentences, {"shift_margin": round(margin, 2)}, evidence)
+
+
+def _shift_margin(graph: ChainGraph, path: Path) -> float:
+    """How much more the best chain costs in which every vertebra is named one level higher, or one lower.
+
+    A vertebra may drop out of the shifted chain (at the cost of a false positive) where it has no level to go to.
+    """
+    costs = [HIGHEST_MARGIN * graph.parameters.temperature + path.cost]
+    for step in (-1, 1):
+        node = graph.node.copy()
+        for n, k in path.nodes:
+            free = [LEVEL_INDEX[pair[step > 0]] for pair in EDGES if LEVEL_INDEX[pair[step < 0]] == k]
+            node[n] = FORBIDDEN
+            node[n, free] = graph.node[n, free]
+        shifted = graph.best_path(node)
+        if shifted is not None:
+            costs.append(shifted.cost)
+    return max(min(costs) - path.cost, 0.0)
+
+
+def _strongest(evidence: Evidence, most: int) -> Evidence:
+    """The ``most`` candidates with the highest detection, in their given order."""
+    if len(evidence.points) <= most:
+        return evidence
+    return _reorder(evidence, np.sort(np.argsort(-evidence.detection, kind="stable")[:most]))
+
+
+def _reorder(evidence: Evidence, rows: np.ndarray) -> Evidence:
+    return replace(
+        evidence, points=evidence.points[rows], unary=evidence.unary[rows], detection=evidence.detection[rows]
+    )

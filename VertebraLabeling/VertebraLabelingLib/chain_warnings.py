@@ -1,0 +1,76 @@
+"""What the user is told about a solved chain, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .anatomy import LEVEL_INDEX, USUAL_LEVELS
+from .field_of_view import distance_along, distance_to_face
+from .labels import Evidence
+from .spacing import distance_from
+
+HALF_BODY = 0.4  # half the height of a vertebral body, as a part of the distance to the next one
+SACRUM_ROOM_MM = 25.0
+
+_SHIFT, _CUT = "Levels may be shifted by one:", "The field of view ends inside"
+_L6, _T13, _MISSING = "L6 or lumbarized S1 found", "T13 found", "not found between"
+
+
+def is_solver_warning(text: str) -> bool:
+    """Whether :func:`warnings_for` wrote this sentence, so that a new solution replaces it."""
+    return text.startswith((_SHIFT, _CUT, _L6, _T13)) or _MISSING in text
+
+
+def warnings_for(
+    levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence, may_be_shifted: bool
+) -> tuple[str, ...]:
+    """Sentences about a chain.
+
+    Args:
+        levels: found levels from head to foot.
+        points: (M, 3) their positions, world RAS mm.
+        scale: size of the spine relative to the spacing statistics.
+        evidence: tells where the field of view ends.
+        may_be_shifted: the shifted chain is nearly as likely.
+    """
+    sentences = []
+    if may_be_shifted:
+        sentences.append(f"{_SHIFT} {_why(levels, points, evidence)}.")
+    if "L6" in levels:
+        sentences.append(f"{_L6}.")
+    if "T13" in levels:
+        sentences.append(f"{_T13}.")
+    for above, below in zip(levels, levels[1:]):
+        between = [level for level in USUAL_LEVELS if LEVEL_INDEX[above] < LEVEL_INDEX[level] < LEVEL_INDEX[below]]
+        if between:
+            missing = between[0] if len(between) == 1 else f"{between[0]}-{between[-1]}"
+            sentences.append(f"{missing} {_MISSING} {above} and {below}.")
+    sentences += [f"{_CUT} {level}." for level in _cut(levels, points, scale, evidence)]
+    return tuple(sentences)
+
+
+def _cut(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence) -> list[str]:
+    """Levels so near a face of the field of view that a part of the vertebra lies outside."""
+    spacing = distance_from().min(axis=1)[[LEVEL_INDEX[level] for level in levels]]
+    room = distance_to_face(points, evidence.corners)
+    return [level for level, near in zip(levels, room < HALF_BODY * scale * spacing) if near]
+
+
+def _why(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> str:
+    seen = []
+    if "C1" in levels or "C2" in levels:
+        seen.append("C2")
+    if "C7" in levels and "T1" in levels:
+        seen.append("the first rib")
+    if "L1" in levels and any(level in levels for level in ("T11", "T12", "T13")):
+        seen.append("the last rib")
+    if levels[-1] in ("L4", "L5", "L6") and len(points) > 1:
+        down = points[-1] - points[-2]
+        room = distance_along(points[-1:], down[None] / max(np.linalg.norm(down), 1e-6), evidence.corners)
+        if room[0] > SACRUM_ROOM_MM + np.linalg.norm(down) / 2:
+            seen.append("the sacrum")
+    if seen:
+        return f"what is seen at {' and '.join(seen)} does not settle the count"
+    return "no anchor is in view (C2, the first rib at T1, the last rib at T12, or the sacrum below L5)"

@@ -1,0 +1,50 @@
+"""Where the image ends, seen from a point within it."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+
+def distance_along(points: np.ndarray, direction: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """(N,) mm from points (N, 3) along unit directions (N, 3) to the end of the field of view; 0 outside of it.
+
+    A field of view without volume is unknown: nothing beyond the points counts as seen (0 everywhere).
+    """
+    origin, axes = _box(corners)
+    if abs(np.linalg.det(axes)) < 1.0:
+        return np.zeros(len(points))
+    inverse = np.linalg.inv(axes)
+    at, step = (points - origin) @ inverse, direction @ inverse
+    with np.errstate(divide="ignore", invalid="ignore"):
+        to_face = np.where(step > 0, (1 - at) / step, np.where(step < 0, -at / step, np.inf))
+    return np.clip(to_face.min(axis=1), 0.0, 1e6)
+
+
+def distance_to_face(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """(N,) mm from points (N, 3) to the nearest face of the field of view; infinite where that is unknown."""
+    origin, axes = _box(corners)
+    if abs(np.linalg.det(axes)) < 1.0:
+        return np.full(len(points), np.inf)
+    inverse = np.linalg.inv(axes)
+    at = (points - origin) @ inverse
+    thickness = 1.0 / np.linalg.norm(inverse, axis=0)  # between opposite faces, also of a sheared box
+    return (np.minimum(at, 1 - at) * thickness).min(axis=1)
+
+
+def _box(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Origin and (3, 3) edge vectors (rows) of the parallelepiped with the given (8, 3) corners in any order.
+
+    Corners of no parallelepiped (damaged or rounded beyond 1 mm) give their axis-aligned bounding box.
+    """
+    origin = corners[0]
+    others = corners[1:] - origin
+    for triple in combinations(range(7), 3):
+        a, b, c = others[list(triple)]
+        rest = np.delete(others, triple, axis=0)
+        sums = np.array([a + b, a + c, b + c, a + b + c])
+        if np.linalg.norm(sums[:, None] - rest[None], axis=2).min(axis=1).max() < 1.0:
+            return origin, np.array([a, b, c])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return low, np.diag(high - low)
