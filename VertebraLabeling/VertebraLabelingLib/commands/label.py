@@ -1,0 +1,108 @@
+"""``vertebra-labeling label INPUT... -o DIR``: label one scan or ten thousand."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import InputError
+from ..scan_job import FAILED, ScanResult
+
+_EXAMPLES = """\
+examples:
+  vertebra-labeling label ct.nii.gz -o out                         one scan
+  vertebra-labeling label dicom/ -o out --series 4                 series 4 of a DICOM folder
+  vertebra-labeling label study/ -o out --format mrk.json,csv,png  every CT below a folder
+  vertebra-labeling label "data/**/*_ct.nii.gz" @more.txt -o out --jobs 4
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Register the sub-command."""
+    parser = subparsers.add_parser(
+        "label",
+        help="find and name the vertebrae of CT scans",
+        description="Find and name the vertebrae of CT scans. Scans whose outputs are all there are not done again, so "
+        "an interrupted batch is continued by the same command.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="NIfTI, NRRD or MetaImage file; DICOM folder; folder searched for both (BIDS too); pattern with * or **; "
+        "@FILE with one input a line; .csv with a column path (and series, case)",
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for all outputs, made if needed")
+    parser.add_argument(
+        "--format",
+        default="mrk.json",
+        metavar="LIST",
+        help="comma-separated: mrk.json (3D Slicer), csv, verse.json (VerSe centroids), png (default: mrk.json)",
+    )
+    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
+    parser.add_argument(
+        "--series", metavar="N", help="DICOM series number where a folder holds several CT series, or 'all'"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="do again, and replace, what is there already")
+    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="worker processes (default: 1)")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--quiet", action="store_true", help="print errors only")
+    told.add_argument("--json-lines", action="store_true", help="print one JSON object a line, for other programs")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the sub-command; returns 1 when any input failed."""
+    from ..batch import in_processes, in_this_process, label_batch
+    from ..inputs import find_scans
+    from ..outputs import OutputPlan
+    from ..progress import JsonLines, Quiet, Terminal
+    from ..workers import LabelerSpec, LazyLabeler
+
+    plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
+    spec = LabelerSpec(arguments.weights, arguments.device)
+    inputs = find_scans(arguments.inputs, arguments.series)
+    if any(plan.missing(job.name) for job in inputs.jobs):
+        spec.check()
+    parallel = arguments.jobs > 1 and len(inputs.jobs) > 1
+    runner = in_processes(spec, arguments.jobs) if parallel else in_this_process(LazyLabeler(spec))
+    reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
+    results = label_batch(inputs, plan, runner, reporter)
+    if len(results) == 1 and isinstance(reporter, Terminal) and results[0].status != FAILED:
+        print(table(results[0], arguments.output))
+    return int(any(result.status == FAILED for result in results))
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise InputError("--format names no format: use mrk.json, csv, verse.json or png.")
+    return names
+
+
+def _device(text: str) -> str:
+    if text not in ("auto", "cpu", "cuda") and not (text.startswith("cuda:") and text[5:].isdigit()):
+        raise argparse.ArgumentTypeError("must be auto, cpu, cuda or cuda:N")
+    return text
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def table(result: ScanResult, folder: str) -> str:
+    """The vertebrae of one scan for people: level, confidence, RAS mm; then warnings, time and files."""
+    lines = [f"{'level':<7}{'confidence':>10}{'R mm':>10}{'A mm':>10}{'S mm':>10}"]
+    for level, r, a, s, confidence in result.points:
+        lines.append(f"{level:<7}{confidence:>10.2f}{r:>10.1f}{a:>10.1f}{s:>10.1f}")
+    lines += [f"warning: {warning}" for warning in result.warnings]
+    if result.message:
+        lines.append(result.message)
+    done = "was there already" if result.status == "present" else f"took {result.seconds:.1f} s"
+    lines.append(f"{result.name}: {len(result.points)} vertebrae, {done}; {folder}: {', '.join(result.files)}")
+    return "\n".join(lines)
