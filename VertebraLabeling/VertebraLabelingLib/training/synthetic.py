@@ -18,19 +18,40 @@ from typing import NamedTuple
 import numpy as np
 
 from ..anatomy import LEVEL_INDEX
+from ..errors import InputError
 from ..volume import Volume, to_sitk
 from .synthetic_anatomy import Anatomy, outline_directions, prepare
+from .synthetic_disease import afflict
+from .synthetic_hybrid import transplant
 from .synthetic_paint import AIR, draw_patient, paint
 from .synthetic_scanner import scan
-from .synthetic_sources import LabelMapSource, sources
+from .synthetic_sources import LabelMapSource, trunk_maps, vertebra_maps
 from .synthetic_truth import write_truth
-from .synthetic_warp import Warp, draw_warp, resample
+from .synthetic_variants import USUAL, draw_variant, vary
+from .synthetic_warp import Grid, Warp, draw_warp, resample
 
 OUT_MM = 2.0
+NARROW_SHARE = 0.12
+"""Share of cases reconstructed to a narrow field about the spine."""
+ARMS_SHARE, ARMS_MM = 0.1, 65.0
+"""Share of cases with the arms down, and the room for them on each side."""
 BODY_HALF_HEIGHT = 0.42
 """Half the height of a vertebral body as a part of the distance to the next centre."""
 
 log = logging.getLogger(__name__)
+
+
+def sources(data_folder: Path) -> list[LabelMapSource]:
+    """Every anatomy that cases are made of: the whole-trunk maps, and each with the vertebrae of the others.
+
+    Raises:
+        InputError: the folder holds no whole-trunk map.
+    """
+    trunks = trunk_maps(data_folder)
+    if not trunks:
+        raise InputError(f"No label map for synthetic CT was found in {data_folder}: choose the project's data folder.")
+    donors = [*trunks, *vertebra_maps(data_folder)]
+    return trunks + [transplant(trunk, donor) for trunk in trunks for donor in donors if donor is not trunk]
 
 
 class SyntheticCase(NamedTuple):
@@ -49,67 +70,84 @@ class SyntheticCase(NamedTuple):
     bodies: np.ndarray | None = None
 
 
-def synthesize(source: LabelMapSource, seed: int, with_bodies: bool = False) -> SyntheticCase:
-    """Draw one case. The same source and seed give the same case.
+def synthesize(
+    source: LabelMapSource, seed: int, with_bodies: bool = False, variant: str | None = None
+) -> SyntheticCase:
+    """Draw one case. The same source, seed and variant give the same case.
 
     Args:
         source: one of :func:`synthetic_sources.sources`.
         seed: any non-negative integer.
         with_bodies: return the warped mask of vertebral bodies too (for checks).
+        variant: a kind of :mod:`synthetic_variants`; drawn if left out, mostly the usual anatomy.
     """
     rng = np.random.default_rng([seed, zlib.crc32(source.name.encode())])
-    anatomy = _prepared(source)
-    centre = np.median([point[:2] for point in anatomy.truth.values()], axis=0)
-    warp = draw_warp(centre, (anatomy.labels.shape[0] - 1) * anatomy.spacing_mm, rng)
-    origin, size = _field_of_view(anatomy, warp)
-    hu = paint(anatomy, draw_patient(anatomy, rng), rng)
-    hu = resample(hu, anatomy.spacing_mm, warp, origin, size, OUT_MM, AIR)
-    truth, cut = _truth(anatomy, warp, origin, size)
-    hu = scan(hu, OUT_MM, rng)
-    affine = np.diag([OUT_MM, OUT_MM, OUT_MM, 1.0])
-    affine[:3, 3] = origin
-    bodies = resample(anatomy.bodies, anatomy.spacing_mm, warp, origin, size, OUT_MM, 0) if with_bodies else None
-    return SyntheticCase(Volume(hu, affine), truth, cut, bodies)
+    drawn = draw_variant(source, rng)
+    anatomy = _prepared(source, variant or drawn)
+    patient = draw_patient(anatomy, rng)
+    hu, bodies = paint(anatomy, patient, rng), anatomy.bodies.copy()
+    centres = afflict(hu, bodies, anatomy, patient, rng)
+    middle = np.median([point[:2] for point in centres.values()], axis=0)
+    warp = draw_warp(middle, (len(hu) - 1) * anatomy.spacing_mm, rng)
+    narrow, arms = _draw_view(rng)
+    grid = _field_of_view(anatomy, warp, rng, narrow, arms)
+    hu = scan(resample(hu, anatomy.spacing_mm, warp, grid, AIR), OUT_MM, rng, arms)
+    truth, cut = _truth(centres, anatomy.cut, warp, grid)
+    warped = resample(bodies, anatomy.spacing_mm, warp, grid, 0) if with_bodies else None
+    return SyntheticCase(Volume(hu, grid.affine), truth, cut, warped)
 
 
-def _prepared(source: LabelMapSource) -> Anatomy:
-    """The source's anatomy, kept with it: every case of the source uses the same."""
-    if "anatomy" not in source.cache:
-        source.cache["anatomy"] = prepare(source)
-    return source.cache["anatomy"]
+def _prepared(source: LabelMapSource, variant: str) -> Anatomy:
+    """The anatomy of a variant, kept with the source: the usual one and the last of the others."""
+    if variant not in source.cache:
+        for kept in [kind for kind in source.cache if kind != USUAL]:
+            del source.cache[kept]
+        source.cache[variant] = prepare(vary(source, variant))
+    return source.cache[variant]
 
 
-def _field_of_view(anatomy: Anatomy, warp: Warp) -> tuple[np.ndarray, np.ndarray]:
-    """First voxel centre (mm) and size (voxels) of a grid that holds the new patient, up to the ends of the map."""
+def _draw_view(rng: np.random.Generator) -> tuple[bool, bool]:
+    """Whether the field of view is narrow, and whether the arms lie in it; never both."""
+    chance = rng.random()
+    return bool(chance < NARROW_SHARE), bool(NARROW_SHARE <= chance < NARROW_SHARE + ARMS_SHARE)
+
+
+def _field_of_view(anatomy: Anatomy, warp: Warp, rng: np.random.Generator, narrow: bool, arms: bool) -> Grid:
+    """A grid that holds the new patient up to the ends of the map, wider for the arms or narrow about the spine."""
     rows = np.arange(0, len(anatomy.outline), 8)
     z = rows * anatomy.spacing_mm
     middle = anatomy.axis(z)
-    ends = warp.push(np.column_stack([middle, z])[[0, -1]])
+    spine = warp.push(np.column_stack([middle, z]))
     directions = outline_directions()[::4]
-    reach = anatomy.outline[rows, ::4]
-    start = middle @ directions.T
-    skin = middle[:, None, :] + (reach - start + 30.0)[:, :, None] * directions[None]
+    reach = anatomy.outline[rows, ::4] - middle @ directions.T + 30.0
+    skin = middle[:, None, :] + reach[:, :, None] * directions[None]
     points = np.concatenate([skin, np.broadcast_to(z[:, None, None], (*skin.shape[:2], 1))], axis=2).reshape(-1, 3)
     limit = (np.array(anatomy.labels.shape[:0:-1]) - 1) * anatomy.spacing_mm
     points[:, :2] = np.clip(points[:, :2], 0.0, limit)
     spread = warp.push(points)
-    low = np.array([*spread[:, :2].min(axis=0), ends[0, 2]])
-    high = np.array([*spread[:, :2].max(axis=0), ends[1, 2]])
-    return low, np.maximum(np.floor((high - low) / OUT_MM).astype(int) + 1, 8)
+    low, high = spread.min(axis=0), spread.max(axis=0)
+    low[2], high[2] = spine[0, 2], spine[-1, 2]
+    if arms:
+        low[0], high[0] = low[0] - ARMS_MM, high[0] + ARMS_MM
+    if narrow:
+        room = rng.uniform(45.0, 80.0, 2)
+        low[:2] = np.maximum(low[:2], spine[:, :2].min(axis=0) - room)
+        high[:2] = np.minimum(high[:2], spine[:, :2].max(axis=0) + room)
+    return Grid(low, np.maximum(np.floor((high - low) / OUT_MM).astype(int) + 1, 8), OUT_MM)
 
 
-def _truth(anatomy: Anatomy, warp: Warp, origin: np.ndarray, size: np.ndarray):
+def _truth(centres: dict[str, np.ndarray], cut_in_map: frozenset[str], warp: Warp, grid: Grid):
     """World body centres within the image, and which of them are cut by its top or bottom."""
-    levels = sorted(anatomy.truth, key=LEVEL_INDEX.__getitem__)
-    points = warp.push(np.array([anatomy.truth[level] for level in levels]))
+    levels = sorted(centres, key=LEVEL_INDEX.__getitem__)
+    points = warp.push(np.array([centres[level] for level in levels]))
     spacing = np.linalg.norm(np.diff(points, axis=0), axis=1)
     half = BODY_HALF_HEIGHT * np.minimum(np.append(spacing, spacing[-1]), np.append(spacing[0], spacing))
-    top = origin + (size - 1) * OUT_MM
+    low, high = grid.origin, grid.origin + (grid.size - 1) * grid.spacing_mm
     truth, cut = {}, set()
     for level, point, height in zip(levels, points, half):
-        if np.all(point >= origin) and np.all(point <= top):
+        if np.all(point >= low) and np.all(point <= high):
             truth[level] = tuple(float(value) for value in point)
-            if level in anatomy.cut or point[2] - height < origin[2] or point[2] + height > top[2]:
+            if level in cut_in_map or point[2] - height < low[2] or point[2] + height > high[2]:
                 cut.add(level)
     return truth, frozenset(cut)
 
@@ -132,6 +170,7 @@ def write_cases(data_folder: Path, out_folder: Path, per_source: int, seed: int)
             if not path.is_file():
                 _write(synthesize(source, number), path)
                 log.info("%s", path.name)
+        source.cache.clear()
     return files
 
 

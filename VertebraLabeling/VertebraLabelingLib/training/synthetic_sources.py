@@ -1,6 +1,6 @@
 """The label maps that synthetic CT is made from: reading them into one form.
 
-Only whole-structure maps of patients that no score is ever taken on are used. The map of ``lidc_idri_0001`` (the
+Only maps of patients that no score is ever taken on are used. The map of ``lidc_idri_0001`` (the
 demonstration patient) and the maps of ``ts_example`` (a patient of the cross-validation) are never read.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..anatomy import VERSE_LABELS
 from ..errors import InputError
 from ..volume import Volume, apply_affine, from_sitk, lps_to_ras, to_canonical
 
@@ -19,6 +20,7 @@ FORBIDDEN = ("lidc_idri_0001", "ts_example")
 """Patients that must not enter training, in any form."""
 
 _TRUNK_MAPS = ("ts_s0327", "ts_s0328")
+_VERSE004, _VERSE_MM = "sub-verse004", 1.0
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,37 @@ def structure_mask(labels: np.ndarray, ids: list[int]) -> np.ndarray:
     return table[labels]
 
 
-def sources(data_folder: Path) -> list[LabelMapSource]:
-    """Read every usable source of the data folder (see its README); absent ones are left out.
-
-    Raises:
-        InputError: the folder holds none of them.
-    """
+def trunk_maps(data_folder: Path) -> list[LabelMapSource]:
+    """Read the whole-trunk maps of the data folder (see its README); absent ones are left out."""
     folder = Path(data_folder) / "labelmaps"
-    found = [_trunk_map(folder, name) for name in _TRUNK_MAPS if (folder / f"{name}_labels.nii.gz").is_file()]
-    if not found:
-        raise InputError(f"No label map for synthetic CT was found in {folder}: choose the data folder of the project.")
-    return found
+    return [_trunk_map(folder, name) for name in _TRUNK_MAPS if (folder / f"{name}_labels.nii.gz").is_file()]
+
+
+def vertebra_maps(data_folder: Path) -> list[LabelMapSource]:
+    """Read the maps that hold vertebrae only; absent ones are left out."""
+    folder = Path(data_folder) / "labelmaps"
+    return [_verse004(folder)] if (folder / f"{_VERSE004}_seg-vert_msk.nii.gz").is_file() else []
+
+
+def _verse004(folder: Path) -> LabelMapSource:
+    """The VerSe mask T9-L5 on isotropic voxels; the centroid file counts in voxels of the mask as it is stored."""
+    import SimpleITK as sitk
+
+    level_of = {number: level for level, number in VERSE_LABELS.items()}
+    stored = from_sitk(sitk.ReadImage(str(folder / f"{_VERSE004}_seg-vert_msk.nii.gz")))
+    volume = to_canonical(stored)
+    centroids = [entry for entry in _json(folder / f"{_VERSE004}_seg-subreg_ctd.json") if "label" in entry]
+    ras = apply_affine(stored.ijk_to_ras, np.array([[entry[axis] for axis in "XYZ"] for entry in centroids]))
+    points = apply_affine(np.linalg.inv(volume.ijk_to_ras), ras) * volume.spacing
+    truth = {level_of[entry["label"]]: point for entry, point in zip(centroids, points)}
+
+    image = sitk.GetImageFromArray(volume.array.astype(np.uint8))
+    image.SetSpacing(volume.spacing.tolist())
+    size = np.ceil(np.array(image.GetSize()) * volume.spacing / _VERSE_MM).astype(int)
+    iso = sitk.Resample(image, size.tolist(), sitk.Transform(), sitk.sitkNearestNeighbor, [0.0] * 3, [_VERSE_MM] * 3)
+    labels = sitk.GetArrayFromImage(iso)
+    names = {int(number): f"vertebrae_{level_of[int(number)]}" for number in np.unique(labels) if number}
+    return LabelMapSource("verse004", labels, names, _VERSE_MM, truth)
 
 
 def _trunk_map(folder: Path, name: str) -> LabelMapSource:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from ..anatomy import LEVEL_INDEX
-
-SCHEMA = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#"
+from ..formats.atomic import write_text
+from ..formats.mrk_json import CUT, SCHEMA
+from ..volume import ras_to_lps
 
 
 def write_truth(path: Path, truth: dict[str, tuple[float, float, float]], cut: frozenset[str]) -> None:
-    """Write body centres (world RAS mm) under a temporary name, then rename."""
+    """Write body centres (world RAS mm), whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     points = [
         {
             "id": str(number),
             "label": level,
-            "description": "cut" if level in cut else "",
-            "associatedNodeID": "",
-            "position": [round(-truth[level][0], 2), round(-truth[level][1], 2), round(truth[level][2], 2)],
-            "orientation": [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
+            "description": CUT if level in cut else "",
+            "position": [round(value, 2) for value in ras_to_lps(truth[level]).tolist()],
             "selected": True,
             "locked": False,
             "visibility": True,
@@ -29,6 +31,4 @@ def write_truth(path: Path, truth: dict[str, tuple[float, float, float]], cut: f
         for number, level in enumerate(sorted(truth, key=LEVEL_INDEX.__getitem__), start=1)
     ]
     markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=1), encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=1) + "\n")

@@ -15,6 +15,7 @@ CONTROL_MM = 8.0
 
 _WAVES = 14
 _TABLE_MM = 1.0
+_ENDS = 24
 
 
 @dataclass(frozen=True)
@@ -137,39 +138,54 @@ def _smooth_angle(s: np.ndarray, degrees: float, rng: np.random.Generator) -> np
     return np.radians(degrees) * curve / 1.6
 
 
-def resample(
-    image: np.ndarray, spacing_mm: float, warp: Warp, origin: np.ndarray, size: np.ndarray, out_mm: float, air: float
-):
+@dataclass(frozen=True)
+class Grid:
+    """Voxels of a new image, along the world axes.
+
+    Attributes:
+        origin: (3,) first voxel centre, mm. size: (3,) voxels along x, y, z. spacing_mm: voxel size.
+    """
+
+    origin: np.ndarray
+    size: np.ndarray
+    spacing_mm: float
+
+    @property
+    def affine(self) -> np.ndarray:
+        """(4, 4) IJK to RAS."""
+        affine = np.diag([self.spacing_mm, self.spacing_mm, self.spacing_mm, 1.0])
+        affine[:3, 3] = self.origin
+        return affine
+
+
+def resample(image: np.ndarray, spacing_mm: float, warp: Warp, grid: Grid, air: float) -> np.ndarray:
     """Pull an image through a warp.
 
     Args:
         image: (K, J, I) on a grid of ``spacing_mm`` whose first voxel centre is the map's zero.
+        spacing_mm: its voxel size.
         warp: the deformation.
-        origin: (3,) first voxel centre of the new grid, mm. size: (3,) voxels along x, y, z. out_mm: voxel size.
+        grid: the new image's voxels.
         air: value beyond the image in plane. Above and below, the end slices go on.
 
     Returns:
-        (K, J, I) array of ``image``'s type (linear), or for uint8 labels by nearest neighbour.
+        (K, J, I) array of ``image``'s type; linear interpolation, for uint8 labels the nearest voxel.
     """
     import SimpleITK as sitk
 
-    extent = (np.asarray(size) - 1) * out_mm
-    counts = np.ceil(extent / CONTROL_MM).astype(int) + 2
-    axes = [origin[axis] + np.arange(counts[axis]) * CONTROL_MM for axis in range(3)]
-    z, y, x = np.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-    points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-    source = warp.pull(points)
-    field = (source - points).reshape(*counts[::-1], 3)
+    counts = np.ceil((grid.size - 1) * grid.spacing_mm / CONTROL_MM).astype(int) + 2
+    x, y, z = (grid.origin[axis] + np.arange(counts[axis]) * CONTROL_MM for axis in range(3))
+    points = np.stack(np.broadcast_arrays(x[None, None, :], y[None, :, None], z[:, None, None]), axis=-1)
+    field = warp.pull(points.reshape(-1, 3)).reshape(points.shape) - points
     vectors = sitk.GetImageFromArray(field, isVector=True)
     vectors.SetSpacing([CONTROL_MM] * 3)
-    vectors.SetOrigin(np.asarray(origin, dtype=float).tolist())
-    # the end slices go on beyond the map: a few copies are enough for the wedge that a bend opens
-    ends = 24
-    moving = sitk.GetImageFromArray(np.pad(image, ((ends, ends), (0, 0), (0, 0)), mode="edge"))
+    vectors.SetOrigin(grid.origin.tolist())
+    # a few copies of the end slices are enough for the wedge that a bend opens
+    moving = sitk.GetImageFromArray(np.pad(image, ((_ENDS, _ENDS), (0, 0), (0, 0)), mode="edge"))
     moving.SetSpacing([spacing_mm] * 3)
-    moving.SetOrigin([0.0, 0.0, -ends * spacing_mm])
+    moving.SetOrigin([0.0, 0.0, -_ENDS * spacing_mm])
+    reference = sitk.Image(grid.size.tolist(), sitk.sitkUInt8)
+    reference.SetSpacing([grid.spacing_mm] * 3)
+    reference.SetOrigin(grid.origin.tolist())
     how = sitk.sitkNearestNeighbor if image.dtype == np.uint8 else sitk.sitkLinear
-    reference = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
-    reference.SetSpacing([out_mm] * 3)
-    reference.SetOrigin(np.asarray(origin, dtype=float).tolist())
     return sitk.GetArrayFromImage(sitk.Resample(moving, reference, sitk.DisplacementFieldTransform(vectors), how, air))
