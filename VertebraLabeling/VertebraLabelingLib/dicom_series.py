@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,13 +50,21 @@ class DicomSeries:
 def find_series(folder: Path) -> list[DicomSeries]:
     """All image series among the files of one folder (not of its subfolders), CT volumes and skipped ones.
 
+    The answers for the last few folders are remembered: a scan is first found, then read.
+
     Raises:
         InputError: the folder cannot be listed.
     """
     try:
-        paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        return list(_find_series(folder, folder.stat().st_mtime_ns))
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be read ({error.strerror}): check its permissions.") from error
+
+
+@lru_cache(maxsize=2)
+def _find_series(folder: Path, _modified: int) -> tuple[DicomSeries, ...]:
+    """See :func:`find_series`; the time of the folder's last change tells a new answer from an old one."""
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     groups: dict[str, list[SliceHeader]] = defaultdict(list)
     unreadable = []
     for path in paths:
@@ -71,7 +79,7 @@ def find_series(folder: Path) -> list[DicomSeries]:
     if unreadable:
         note = f"{len(unreadable)} DICOM file(s) hold no readable image, e.g. {unreadable[0]}."
         series = [replace(item, notes=(*item.notes, note)) for item in series]
-    return _with_unique_keys(series)
+    return tuple(_with_unique_keys(series))
 
 
 def choose_series(series: Sequence[DicomSeries], choice: str | int | None, folder: Path) -> DicomSeries:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .dicom_series import DicomSeries, choose_series, find_series
+from .dicom_series import choose_series, find_series
 from .errors import InputError
 from .io import VOLUME_SUFFIXES
 from .naming import Source, output_names, safe_name
@@ -33,14 +33,20 @@ class ScanJob:
     Attributes:
         path: the file, or the folder of the DICOM series.
         name: unique output name without suffix.
-        series: the DICOM series, its files found already; ``None`` for other formats.
+        series: key of the DICOM series in its folder (:func:`dicom_series.find_series`); empty for other formats. The
+            headers do not travel with the job: those of ten thousand series would fill the memory.
         named: the user named this scan; one that was found in a tree and is no CT is skipped rather than failed.
     """
 
     path: str
     name: str
-    series: DicomSeries | None = None
+    series: str = ""
     named: bool = True
+
+    @property
+    def is_dicom(self) -> bool:
+        """The scan came as DICOM: a series of files, or one file with many frames."""
+        return bool(self.series) or not self.path.lower().endswith(VOLUME_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class _Found:
     """A scan before it has its output name."""
 
     path: Path
-    series: DicomSeries | None = None
+    series: str = ""
     root: Path | None = None
     case: str = ""
     named: bool = True
@@ -104,8 +110,8 @@ def find_scans(arguments: Iterable[str | os.PathLike], series: str | int | None 
             except InputError as error:
                 result.problems.append(Problem(str(argument), str(error)))
     found = [item for item in found if item.named or fnmatch.fnmatch(item.path.name, pattern)]
-    found = list({(os.path.realpath(item.path), item.series and item.series.key): item for item in found}.values())
-    names = output_names([Source(item.path, item.series.key if item.series else "", item.root) for item in found])
+    found = list({(os.path.realpath(item.path), item.series): item for item in found}.values())
+    names = output_names([Source(item.path, item.series, item.root) for item in found])
     names = _with_given_names(names, found)
     result.jobs = [ScanJob(str(f.path), name, f.series, f.named) for f, name in zip(found, names)]
     return result
@@ -143,7 +149,7 @@ def _from_folder(folder: Path, series: str | None, result: Inputs) -> Iterator[_
     stacks = find_series(folder)
     if any(not stack.skipped for stack in stacks):
         chosen = stacks if series == ALL_SERIES else [choose_series(stacks, series, folder)]
-        yield from (_Found(folder, stack) for stack in chosen if not stack.skipped)
+        yield from (_Found(folder, stack.key) for stack in chosen if not stack.skipped)
         yield from _below(folder, folder, series, result)
         return
     found = [*_in_folder(folder, folder, series, result), *_below(folder, folder, series, result)]
@@ -185,7 +191,7 @@ def _in_folder(folder: Path, root: Path, series: str | None, result: Inputs) -> 
         if stack.skipped:
             result.skipped.append(Skip(f"{folder}/series {stack}", stack.skipped))
         elif series in (None, ALL_SERIES, stack.key, stack.uid):
-            yield _Found(folder, stack, root=root, named=False)
+            yield _Found(folder, stack.key, root, named=False)
 
 
 def _bids_reason(name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .ct_check import check_ct, to_hounsfield
 from .dicom_headers import looks_like_dicom
-from .dicom_series import DicomSeries, choose_series, find_series
+from .dicom_series import choose_series, find_series
 from .dicom_volume import read_series
 from .errors import InputError
 from .native_output import native_output_to_log
@@ -65,23 +65,19 @@ def read_volume(path: str | os.PathLike, series: str | int | None = None) -> Vol
     return read_scan(path, series).volume
 
 
-def read_scan(path: str | os.PathLike, series: str | int | DicomSeries | None = None) -> Scan:
-    """As :func:`read_volume`, with the reader's notes and the DICOM files beside the volume.
-
-    Args:
-        series: also a series that :func:`dicom_series.find_series` found, whose headers need not be read again.
-    """
+def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
+    """As :func:`read_volume`, with the reader's notes and the DICOM files beside the volume."""
     path = Path(path)
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist: check the path.")
         with native_output_to_log():
             if not path.is_dir():
-                return Scan(_read_file(path))
-            if not isinstance(series, DicomSeries):
-                series = choose_series(find_series(path), series, path)
-            volume, notes = read_series(series)
-            return Scan(volume, notes, series.files)
+                is_volume = path.name.lower().endswith(VOLUME_SUFFIXES)
+                return Scan(_read_file(path), dicom_files=() if is_volume else (str(path),))
+            chosen = choose_series(find_series(path), series, path)
+            volume, notes = read_series(chosen)
+            return Scan(volume, notes, chosen.files)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path} cannot be read ({reason}): check the path and its permissions.") from error

@@ -6,31 +6,42 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import InputError
-from .formats import csv_table, mrk_json, verse_json
+from .formats import csv_table, dicom_sr, mrk_json, verse_json
+from .inputs import ScanJob
 from .io import Scan
 from .labels import SpineLabels
 from .naming import output_path
 
 POINTS = "mrk.json"
+DICOM = "dicom"
+
+
+class Writer(NamedTuple):
+    """How a format is written: the suffix of its files, and ``write(path, labels, scan, name)``."""
+
+    suffix: str
+    write: Callable[[Path, SpineLabels, Scan, str], None]
 
 
 def _write_png(path: Path, labels: SpineLabels, scan: Scan, name: str) -> None:
     from .snapshot import write_snapshot  # matplotlib
 
-    write_snapshot(path, scan.volume, labels, name)
+    write_snapshot(path, scan.volume, labels, name, notes=scan.notes)
 
 
-_Writer = Callable[[Path, SpineLabels, Scan, str], None]
-
-WRITERS: dict[str, _Writer] = {
-    "csv": lambda path, labels, scan, name: csv_table.write_labels(path, labels, name),
-    "verse.json": lambda path, labels, scan, name: verse_json.write_labels(path, labels, scan.volume),
-    "png": _write_png,
-    POINTS: lambda path, labels, scan, name: mrk_json.write_labels(path, labels),
+WRITERS: dict[str, Writer] = {
+    "csv": Writer(".csv", lambda path, labels, scan, name: csv_table.write_labels(path, labels, name)),
+    "verse.json": Writer(
+        ".verse.json", lambda path, labels, scan, name: verse_json.write_labels(path, labels, scan.volume)
+    ),
+    "png": Writer(".png", _write_png),
+    DICOM: Writer(".dcm", lambda path, labels, scan, name: dicom_sr.write_labels(path, labels, scan.dicom_files)),
+    POINTS: Writer(".mrk.json", lambda path, labels, scan, name: mrk_json.write_labels(path, labels)),
 }
-"""Format -> writer; the format is the suffix. The points come last: where they are, everything else is."""
+"""Format -> writer. The points come last: where they are, everything else is."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,11 @@ class OutputPlan:
 
     Attributes:
         folder: all files of a batch lie directly in it.
-        formats: keys of :data:`WRITERS`.
+        formats: keys of :data:`WRITERS`. ``dicom`` is made of scans that came as DICOM only.
         overwrite: replace files that are there; otherwise only missing ones are made.
+
+    Raises:
+        InputError: an unknown format.
     """
 
     folder: str
@@ -51,38 +65,51 @@ class OutputPlan:
         unknown = [name for name in self.formats if name not in WRITERS]
         if unknown or not self.formats:
             raise InputError(f"{', '.join(unknown) or 'Nothing'} is no output format: use {', '.join(WRITERS)}.")
-        ordered = tuple(name for name in WRITERS if name in self.formats)
-        object.__setattr__(self, "formats", ordered)
+        object.__setattr__(self, "formats", tuple(name for name in WRITERS if name in self.formats))
 
-    def path(self, name: str, format_name: str) -> Path:
+    def path(self, job: ScanJob, format_name: str) -> Path:
         """The output file of a scan in one format; never outside the folder."""
-        return output_path(Path(self.folder), name, f".{format_name}")
+        return output_path(Path(self.folder), job.name, WRITERS[format_name].suffix)
 
-    def file_names(self, name: str) -> tuple[str, ...]:
-        """Names of all output files of a scan."""
-        return tuple(self.path(name, format_name).name for format_name in self.formats)
+    def wanted(self, job: ScanJob) -> tuple[str, ...]:
+        """The formats that this scan can have.
 
-    def missing(self, name: str) -> tuple[str, ...]:
+        Raises:
+            InputError: only a DICOM report is wanted, of a scan that did not come as DICOM.
+        """
+        formats = tuple(name for name in self.formats if name != DICOM or job.is_dicom)
+        if not formats:
+            raise InputError("A DICOM report needs a scan that came as DICOM: add another format for this scan.")
+        return formats
+
+    def missing(self, job: ScanJob) -> tuple[str, ...]:
         """The formats still to be written."""
-        return tuple(f for f in self.formats if self.overwrite or not self.path(name, f).exists())
+        return tuple(name for name in self.wanted(job) if self.overwrite or not self.path(job, name).exists())
+
+    def needs_labeler(self, job: ScanJob) -> bool:
+        """The scan has outputs to be made, and no points to make them from."""
+        try:
+            return bool(self.missing(job)) and (self.overwrite or not self.path(job, POINTS).exists())
+        except InputError:  # the scan will fail with this sentence
+            return False
 
 
-def existing_labels(plan: OutputPlan, name: str) -> SpineLabels | None:
+def existing_labels(plan: OutputPlan, job: ScanJob) -> SpineLabels | None:
     """The points that an earlier run left, perhaps corrected by hand since; ``None`` where they are to be made anew.
 
     Raises:
         InputError: the file is damaged.
     """
-    path = plan.path(name, POINTS)
+    path = plan.path(job, POINTS)
     return mrk_json.read_labels(path) if path.exists() and not plan.overwrite else None
 
 
-def write_outputs(plan: OutputPlan, formats: Sequence[str], name: str, labels: SpineLabels, scan: Scan) -> None:
+def write_outputs(plan: OutputPlan, formats: Sequence[str], job: ScanJob, labels: SpineLabels, scan: Scan) -> None:
     """Write some formats of one scan; each file appears whole or not at all.
 
     Raises:
         OSError: a file cannot be written.
     """
     os.makedirs(plan.folder, exist_ok=True)
-    for format_name in formats:
-        WRITERS[format_name](plan.path(name, format_name), labels, scan, name)
+    for name in formats:
+        WRITERS[name].write(plan.path(job, name), labels, scan, job.name)

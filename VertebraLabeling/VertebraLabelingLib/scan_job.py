@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 from .errors import Cancelled, NotCtError, VertebraLabelingError
@@ -82,15 +81,16 @@ def label_one(
         Cancelled: ``cancelled`` returned true; nothing was written.
     """
     started = time.perf_counter()
-    result = ScanResult(job.name, job.path, DONE, files=plan.file_names(job.name))
+    result = ScanResult(job.name, job.path, DONE)
     try:
-        missing = plan.missing(job.name)
+        missing = plan.missing(job)
+        result = replace(result, files=tuple(plan.path(job, name).name for name in plan.wanted(job)))
         if not missing:
-            result = replace(result, status=PRESENT, points=_points(existing_labels(plan, job.name)))
+            result = replace(result, status=PRESENT, points=_points(existing_labels(plan, job)))
         else:
-            scan = _in_hounsfield(_read(job))
-            labels = existing_labels(plan, job.name) or labeler.label(scan.volume, None, progress, cancelled)
-            write_outputs(plan, missing, job.name, labels, scan)
+            scan = _in_hounsfield(read_scan(job.path, job.series or None))
+            labels = existing_labels(plan, job) or labeler.label(scan.volume, None, progress, cancelled)
+            write_outputs(plan, missing, job, labels, scan)
             warnings = (*labels.warnings, *scan.notes)
             result = replace(result, points=_points(labels), warnings=warnings, provenance=dict(labels.provenance))
     except Cancelled:
@@ -111,10 +111,6 @@ def label_one(
         kind = f"{type(error).__name__}: {error}".splitlines()[0]
         result = replace(result, status=FAILED, message=f"Unexpected {kind}: report it, the log has the details.")
     return replace(result, seconds=round(time.perf_counter() - started, 2))
-
-
-def _read(job: ScanJob) -> Scan:
-    return read_scan(Path(job.path), job.series)
 
 
 def _in_hounsfield(scan: Scan) -> Scan:

@@ -38,7 +38,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--format",
         default="mrk.json",
         metavar="LIST",
-        help="comma-separated: mrk.json (3D Slicer), csv, verse.json (VerSe centroids), png (default: mrk.json)",
+        help="comma-separated: mrk.json (3D Slicer), csv, verse.json (VerSe centroids), png (picture), dicom (TID 1500 "
+        "report, of DICOM scans) (default: mrk.json)",
     )
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
     spec = LabelerSpec(arguments.weights, arguments.device)
     inputs = find_scans(arguments.inputs, arguments.series)
-    if any(plan.missing(job.name) for job in inputs.jobs):
+    if any(plan.needs_labeler(job) for job in inputs.jobs):
         spec.check()
     parallel = arguments.jobs > 1 and len(inputs.jobs) > 1
     runner = in_processes(spec, arguments.jobs) if parallel else in_this_process(LazyLabeler(spec))
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _formats(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
-        raise InputError("--format names no format: use mrk.json, csv, verse.json or png.")
+        raise InputError("--format names no format: use mrk.json, csv, verse.json, png or dicom.")
     return names
 
 
