@@ -42,7 +42,7 @@ def draw_patient(anatomy: Anatomy, rng: np.random.Generator) -> Patient:
     shape, s = anatomy.labels.shape, anatomy.spacing_mm
     random_contrast = bool(rng.random() < RANDOM_CONTRAST_SHARE)
     trabecular = float(np.clip(rng.normal(160.0, 60.0), 30.0, 340.0))
-    cortical = float(np.clip(rng.normal(480.0, 110.0) + 0.6 * (trabecular - 160.0), 260.0, 900.0))
+    cortical = float(np.clip(rng.normal(760.0, 130.0) + 0.8 * (trabecular - 160.0), 400.0, 1200.0))
     if random_contrast:
         trabecular, cortical = rng.uniform(60.0, 400.0), rng.uniform(300.0, 1100.0)
     return Patient(
@@ -175,13 +175,14 @@ def _paint_bones(hu: np.ndarray, anatomy: Anatomy, patient: Patient, rng: np.ran
     spongy = ("rib_", "hip_", "femur", "sacrum", "scapula", "clavicula", "humerus", "sternum")
     inner[anatomy.source.ids(*spongy)] = patient.trabecular * rng.uniform(0.5, 0.95)
     outer = np.full(256, patient.cortical, dtype=np.float32)
-    outer[anatomy.source.ids("femur", "humerus")] += 450.0
+    outer[anatomy.source.ids("femur", "humerus")] += 350.0
     shell = np.exp(-((depth / rng.uniform(0.9, 1.5)) ** 2))
+    body = anatomy.bodies.ravel()[bone] > 0
+    shell[body] *= rng.uniform(0.3, 0.55)  # the shell of a body is thinner than a voxel
     values = inner[labels] + rng.uniform(18.0, 50.0) * (0.6 * fine + 0.7 * middle)
-    values += shell * (outer[labels] + 70.0 * middle - inner[labels])
-    arch = anatomy.bodies.ravel()[bone] == 0
-    arch &= np.isin(np.arange(256), anatomy.source.ids("vertebrae_"))[labels]
-    values += arch * np.float32(rng.uniform(40.0, 140.0))  # pedicles, facets and processes are denser than bodies
+    values += shell * (outer[labels] + 90.0 * middle - inner[labels])
+    arch = ~body & np.isin(np.arange(256), anatomy.source.ids("vertebrae_"))[labels]
+    values += arch * np.float32(rng.uniform(60.0, 200.0))  # pedicles, facets and processes are denser than bodies
     if anatomy.bone_hu is not None and not patient.random_contrast:
         values = _real_bone(values, anatomy.bone_hu.ravel()[bone], patient.trabecular)
     hu.ravel()[bone] = values
