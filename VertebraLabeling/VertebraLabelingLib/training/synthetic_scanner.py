@@ -37,7 +37,7 @@ def scan(hu: np.ndarray, spacing_mm: float, rng: np.random.Generator, arms: bool
     if rng.random() < 0.3:
         _circular_field(hu, rng)
     step = HU_STEPS[noise > 12.0]
-    return (np.rint(np.clip(hu, -1000.0, 3071.0) / step) * step).astype(np.int16)
+    return np.clip(np.rint(hu / step) * step, -1000.0, 3071.0).astype(np.int16)
 
 
 def _resolution(hu: np.ndarray, noise: float, spacing_mm: float, rng: np.random.Generator) -> np.ndarray:
