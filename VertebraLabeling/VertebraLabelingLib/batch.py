@@ -6,17 +6,20 @@ killed or ran out of disk is continued by running it again.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 
 from .errors import Cancelled, InputError
 from .formats.atomic import remove_leftovers
 from .inputs import Inputs, ScanJob, find_scans
-from .naming import safe_name, stem
 from .outputs import OutputPlan
 from .progress import Quiet, Reporter
 from .scan_job import FAILED, Labeler, ScanResult, label_one
+from .summary import Summary
 from .workers import LabelerSpec, LazyLabeler, run_in_processes
+
+logger = logging.getLogger(__name__)
 
 Cancelling = Callable[[], bool]
 Runner = Callable[[Sequence[ScanJob], OutputPlan, Reporter, "Cancelling | None"], Iterator[ScanResult]]
@@ -50,6 +53,19 @@ def in_processes(spec: LabelerSpec, count: int) -> Runner:
     return run
 
 
+def on_dask(spec: LabelerSpec, address: str, count: int) -> Runner:
+    """A runner on a Dask cluster; see :mod:`dask_workers`."""
+
+    def run(
+        jobs: Sequence[ScanJob], plan: OutputPlan, reporter: Reporter, cancelled: Cancelling | None
+    ) -> Iterator[ScanResult]:
+        from .dask_workers import run_on_dask
+
+        return run_on_dask(jobs, spec, plan, address, count, cancelled)
+
+    return run
+
+
 def label_batch(
     inputs: Inputs,
     plan: OutputPlan,
@@ -57,7 +73,7 @@ def label_batch(
     reporter: Reporter | None = None,
     cancelled: Cancelling | None = None,
 ) -> list[ScanResult]:
-    """Label all scans of a batch; a bad one never stops the rest.
+    """Label all scans of a batch; a bad one never stops the rest. More than one leave a :class:`summary.Summary`.
 
     Args:
         inputs: from :func:`inputs.find_scans`; its problems become failed results.
@@ -71,25 +87,33 @@ def label_batch(
         Cancelled: ``cancelled`` returned true; what was finished is kept.
     """
     reporter = reporter or Quiet()
+    summary = Summary(plan.folder, enabled=len(inputs.jobs) > 1)
     remove_leftovers(plan.folder)
     reporter.start(inputs)
-    results = [
-        ScanResult(safe_name(stem(problem.path)), problem.path, FAILED, problem.message) for problem in inputs.problems
-    ]
+    results = [ScanResult("", problem.path, FAILED, problem.message) for problem in inputs.problems]
     for result in results:
-        reporter.finished(result)
+        reporter.finished(summary.add(result))
     found: dict[str, ScanResult] = {}
     try:
         for result in runner(inputs.jobs, plan, reporter, cancelled):
-            found[result.name] = result
-            reporter.finished(result)
+            found[result.name] = summary.add(result)
+            reporter.finished(found[result.name])
     finally:
         remove_leftovers(plan.folder)
+        _write_summary(summary, inputs)
     if cancelled and cancelled():
         raise Cancelled("The batch was cancelled; run it again to continue.")
     results += [found[job.name] for job in inputs.jobs]
     reporter.end(results)
     return results
+
+
+def _write_summary(summary: Summary, inputs: Inputs) -> None:
+    """The outputs are what counts: a disk that is full now costs the summary only."""
+    try:
+        summary.write(inputs.skipped)
+    except OSError as error:
+        logger.warning("The summary cannot be written (%s): free space and run again.", error.strerror or error)
 
 
 def label_folder(

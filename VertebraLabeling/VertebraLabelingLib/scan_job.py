@@ -31,7 +31,7 @@ class ScanResult:
     """What became of one job; plain values only, so that it travels between processes and into JSON.
 
     Attributes:
-        name, path: of the job.
+        name, path: of the job; an input that never became a scan has no name.
         status: ``done``; ``present``: all outputs were there; ``skipped``: found in a tree and no CT; ``failed``.
         message: why it was skipped or failed, one sentence.
         points: (level, r, a, s, confidence) of each vertebra, head to foot, RAS mm.

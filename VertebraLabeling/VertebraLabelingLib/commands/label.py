@@ -48,6 +48,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="do again, and replace, what is there already")
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="worker processes (default: 1)")
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="label on this Dask cluster, e.g. tcp://scheduler:8786; 'local' starts one"
+    )
     told = parser.add_mutually_exclusive_group()
     told.add_argument("--quiet", action="store_true", help="print errors only")
     told.add_argument("--json-lines", action="store_true", help="print one JSON object a line, for other programs")
@@ -56,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command; returns 1 when any input failed."""
-    from ..batch import in_processes, in_this_process, label_batch
+    from ..batch import in_processes, in_this_process, label_batch, on_dask
     from ..inputs import find_scans
     from ..outputs import OutputPlan
     from ..progress import JsonLines, Quiet, Terminal
@@ -67,8 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = find_scans(arguments.inputs, arguments.series)
     if any(plan.needs_labeler(job) for job in inputs.jobs):
         spec.check()
-    parallel = arguments.jobs > 1 and len(inputs.jobs) > 1
-    runner = in_processes(spec, arguments.jobs) if parallel else in_this_process(LazyLabeler(spec))
+    if arguments.dask:
+        runner = on_dask(spec, arguments.dask, arguments.jobs)
+    elif arguments.jobs > 1 and len(inputs.jobs) > 1:
+        runner = in_processes(spec, arguments.jobs)
+    else:
+        runner = in_this_process(LazyLabeler(spec))
     reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
     results = label_batch(inputs, plan, runner, reporter)
     if len(results) == 1 and isinstance(reporter, Terminal) and results[0].status != FAILED:
