@@ -1,0 +1,98 @@
+"""The shipped network on the sample CT, a patient that it has never seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from VertebraLabelingLib.chain import relabel
+from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
+from VertebraLabelingLib.io import read_volume
+from VertebraLabelingLib.labeler import VertebraLabeler
+from VertebraLabelingLib.metrics import score_case
+from VertebraLabelingLib.volume import Volume
+
+
+@pytest.fixture(scope="module")
+def labeler():
+    return VertebraLabeler(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def volume(sample_ct):
+    return read_volume(sample_ct)
+
+
+@pytest.fixture(scope="module")
+def labels(labeler, volume):
+    return labeler.label(volume)
+
+
+def error_mm(labels, truth):
+    found = labels.by_level
+    return [np.linalg.norm(np.subtract(found[p.level].ras, p.ras)) for p in truth.values() if not p.cut]
+
+
+def test_every_whole_vertebra_of_the_demo_patient_is_named_rightly(labels, sample_truth):
+    truth = {level: point.ras for level, point in sample_truth.items()}
+    cut = {level for level, point in sample_truth.items() if point.cut}
+    score = score_case("demo", {point.level: point.ras for point in labels.points}, truth, cut)
+    assert score.missed == () and score.false_positives == ()
+    assert np.mean(error_mm(labels, sample_truth)) <= 4.0
+
+
+def test_the_result_says_where_it_comes_from(labels):
+    assert len(labels.provenance["weights_sha256"]) == 64
+    assert labels.provenance["device"] == "cpu" and labels.provenance["seconds"] > 0
+    assert all(0 <= point.confidence <= 1 and point.status == "predicted" for point in labels.points)
+
+
+def test_axis_order_and_flips_do_not_move_a_point(labeler, volume, labels):
+    """The array stored sagittally and upside down, its affine saying so, is the same scan."""
+    array = volume.array.transpose(2, 0, 1)[:, ::-1]
+    affine = volume.ijk_to_ras[:, [1, 2, 0, 3]].copy()  # new (i, j, k) = old (j, k, i)
+    affine[:3, 3] += affine[:3, 1] * (array.shape[1] - 1)
+    affine[:3, 1] *= -1
+    turned = labeler.label(Volume(array, affine))
+    assert [p.level for p in turned.points] == [p.level for p in labels.points]
+    distance = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(turned.points, labels.points)]
+    assert max(distance) < 1.0
+
+
+def test_a_crop_without_most_of_the_scan_is_still_labeled(labeler, volume, sample_truth):
+    part = Volume(
+        volume.array[30:105], volume.ijk_to_ras @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 30], [0, 0, 0, 1]])
+    )
+    found = labeler.label(part)
+    assert len(found.points) >= 4
+
+
+def test_a_fixed_point_stays_and_its_neighbors_are_named_after_it(labeler, volume, labels, sample_truth):
+    fixed = labeler.label(volume, fixed={"T7": sample_truth["T6"].ras})  # one level off on purpose
+    assert np.allclose(fixed.by_level["T7"].ras, sample_truth["T6"].ras)
+    assert np.linalg.norm(np.subtract(fixed.by_level["T8"].ras, sample_truth["T7"].ras)) < 10
+    assert [p.level for p in relabel(labels, {"T7": sample_truth["T6"].ras}).points] == [p.level for p in fixed.points]
+
+
+def test_progress_rises_to_one_and_names_the_stages(labeler, volume):
+    seen = []
+    labeler.label(volume, progress=lambda fraction, message: seen.append((fraction, message)))
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+    assert len({message for _, message in seen}) >= 4
+
+
+@pytest.mark.parametrize("calls", [0, 2, 5, 9])
+def test_cancelling_at_any_stage_ends_the_call(labeler, volume, calls):
+    count = iter(range(1000))
+    with pytest.raises(Cancelled):
+        labeler.label(volume, cancelled=lambda: next(count) >= calls)
+
+
+def test_a_volume_without_a_spine_is_one_clear_sentence(labeler):
+    """A water phantom: a CT, but nobody in it."""
+    k, j, i = np.ogrid[:60, :64, :64]
+    phantom = np.where((j - 32) ** 2 + (i - 32) ** 2 < 25**2, 0, -1000) + 0 * k
+    noise = np.random.default_rng(0).normal(0, 10, phantom.shape)
+    with pytest.raises((NoSpineError, NotCtError)) as caught:
+        labeler.label(Volume((phantom + noise).astype(np.float32), np.diag([-4.0, -4.0, 4.0, 1.0])))
+    assert str(caught.value).count(".") == 1
