@@ -97,6 +97,7 @@ class SequenceHead(nn.Module):
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
         self.slices = nn.Linear(2 * hidden, len(LEVELS) + 1)
         self.evidence = nn.Linear(2 * hidden, len(LEVELS))
+        nn.init.constant_(self.evidence.bias, -5.0)
         self.null = nn.Parameter(torch.stack([torch.full((len(LEVELS),), -1.0), torch.full((len(LEVELS),), 5.0)]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -128,7 +129,9 @@ class VertebraNet(nn.Module):
         self.center = nn.Conv3d(8, 1, 1)
         self.sequence = SequenceHead(w1 + w2)
         self.log_temperature = nn.Parameter(torch.zeros(()))
-        nn.init.constant_(self.center.bias, -5.0)  # centres are rare: start from their prior
+        # centres and levels are rare: start from their prior instead of spending steps on it
+        nn.init.constant_(self.center.bias, -5.0)
+        self.level.bias.data[BACKGROUND] += 5.0
 
     @property
     def temperature(self) -> Tensor:

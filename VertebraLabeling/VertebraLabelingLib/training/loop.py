@@ -102,6 +102,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, config)
         self.network.train()
+        if self.step >= config.freeze_norms_from * config.steps:
+            freeze_norms(self.network)
         images, targets = self.batch(self.step)
         prediction = self.network(window(images)[:, None])
         coordinates = self.step >= config.coordinates_from * config.steps
@@ -158,6 +160,13 @@ def learning_rate(step: int, config: TrainConfig) -> float:
         return config.learning_rate * (step + 1) / rise
     phase = (step - rise) / max(1, config.steps - rise)
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * phase)))
+
+
+def freeze_norms(network: torch.nn.Module) -> None:
+    """Let the normalisations use their running statistics; their scale and offset still learn."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.eval()
 
 
 @torch.no_grad()

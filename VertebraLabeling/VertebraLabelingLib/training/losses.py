@@ -24,9 +24,9 @@ class LossWeights:
     """Weight of each term; an ablation sets one to zero."""
 
     center: float = 1.0
-    level: float = 1.0
+    level: float = 2.5
     slices: float = 0.5
-    presence: float = 1.0
+    presence: float = 0.7
     heat: float = 0.5
     local_mm: float = 0.15  # per mm of error of the local integral
     global_mm: float = 0.01  # per mm of error of the global integral

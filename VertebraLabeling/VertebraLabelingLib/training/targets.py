@@ -10,7 +10,7 @@ from torch import Tensor
 from ..anatomy import LEVELS
 from ..network import BACKGROUND, COARSE_MM, GRID_MM
 
-CENTER_SIGMA_MM = 5.0
+CENTER_SIGMA_MM = 4.0  # C3-C6 are 16 mm apart: wider peaks would merge
 BALL_MM = 10.0
 RING_MM = 14.0  # between ball and ring the level map is neither body nor background
 EDGE_MM = 8.0  # a centre this near to a face of the field of view counts as neither present nor absent
@@ -22,7 +22,7 @@ class Targets:
     """Targets of one crop; K = 26 levels.
 
     Attributes:
-        center: (D, H, W) in [0, 1], 1 at body centres, Gaussian of 5 mm.
+        center: (D, H, W) in [0, 1], 1 at body centres, Gaussian of CENTER_SIGMA_MM.
         center_weight: (D, H, W) 0 where a vertebra is cut by the field of view, else 1.
         level: (D/2, H/2, W/2) class 0..26, IGNORE between ball and ring.
         slices: (D/2,) class 0..26 or IGNORE.
