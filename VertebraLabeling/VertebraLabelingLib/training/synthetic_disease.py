@@ -13,9 +13,8 @@ from .synthetic_local import Frame, box, frames, segment_distance
 from .synthetic_paint import Patient
 
 METAL_HU = 4000.0
-_FRACTURES, _DEGENERATION, _FUSION, _LESIONS, _CEMENT, _SCREWS, _SHORT_RIBS, _SACRALISED = (
-    *(0.18, 0.5, 0.05, 0.08, 0.04, 0.06, 0.15, 0.04),
-)
+_SHORT_RIBS, _SACRALISED, _DEGENERATION, _FUSION = 0.15, 0.04, 0.5, 0.05
+_LESIONS, _FRACTURES, _CEMENT, _SCREWS = 0.08, 0.18, 0.04, 0.06
 """Shares of the cases; more than in a clinic, for the cases are few and the rare is what fails."""
 
 
@@ -32,23 +31,23 @@ def afflict(hu: np.ndarray, bodies: np.ndarray, anatomy: Anatomy, patient: Patie
     truth = dict(anatomy.truth)
     whole = [frame for frame in frames(truth) if frame.level not in anatomy.cut]
     chances = rng.random(8)
-    if chances[6] < _SHORT_RIBS or "T13" in truth:
+    if chances[0] < _SHORT_RIBS or "T13" in truth:
         _shorten_last_ribs(hu, anatomy, patient, rng)
-    if chances[7] < _SACRALISED:
+    if chances[1] < _SACRALISED:
         _sacralise(hu, anatomy, patient)
-    if chances[1] < _DEGENERATION:
+    if chances[2] < _DEGENERATION:
         _degenerate(hu, anatomy, patient, whole, rng)
-    if chances[2] < _FUSION:
+    if chances[3] < _FUSION:
         _fuse(hu, anatomy, patient, whole, rng)
-    if chances[3] < _LESIONS:
+    if chances[4] < _LESIONS:
         for _ in range(rng.integers(1, 7)):
             _lesion(hu, anatomy, whole[rng.integers(len(whole))], rng)
-    if chances[0] < _FRACTURES:
+    if chances[5] < _FRACTURES:
         for number in rng.choice(len(whole), size=min(len(whole), int(rng.integers(1, 4))), replace=False):
             truth[whole[number].level] = _fracture(hu, bodies, anatomy, whole[number], rng)
-    if chances[4] < _CEMENT:
+    if chances[6] < _CEMENT:
         _cement(hu, bodies, anatomy, whole[rng.integers(len(whole))], patient, rng)
-    if chances[5] < _SCREWS and len(whole) > 2:
+    if chances[7] < _SCREWS and len(whole) > 2:
         _screws(hu, anatomy, whole, rng)
     return truth
 
