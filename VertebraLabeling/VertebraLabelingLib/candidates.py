@@ -17,7 +17,7 @@ MIN_DISTANCE_MM = 9.0  # no two vertebral bodies are nearer: C4-C5 of a small ad
 LOCAL_RADIUS = 3  # voxels; the window of the coordinate loss
 MAX_CANDIDATES = 80
 MAX_COST = 12.0
-LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT = 0.5, 0.25, 0.25
+LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT = 0.3, 0.5, 0.2
 HEAT_REACH_MM = 10.0
 
 
@@ -31,9 +31,10 @@ def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, sca
         scan: the whole scan (its corners are the field of view).
     """
     center = prediction.center[0]
+    heat = level_heat(prediction, temperature)
     modes = find_modes(center)
     points, _ = local_integral(center, modes, LOCAL_RADIUS, rivals=modes)
-    unary = level_costs(prediction, temperature, points)
+    unary = level_costs(prediction, heat, points)
     detection = center[tuple(modes.T)].sigmoid()
     ras = ijk_to_ras(grid, points.flip(1).cpu().double().numpy())
     presence = prediction.presence[0].sigmoid()
@@ -56,24 +57,30 @@ def find_modes(center: Tensor) -> Tensor:
     return torch.stack(kept) if kept else voxels[:0]
 
 
-def level_costs(prediction: Prediction, temperature: Tensor, points: Tensor) -> Tensor:
+def level_heat(prediction: Prediction, temperature: Tensor) -> Tensor:
+    """(26, D/2, H/2, W/2) log-probability of each level's heat map over the field of view and the null cell."""
+    level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
+    block, _ = blocks_of_two(prediction.center)
+    return log_heat(block, level, prediction.null, temperature)[0][0]
+
+
+def level_costs(prediction: Prediction, heat: Tensor, points: Tensor) -> Tensor:
     """(N, 26) negative log-likelihood of each candidate being each level.
 
     A weighted mean of three views: the level map at the candidate, the share of the level's heat map (over the whole
     field of view) that lies around the candidate, and the Bi-LSTM's level of the candidate's slice.
 
     Args:
+        heat: (26, D/2, H/2, W/2) of :func:`level_heat`.
         points: (N, 3) candidates (z, y, x), fractional voxels of the fine grid.
     """
     level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
-    block, _ = blocks_of_two(prediction.center)
-    log_probability, _ = log_heat(block, level, prediction.null, temperature)
     slices = functional.log_softmax(prediction.slices, dim=2)[0, :, :BACKGROUND]
     coarse = (points + 0.5) / 2 - 0.5
     here = functional.log_softmax(_interpolate(level[0], coarse), dim=1)
-    heat = _nearby_mass(log_probability[0], coarse)
+    mass = _nearby_mass(heat, coarse)
     slice_level = functional.log_softmax(slices[coarse[:, 0].round().long().clamp(0, len(slices) - 1)], dim=1)
-    terms = zip((LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT), (here, heat, slice_level))
+    terms = zip((LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT), (here, mass, slice_level))
     cost = sum(weight * (-term).clamp(0, MAX_COST) for weight, term in terms)
     return cost.clamp(0, MAX_COST)
 

@@ -26,7 +26,7 @@ def test_a_model_survives_the_round_trip_in_half_precision(model_file):
     torch.manual_seed(0)
     original = VertebraNet(WIDTHS).state_dict()
     for name, value in load_state(model_file).items():
-        assert torch.allclose(value.float(), original[name].float(), atol=1e-3), name
+        assert torch.allclose(value.float(), original[name].float(), atol=1e-3, rtol=1e-3), name
     assert load_model(model_file).sha256 == sha256_of(model_file)
 
 
