@@ -137,3 +137,39 @@ def test_the_held_out_fold_and_the_demo_patient_are_never_found(shared_data):
     left = set(find_cases([shared_data], exclude=held_out + demo_names(splits)))
     assert not left & set(held_out) and not any("lidc" in name for name in left)
     assert len(left) > 40
+
+
+def test_the_command_trains_resumes_and_draws_the_curves(tmp_path, capsys):
+    """From files to a checkpoint, through the command line, on a small CT written here."""
+    import SimpleITK as sitk
+    from VertebraLabelingLib.cli import main
+    from VertebraLabelingLib.formats.mrk_json import write_labels
+    from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
+    from VertebraLabelingLib.volume import Volume, ijk_to_ras, to_sitk
+
+    case = ball_case()
+    volume = Volume(case.image.numpy(), np.diag([2.0, 2.0, 3.0, 1.0]))
+    sitk.WriteImage(to_sitk(volume), str(tmp_path / "scan.nii.gz"))
+    ras = ijk_to_ras(volume, (case.points / case.spacing).flip(1).numpy())
+    points = [LabeledPoint(LEVELS[k], tuple(p)) for k, p in zip(case.levels, ras)]
+    write_labels(tmp_path / "scan.mrk.json", SpineLabels(tuple(points)))
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(CONFIG.to_dict()))
+    call = [
+        "train",
+        "--config",
+        str(config),
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "run"),
+        "--device",
+        "cpu",
+    ]
+    assert main([*call, "--steps", "2"]) == 0
+    assert main([*call, "--steps", "4"]) != 0  # would overwrite the run
+    assert main([*call, "--steps", "4", "--resume"]) == 0
+    assert "resumed at step 2" in capsys.readouterr().out
+    assert (tmp_path / "run" / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    again = [*call[:-4], "--out", str(tmp_path / "tuned"), "--device", "cpu", "--steps", "1"]
+    assert main([*again, "--init", str(tmp_path / "run" / "checkpoint.pt")]) == 0
