@@ -3,23 +3,26 @@
     vertebra-labeling train --data DIR --splits DIR/splits.json --fold 0 --out runs/fold0      (and 1, 2)
     python -m VertebraLabelingLib.training.crossval --data DIR --runs runs/fold0 runs/fold1 runs/fold2 --out runs/cv
 
-Writes one ``.mrk.json`` and one ``.evidence.json`` per scan below ``--out``, in folders named as in the data folder, so
-that ``vertebra-labeling evaluate runs/cv/ct DIR/ct`` gives the scores.
+Writes below ``--out`` one ``.mrk.json`` per scan into ``predicted``, its truth into ``truth`` and the solver's evidence
+into ``evidence``, in folders named as in the data folder, so that ``vertebra-labeling evaluate runs/cv/predicted/ct
+runs/cv/truth/ct`` gives the scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import torch
 
 from ..errors import NoSpineError
+from ..formats.atomic import write_text
 from ..formats.mrk_json import write_labels
 from ..io import read_volume
 from ..labeler import VertebraLabeler
-from .cases import find_cases, fold_names
+from .cases import CT_SUFFIXES, find_cases, fold_names
 from .export import export
 
 
@@ -40,19 +43,24 @@ def label_held_out(data: Path, splits: Path, run: Path, fold: int, out: Path) ->
     for name, ct in find_cases([data]).items():
         if name not in names:
             continue
-        target = out / f"{name}.mrk.json"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        source = next(ct.with_name(ct.name[: -len(s)] + ".mrk.json") for s in CT_SUFFIXES if ct.name.endswith(s))
+        shutil.copyfile(source, _made(out / "truth" / f"{name}.mrk.json"))
         try:
             labels = labeler.label(read_volume(ct))
         except NoSpineError as error:
             print(f"{name}: {error}")
             continue
-        write_labels(target, labels)
-        target.with_name(f"{ct.name.split('.')[0]}.evidence.json").write_text(labels.evidence.to_json())
+        write_labels(_made(out / "predicted" / f"{name}.mrk.json"), labels)
+        write_text(_made(out / "evidence" / f"{name}.json"), labels.evidence.to_json())
         found = " ".join(point.level for point in labels.points)
         print(json.dumps({"case": name, "levels": found, "seconds": labels.provenance["seconds"]}), flush=True)
         count += 1
     return count
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def main() -> None:
