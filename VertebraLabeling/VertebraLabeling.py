@@ -10,7 +10,6 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -18,11 +17,20 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+from VertebraLabelingLib import background
 from VertebraLabelingLib.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
-from VertebraLabelingMRML import labeling, points
-from VertebraLabelingMRML.engine import makeLabeler
+from VertebraLabelingMRML import labeling
+from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
+from VertebraLabelingPanel import sample_data
+from VertebraLabelingPanel.correction_section import CorrectionSection
+from VertebraLabelingPanel.messages import Messages
+from VertebraLabelingPanel.parameters import VertebraLabelingParameterNode
+from VertebraLabelingPanel.result_section import ResultSection
+from VertebraLabelingPanel.run import LabelingRun
+from VertebraLabelingPanel.run_section import RunSection
+from VertebraLabelingPanel.setup_section import SetupSection
 
 HOMEPAGE = "https://github.com/VertebraLabeling/SlicerVertebraLabeling"
 
@@ -47,18 +55,11 @@ class VertebraLabeling(ScriptedLoadableModule):
             "multi-scale network, integral regression, and a Bi-LSTM for the levels in view. No code or weights of "
             "the authors are used."
         )
-
-
-@parameterNodeWrapper
-class VertebraLabelingParameterNode:
-    """The panel's choices, kept in the scene."""
-
-    inputVolume: slicer.vtkMRMLScalarVolumeNode
-    outputPoints: slicer.vtkMRMLMarkupsFiducialNode
+        slicer.app.connect("startupCompleted()", sample_data.register)
 
 
 class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel."""
+    """The panel: puts its sections together and gives them the scene's choices."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -66,6 +67,7 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._guiTag = None
+        self._sections = ()
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -74,26 +76,45 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = VertebraLabelingLogic()
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.labelButton.connect("clicked(bool)", self.onLabelButton)
+        self.messages = Messages(self.ui.statusLabel, self.ui.warningLabel, self.ui.errorLabel)
+        self.setupSection = SetupSection(self.ui, self.messages)
+        self.corrections = CorrectionSection(self.ui, self.messages, self.refresh)
+        self.results = ResultSection(
+            self.ui, self.messages, self.corrections.name, self.corrections.dragged, self.corrections.update
+        )
+        self.corrections.setTable(self.results.table)
+        self.run = RunSection(
+            self.ui, self.logic, self.messages, self.runArguments, self.onResult, self.setupSection.open
+        )
+        self._sections = (self.run, self.results, self.corrections)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneReady)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneReady)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
+        slicer.app.connect("aboutToQuit()", self.run.cancel)
         self.initializeParameterNode()
 
     def cleanup(self):
+        slicer.app.disconnect("aboutToQuit()", self.run.cancel)
+        self.run.cancel()
+        self.setupSection.stop()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
         self.initializeParameterNode()
 
-    def exit(self):
-        self.setParameterNode(None)
-
     def onSceneStartClose(self, caller, event):
         self.setParameterNode(None)
+        self.messages.clear()
 
-    def onSceneEndClose(self, caller, event):
+    def onSceneReady(self, caller, event):
         self.initializeParameterNode()
+
+    def onNodeRemoved(self, caller, event):
+        if self._parameterNode and not slicer.mrmlScene.IsBatchProcessing():
+            self.onParametersModified()
 
     def initializeParameterNode(self):
         """Take up the scene's choices; the first volume is chosen when none is."""
@@ -104,22 +125,35 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setParameterNode(self, parameterNode):
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButtons)
+            node = self._parameterNode.parameterNode
+            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self._parameterNode = parameterNode
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButtons)
-            self.updateButtons()
+            node = self._parameterNode.parameterNode
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.onParametersModified()
 
-    def updateButtons(self, caller=None, event=None):
-        self.ui.labelButton.enabled = self._parameterNode.inputVolume is not None
+    def onParametersModified(self, caller=None, event=None):
+        if slicer.mrmlScene.IsImporting():
+            return  # the nodes the choices refer to may not be there yet; EndImportEvent follows
+        for section in self._sections:
+            section.setParameters(self._parameterNode)
 
-    def onLabelButton(self):
-        with slicer.util.tryWithErrorDisplay(_("The vertebrae were not labeled."), waitCursor=True):
-            node = self.logic.label(self._parameterNode.inputVolume, self._parameterNode.outputPoints)
-            self._parameterNode.outputPoints = node
-            count = len(points.levelPoints(node))
-            self.ui.statusLabel.text = _("{count} vertebrae labeled.").format(count=count)
+    def refresh(self):
+        """Bring the result and the buttons in line with the points."""
+        self.results.update()
+
+    def runArguments(self):
+        return {"weights": self.setupSection.weightsPath, "device": self._parameterNode.device}
+
+    def onResult(self, pointsNode, labelsBefore):
+        """A run has ended well: show its points, and make it possible to take it back."""
+        if labelsBefore is not None and pointsNode is self._parameterNode.outputPoints:
+            self.corrections.undoStack.remember(pointsNode, _("labeling"), labelsBefore)
+        self._parameterNode.outputPoints = pointsNode
+        self.results.showNew(pointsNode)
+        self.refresh()
 
 
 class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
@@ -139,6 +173,8 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
     def __init__(self, labeler=None):
         ScriptedLoadableModuleLogic.__init__(self)
         self._labeler = labeler
+        self._runs = set()
+        self.backgroundLabeler = background.NETWORK
 
     @property
     def labeler(self):
@@ -169,6 +205,90 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
                 transform, missing weights or PyTorch.
         """
         return labeling.label(volumeNode, self.labeler, outputNode, fixed, progress, cancelled)
+
+    def startLabeling(
+        self,
+        volumeNode,
+        outputNode=None,
+        onFinished=None,
+        waitForCompletion=False,
+        onProgress=None,
+        fixed=None,
+        weights=None,
+        device="auto",
+    ):
+        """Label a CT in a process of its own: Slicer stays alive, and the scene is as it was until the result is there.
+
+        Args:
+            volumeNode, outputNode, fixed: as in :meth:`label`.
+            onFinished: called once with the run: ``run.pointsNode`` is the result, or ``run.error`` says why there is
+                none (``errors.Cancelled`` after ``run.cancel()``, or when the volume or the scene was closed).
+            waitForCompletion: return only when the run has ended; for scripts. Raises what ``run.error`` holds.
+            onProgress: called with (fraction 0..1, stage, seconds left or None).
+            weights: model file; the shipped one by default.
+            device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+        Returns:
+            LabelingRun: with ``cancel()``, ``wait()``, ``running``, ``pointsNode`` and ``error``.
+
+        Raises:
+            VertebraLabelingError: the volume cannot be used, or PyTorch is missing.
+
+        Example::
+
+            logic = slicer.util.getModuleLogic("VertebraLabeling")
+            run = logic.startLabeling(slicer.util.getNode("CT"), onFinished=lambda run: print(run.error or "done"))
+        """
+        request = labeling.prepare(volumeNode, outputNode, fixed)
+        if self.backgroundLabeler == background.NETWORK:
+            checkPyTorch()
+
+        def finished(run):
+            self._runs.discard(run)
+            if onFinished:
+                onFinished(run)
+
+        arguments = {"weights": weights, "device": device}
+        run = LabelingRun(request, arguments, onProgress, finished, self.backgroundLabeler)
+        run.start()
+        self._runs.add(run)  # a run must outlive the variable of whoever started it
+        if waitForCompletion:
+            run.wait()
+        return run
+
+    def labelFolder(
+        self, inputFolder, outputFolder, pattern="*", formats=("mrk.json",), overwrite=False, progress=None
+    ):
+        """Label every CT below a folder (NIfTI, NRRD, MetaImage, DICOM series); the scene is not touched.
+
+        Args:
+            inputFolder: searched at any depth.
+            outputFolder: receives ``<name>.mrk.json`` and the other formats; made if needed.
+            pattern: which file names are taken, e.g. ``"*.nii.gz"``.
+            formats: what to write for each scan; see ``vertebra-labeling label --help`` for all.
+            overwrite: label again what is already done; otherwise only what is missing is made.
+            progress: called with the fraction 0..1 of the whole folder, and what is being done.
+
+        Returns:
+            list[dict]: one per scan: name, status, levels, confidence, warnings, seconds, error.
+
+        Raises:
+            VertebraLabelingError: there is no CT in the folder, or PyTorch or the weights are missing.
+
+        Example::
+
+            logic.labelFolder("/data/ct", "/data/labels", "*.nii.gz", formats=("mrk.json", "csv"))
+        """
+        from VertebraLabelingLib.batch import label_folder
+
+        def report(fraction, what):
+            slicer.app.processEvents()
+            if progress:
+                progress(fraction, what)
+
+        return label_folder(
+            inputFolder, outputFolder, pattern, formats, overwrite, progress=report, labeler=self.labeler
+        )
 
 
 class VertebraLabelingTest(ScriptedLoadableModuleTest):

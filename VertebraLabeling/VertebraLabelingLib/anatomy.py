@@ -4,7 +4,7 @@ Levels are named as radiologists write them: ``C1``-``C7``, ``T1``-``T12`` (``T1
 vertebra exists) and ``L1``-``L5`` (``L6`` where a sixth lumbar vertebra exists). :data:`LEVELS` is the one order used
 for every per-level axis in the project: network channels, cost matrices, presence vectors.
 
-Codes and colors: SNOMED CT and TotalSegmentator's terminology file; T13 and L6 have no SNOMED CT code.
+Codes: SNOMED CT, as in TotalSegmentator's terminology file; T13 and L6 have no SNOMED CT code.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ VERSE_LABELS: dict[str, int] = {
 """Integer labels of the VerSe data sets (26 sacrum and 27 coccyx are not vertebral levels here)."""
 
 REGION_COLORS: dict[str, tuple[int, int, int]] = {
-    "cervical": (255, 255, 207),
-    "thoracic": (226, 202, 134),
-    "lumbar": (212, 188, 102),
+    "cervical": (196, 160, 255),
+    "thoracic": (96, 190, 255),
+    "lumbar": (112, 224, 144),
 }
-"""Display color of each region, RGB 0-255."""
+"""Display color of each region, RGB 0-255: apart from each other, from bone, and from the amber of uncertain points."""
 
 
 def region(level: str) -> str:

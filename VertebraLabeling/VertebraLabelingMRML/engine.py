@@ -1,10 +1,28 @@
 """The engine as the Slicer side starts it: torch is imported on first use, never when the module is loaded."""
 
+import importlib.metadata
+import importlib.util
+
+from VertebraLabelingLib.background import NO_TORCH
 from VertebraLabelingLib.errors import VertebraLabelingError
 
 
 class PyTorchMissingError(VertebraLabelingError):
-    """torch cannot be imported; the panel's Set-up section installs it."""
+    """torch is not installed; the panel's Set-up section installs it."""
+
+
+def torchVersion():
+    """Version of the installed PyTorch without importing it; None when it is not installed."""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def checkPyTorch():
+    """Raise PyTorchMissingError where torch is not installed; imports nothing."""
+    if importlib.util.find_spec("torch") is None:
+        raise PyTorchMissingError(NO_TORCH)
 
 
 def makeLabeler(weights=None, device="auto"):
@@ -13,12 +31,7 @@ def makeLabeler(weights=None, device="auto"):
     Raises:
         PyTorchMissingError: torch is not installed in this Python.
     """
-    try:
-        import torch  # noqa: F401 - the engine needs it
-    except ImportError as error:
-        raise PyTorchMissingError(
-            "PyTorch is not installed: open the Set-up section of Vertebra Labeling and press 'Install PyTorch'."
-        ) from error
+    checkPyTorch()
     from VertebraLabelingLib.labeler import VertebraLabeler
 
     return VertebraLabeler(weights, device)

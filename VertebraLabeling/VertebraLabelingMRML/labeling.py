@@ -3,11 +3,20 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 from VertebraLabelingLib.labels import CONFIRMED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.volume import Volume
 
-from .points import checkPointsNode, createPointsNode, pointsNodeOf, sourceVolume, userPoints, writeLabels
-from .volumes import volumeFromNode
+from .points import (
+    checkPointsNode,
+    createPointsNode,
+    pointsNodeOf,
+    sourceVolume,
+    transformed,
+    userPoints,
+    writeLabels,
+)
+from .volumes import ijkToWorld, volumeFromNode
 
 
 class Labeler(Protocol):
@@ -62,10 +71,21 @@ def prepare(volumeNode, outputNode=None, fixed=None):
 
 
 def finish(request, labels):
-    """Write the result of a run; returns the markups node. The first change to the scene is made here."""
+    """Write the result of a run; returns the markups node. The first change to the scene is made here.
+
+    What happened to the nodes during the run is respected: points that the user settled meanwhile are kept, a deleted
+    output is made anew, and the points follow a volume whose linear transform was changed.
+    """
     node = request.pointsNode
-    node = createPointsNode(request.volumeNode) if node is None else node
-    writeLabels(node, withKept(labels, request.kept), request.volumeNode)
+    kept = dict(request.kept)
+    if node is None or node.GetScene() is None:
+        node = createPointsNode(request.volumeNode)
+    elif sourceVolume(node) in (request.volumeNode, None):
+        kept.update(userPoints(node))
+    moved = ijkToWorld(request.volumeNode) @ np.linalg.inv(request.volume.ijk_to_ras)
+    if not np.allclose(moved, np.eye(4), atol=1e-6):
+        labels = transformed(labels, moved)
+    writeLabels(node, withKept(labels, kept), request.volumeNode)
     return node
 
 

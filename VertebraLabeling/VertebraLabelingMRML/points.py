@@ -28,7 +28,7 @@ EVIDENCE = "VertebraLabeling.evidence"
 WRITTEN = "VertebraLabeling.written"
 VOLUME = "VertebraLabeling.volume"
 
-MOVED_MM = 0.05  # a position differs: more than rounding in a file, less than any drag
+MOVED_MM = 0.5  # a point that moved by less was not dragged: a slip of the mouse in a click
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def writeLabels(pointsNode, labels, volumeNode=None):
     """
     toLocal = np.linalg.inv(localToWorld(pointsNode))
     with slicer.util.NodeModify(pointsNode):
-        for nodePoint in reversed(levelPoints(pointsNode)):
-            pointsNode.RemoveNthControlPoint(nodePoint.index)
-        for point in labels.points:
-            index = pointsNode.AddControlPointWorld(list(point.ras), point.level)
-            pointsNode.SetNthControlPointDescription(index, point.description)
-            pointsNode.SetNthControlPointLocked(index, False)
+        existing = [each.index for each in levelPoints(pointsNode)]
+        for index in reversed(existing[len(labels.points) :]):
+            pointsNode.RemoveNthControlPoint(index)
+        for place, point in enumerate(labels.points):
+            index = existing[place] if place < len(existing) else pointsNode.AddControlPointWorld(list(point.ras))
+            _writePoint(pointsNode, index, point)
         if volumeNode is not None:
             pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID())
         pointsNode.SetAttribute(MODEL, str(labels.provenance.get("model", "")))
@@ -82,6 +82,15 @@ def writeLabels(pointsNode, labels, volumeNode=None):
         evidence = _moveEvidence(labels.evidence, toLocal)
         pointsNode.SetAttribute(EVIDENCE, evidence.to_json() if evidence else None)
         recordWritten(pointsNode)
+
+
+def _writePoint(pointsNode, index, point):
+    """Make a control point show a vertebra; what is right already is left alone."""
+    if np.abs(np.subtract(pointsNode.GetNthControlPointPositionWorld(index), point.ras)).max() > 1e-6:
+        pointsNode.SetNthControlPointPositionWorld(index, list(point.ras))
+    pointsNode.SetNthControlPointLabel(index, point.level)
+    pointsNode.SetNthControlPointDescription(index, point.description)
+    pointsNode.SetNthControlPointLocked(index, False)
 
 
 def readLabels(pointsNode):
@@ -141,14 +150,13 @@ def _labeledPoint(pointsNode, index, level, written):
     described = LabeledPoint.parse_description(pointsNode.GetNthControlPointDescription(index))
     ras = tuple(float(value) for value in pointsNode.GetNthControlPointPositionWorld(index))
     record = written.get(pointsNode.GetNthControlPointID(index))
-    status = described.get("status", CONFIRMED)
-    status = status if status in STATUSES else CONFIRMED
     if written and (record is None or record[0] != level):
-        status = CONFIRMED  # placed or named by the user
-    elif record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, index))).max() > MOVED_MM:
-        status = MOVED
-    confidence = _confidence(described.get("confidence")) if status == PREDICTED else 1.0
-    return LabeledPoint(level, ras, confidence, status)
+        return LabeledPoint(level, ras, 1.0, CONFIRMED)  # placed or named by the user
+    if described.get("status") not in STATUSES:
+        return LabeledPoint(level, ras, 1.0, CONFIRMED)  # not written by this module
+    if record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, index))).max() > MOVED_MM:
+        return LabeledPoint(level, ras, 1.0, MOVED)
+    return LabeledPoint(level, ras, _confidence(described.get("confidence")), described["status"])
 
 
 def _confidence(text):
@@ -160,6 +168,13 @@ def _confidence(text):
 
 def _localPosition(pointsNode, index):
     return [round(value, 3) for value in pointsNode.GetNthControlPointPosition(index)]
+
+
+def transformed(labels, matrix):
+    """The labels with points and evidence mapped by a (4, 4) matrix."""
+    places = apply_affine(matrix, [point.ras for point in labels.points]).tolist()
+    points = tuple(replace(point, ras=tuple(place)) for point, place in zip(labels.points, places))
+    return replace(labels, points=points, evidence=_moveEvidence(labels.evidence, matrix))
 
 
 def _moveEvidence(evidence, matrix):

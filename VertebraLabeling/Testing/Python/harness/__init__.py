@@ -69,9 +69,12 @@ def takeSlotErrors():
 
 
 def _providePythonSlicer():
-    """Slicer has an executable ``PythonSlicer`` on PATH; here it runs this Python (``exec`` keeps the process id)."""
+    """Slicer has an executable ``PythonSlicer`` on PATH; here it runs this Python.
+
+    Like Slicer's it is a launcher: the interpreter is its child, and does not end when the launcher is killed.
+    """
     folder = Path(tempfile.mkdtemp(prefix="python-slicer-"))
     script = folder / "PythonSlicer"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    script.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"

@@ -61,6 +61,7 @@ class qMRMLNodeComboBox(QWidget):
             "noneDisplay": "None",
         }
         self._box = QComboBox(self)
+        self._box.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)

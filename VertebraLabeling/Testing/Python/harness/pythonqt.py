@@ -19,7 +19,7 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 # Both a property and a virtual method: PySide6 looks these up by name from C++, so they stay methods.
 _VIRTUAL_GETTERS = {"sizeHint", "minimumSizeHint"}
 
-_getAttribute = QtCore.QObject.__getattribute__
+_readers = {QtCore.QObject: QtCore.QObject.__getattribute__}  # PySide6's own, for the classes that have one
 _staticConnect = QtCore.QObject.connect
 _staticDisconnect = QtCore.QObject.disconnect
 
@@ -41,11 +41,25 @@ def install():
                 member = getattr(source, name)
                 setattr(qt, name, member)
                 if isinstance(member, type) and issubclass(member, QtCore.QObject):
-                    member.__setattr__ = _setAttributeOf  # each PySide6 class has one of its own
+                    _giveHabits(member)
     qt.QUiLoader = QtUiTools.QUiLoader  # replaced by harness.uiloader
     sys.modules["qt"] = qt
     sys.excepthook = _keepError
     return qt
+
+
+def _giveHabits(qtClass):
+    """Properties as attributes for one class; nearly all inherit reading from QObject, none inherits writing."""
+    qtClass.__setattr__ = _setAttributeOf
+    if qtClass not in _readers and "__getattribute__" in vars(qtClass):
+        _readers[qtClass] = qtClass.__getattribute__
+        qtClass.__getattribute__ = _attributeOf
+
+
+def _getAttribute(obj, name):
+    """Attribute read as PySide6 does it."""
+    reader = next(_readers[each] for each in type(obj).__mro__ if each in _readers)
+    return reader(obj, name)
 
 
 def takeSlotErrors():
@@ -100,6 +114,8 @@ def _setAttributeOf(obj, name, value):
             setter(obj, value)
         else:
             _getAttribute(obj, "setProperty")(name, list(value) if isinstance(value, tuple) else value)
+    elif isinstance(value, QtCore.SignalInstance):
+        _getAttribute(obj, "__dict__")[name] = value  # PySide6 keeps a signal where it was asked for
     elif type(obj).__module__.split(".")[0] in ("PySide6", "harness") and not name.startswith("_"):
         raise AttributeError(f"{obj.className()} has no property {name!r}")
     else:

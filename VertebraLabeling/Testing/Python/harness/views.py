@@ -44,6 +44,9 @@ class View:
     def forceRender(self):
         self.window.Render()
 
+    def resize(self, width, height):
+        self.window.SetSize(width, height)
+
     def _manage(self, factory, managers, node):
         for name in managers:
             if not factory.IsDisplayableManagerRegistered(name):
@@ -104,6 +107,10 @@ class SliceWidget(View):
     def sliceView(self):
         return self
 
+    def resize(self, width, height):
+        super().resize(width, height)
+        self._logic.ResizeSliceNode(width, height)
+
     def forceRender(self):
         self._showImage()
         if self.renderer.HasViewProp(self._image):
@@ -142,7 +149,7 @@ class LayoutManager:
     tableViewCount = plotViewCount = 0
     threeDViewCount = 1
 
-    def __init__(self, size=(500, 700)):
+    def __init__(self, size=(400, 560)):
         self._slices = {name: SliceWidget(name, size) for name in SLICE_VIEWS}
         self._threeD = ThreeDWidget(size)
 

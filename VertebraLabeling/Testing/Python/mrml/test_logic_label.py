@@ -68,7 +68,7 @@ class TestPoints(LogicCase):
         self.assertFalse(node.GetLocked())
         self.assertFalse(any(node.GetNthControlPointLocked(i) for i in range(node.GetNumberOfControlPoints())))
         description = node.GetNthControlPointDescription(labelsOf(node).index("L1"))
-        self.assertEqual(description, "confidence=0.90;status=predicted;SCT=66794005")
+        self.assertRegex(description, r"^confidence=(1\.00|0\.\d\d);status=predicted;SCT=66794005$")
 
     def test_the_engine_sees_the_node_s_own_voxels_without_a_copy(self):
         volumeNode = addVolume()
@@ -114,7 +114,7 @@ class TestPoints(LogicCase):
     def test_progress_and_cancel_reach_the_engine_and_a_cancelled_run_leaves_no_node(self):
         seen = []
         self.logic.label(addVolume(), progress=lambda fraction, stage: seen.append((fraction, stage)))
-        self.assertEqual(seen, [(0.0, "finding vertebrae"), (0.5, "finding vertebrae")])
+        self.assertEqual(seen, [(fraction, "finding vertebrae") for fraction in (0.0, 0.25, 0.5, 0.75)])
         slicer.mrmlScene.Clear()
         with self.assertRaises(Cancelled):
             self.logic.label(addVolume(), cancelled=lambda: True)
@@ -136,7 +136,7 @@ class TestUsersPoints(LogicCase):
         self.assertPointsAt(again, centers())
 
     def test_a_dragged_point_is_kept_and_given_to_the_solver(self):
-        place = (20.0, -30.0, 55.0)
+        place = tuple(np.add(centers()["T12"], (4.0, -5.0, 3.0)))
         self.node.SetNthControlPointPositionWorld(self.index("T12"), place)
         self.logic.label(self.volumeNode)
         self.assertEqual(self.labeler.fixed[-1], {"T12": place})
@@ -148,7 +148,7 @@ class TestUsersPoints(LogicCase):
         self.node.SetNthControlPointLabel(self.index("L2"), "L1")
         self.node.RemoveNthControlPoint(self.index("L1"))
         self.logic.label(self.volumeNode)
-        self.assertEqual(labelsOf(self.node), list(centers("T7", "L4")))
+        self.assertEqual(labelsOf(self.node), list(centers("T7", "L3")))
 
     def test_a_point_placed_and_named_by_hand_is_kept(self):
         index = self.node.AddControlPointWorld([1.0, 2.0, 300.0], "T3")

@@ -1,14 +1,24 @@
-"""What the panel tests share: the open panel with a labeler that finds bright balls."""
+"""What the panel tests share: the open panel, with a labeler that finds bright balls in a process of its own."""
 
+import os
 import sys
+import time
 import unittest
 from pathlib import Path
 
 import slicer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "mrml"))
+MRML_TESTS = str(Path(__file__).resolve().parents[1] / "mrml")
+sys.path.insert(0, MRML_TESTS)
 
-from synthetic_spine import BallLabeler
+from synthetic_spine import BallLabeler, addVolume, centers  # noqa: E402
+from VertebraLabelingMRML.points import levelPoints  # noqa: E402
+
+from VertebraLabeling import VertebraLabelingLogic  # noqa: E402
+
+__all__ = ["PanelCase", "addVolume", "centers"]
+
+TIMEOUT = 60.0
 
 
 class PanelCase(unittest.TestCase):
@@ -16,9 +26,69 @@ class PanelCase(unittest.TestCase):
 
     def setUp(self):
         slicer.mrmlScene.Clear()
+        environment = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = MRML_TESTS  # where the labeling process finds its labeler
+        self.addCleanup(self._restore, environment)
         self.widget = slicer.util.getModuleWidget("VertebraLabeling")
-        self.ui = self.widget.ui
-        self.labeler = BallLabeler()
-        self.widget.logic._labeler = self.labeler
+        self.logic, self.ui = self.widget.logic, self.widget.ui
+        self.logic.backgroundLabeler = "balls:BallLabeler"
         self.widget.enter()
-        self.addCleanup(self.widget.exit)
+
+    def _restore(self, environment):
+        self.widget.run.cancel()
+        if environment is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = environment
+
+    @property
+    def node(self):
+        return self.ui.outputSelector.currentNode()
+
+    def levels(self):
+        return [each.point.level for each in levelPoints(self.node)]
+
+    def labelBalls(self, balls=None):
+        """Load a volume with balls, press the button, and wait; returns the points node."""
+        self.ui.inputSelector.setCurrentNode(addVolume(balls))
+        self.ui.labelButton.click()
+        self.waitUntil(lambda: not self.widget.run.running)
+        self.settle()
+        self.assertIsNotNone(self.node, self.ui.errorLabel.text)
+        return self.node
+
+    def showBalls(self, balls=None):
+        """The points in a volume with balls as after a run, but made here: for tests of what comes after it."""
+        volumeNode = addVolume(balls)
+        self.ui.inputSelector.setCurrentNode(volumeNode)
+        self.widget.onResult(VertebraLabelingLogic(BallLabeler()).label(volumeNode), None)
+        self.settle()
+        return self.node
+
+    def waitUntil(self, condition, seconds=TIMEOUT):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "waited too long")
+            slicer.app.processEvents()
+            time.sleep(0.005)
+
+    def settle(self, seconds=0.1):
+        """Let timers and queued events happen."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.005)
+
+    def chooseRows(self, *levels):
+        """Select the rows of these levels in the table, as ctrl-clicks do."""
+        self.ui.levelTable.clearSelection()
+        for row in range(self.ui.levelTable.rowCount):
+            if self.cell(row, 0) in levels:
+                for column in range(self.ui.levelTable.columnCount):
+                    self.ui.levelTable.item(row, column).setSelected(True)
+
+    def cell(self, row, column):
+        return self.ui.levelTable.item(row, column).text()
+
+    def column(self, column):
+        return [self.cell(row, column) for row in range(self.ui.levelTable.rowCount)]

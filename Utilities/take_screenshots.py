@@ -1,0 +1,203 @@
+"""Takes the screenshots of README and tutorial: the real panel, views and network, without the Slicer application.
+
+    python Utilities/take_screenshots.py CT.nii.gz
+
+labels the CT with the shipped network and writes Screenshots/*.png. The panel is the module's own, drawn by Qt; the
+views are Slicer's own displayable managers, drawn off-screen; their arrangement in one picture is made here. With
+``--thumbnail`` it writes the picture of the sample data instead. Never use a scan that shows a face.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "VertebraLabeling"), str(ROOT / "VertebraLabeling" / "Testing" / "Python")]
+
+import harness  # noqa: E402
+
+harness.start()
+
+import numpy as np  # noqa: E402
+import qt  # noqa: E402
+import slicer  # noqa: E402
+import vtk  # noqa: E402
+from VertebraLabelingLib.volume import block_mean, to_canonical  # noqa: E402
+from VertebraLabelingMRML import display, points, volumes  # noqa: E402
+from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
+
+PANEL_WIDTH, VIEW_HEIGHT = 400, 900
+BACKGROUND = qt.QColor(38, 40, 46)
+
+
+def picture(view):
+    """A QImage of what a view shows."""
+    view.forceRender()
+    grabber = vtk.vtkWindowToImageFilter()
+    grabber.SetInput(view.renderWindow())
+    grabber.ReadFrontBufferOff()
+    grabber.Update()
+    width, height, _ = grabber.GetOutput().GetDimensions()
+    pixels = vtk_to_numpy(grabber.GetOutput().GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
+    pixels = np.ascontiguousarray(pixels)
+    return qt.QImage(pixels.data, width, height, 3 * width, qt.QImage.Format_RGB888).copy()
+
+
+def panelPicture(widget, width=PANEL_WIDTH, height=VIEW_HEIGHT):
+    """A QImage of the module's panel."""
+    parent = widget.parent
+    parent.setMinimumSize(0, 0)
+    parent.resize(width, height)
+    parent.show()
+    for _ in range(5):
+        slicer.app.processEvents()
+    return parent.grab().toImage()
+
+
+def beside(images, gap=8):
+    """Pictures side by side."""
+    width = sum(image.width() for image in images) + gap * (len(images) - 1)
+    height = max(image.height() for image in images)
+    canvas = qt.QImage(width, height, qt.QImage.Format_RGB888)
+    canvas.fill(BACKGROUND)
+    painter = qt.QPainter(canvas)
+    left = 0
+    for image in images:
+        painter.drawImage(left, 0, image)
+        left += image.width() + gap
+    painter.end()
+    return canvas
+
+
+def addBone(volumeNode):
+    """A bone surface from block means of the CT, so that the 3D view has something to show beside the points."""
+    volume = to_canonical(volumes.volumeFromNode(volumeNode))
+    factors = tuple(int(max(1, round(2.5 / spacing))) for spacing in volume.spacing)
+    small = block_mean(volume, factors)
+    image = vtk.vtkImageData()
+    image.SetDimensions(small.array.shape[::-1])
+    image.GetPointData().SetScalars(vtk.util.numpy_support.numpy_to_vtk(small.array.ravel(), deep=True))
+    surface = vtk.vtkFlyingEdges3D()
+    surface.SetInputData(image)
+    surface.SetValue(0, 260)
+    surface.ComputeScalarsOff()
+    toRas = vtk.vtkTransform()
+    toRas.SetMatrix(small.ijk_to_ras.ravel().tolist())
+    mapped = vtk.vtkTransformPolyDataFilter()
+    mapped.SetInputConnection(surface.GetOutputPort())
+    mapped.SetTransform(toRas)
+    mapped.Update()
+    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "bone")
+    model.SetAndObservePolyData(mapped.GetOutput())
+    model.CreateDefaultDisplayNodes()
+    model.GetDisplayNode().SetScalarVisibility(False)
+    model.GetDisplayNode().SetColor(0.93, 0.88, 0.76)
+    model.GetDisplayNode().SetOpacity(0.55)
+    model.GetDisplayNode().SetVisibility2D(False)
+    return model
+
+
+def lookFromLeft(view, center, height):
+    camera = view.renderer.GetActiveCamera()
+    camera.SetFocalPoint(*center)
+    camera.SetPosition(center[0] - 600, center[1] + 380, center[2] + 120)
+    camera.SetViewUp(0, 0, 1)
+    camera.SetParallelProjection(True)
+    camera.SetParallelScale(height / 2)
+    view.renderer.ResetCameraClippingRange()
+
+
+def zoomTo(sliceWidget, center, height):
+    """Show ``height`` mm around a point in a slice view."""
+    node = sliceWidget.mrmlSliceNode()
+    width, pixels = sliceWidget.renderWindow().GetSize()
+    node.SetFieldOfView(height * width / pixels, height, 1)
+    node.JumpSliceByCentering(*center)
+
+
+def sagittal(volumeNode, center, height, size):
+    slicer.util.setSliceViewerLayers(background=volumeNode)
+    view = slicer.app.layoutManager().sliceWidget("Yellow")
+    view.resize(*size)
+    zoomTo(view, center, height)
+    return view
+
+
+def thumbnail(volumeNode):
+    bounds = np.zeros(6)
+    volumeNode.GetRASBounds(bounds)
+    center = np.add(bounds.reshape(3, 2).mean(axis=1), (0, -25, 0))
+    display.showBone(volumeNode)
+    image = picture(sagittal(volumeNode, center, 290, (520, 560)))
+    path = ROOT / "VertebraLabeling" / "Resources" / "Icons" / "VertebraLabelingChestCT.png"
+    image.scaled(260, 280, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation).save(str(path))
+
+
+def labeled(volumeNode):
+    """Label in the panel, as a user does; returns the panel and the points node."""
+    widget = slicer.util.getModuleWidget("VertebraLabeling")
+    widget.enter()
+    widget.ui.inputSelector.setCurrentNode(volumeNode)
+    widget.ui.labelButton.click()
+    taken = None
+    while widget.run.running:
+        slicer.app.processEvents()
+        if taken is None and widget.ui.progressBar.value > 450:
+            taken = panelPicture(widget, height=800)
+            taken.save(str(ROOT / "Screenshots" / "running.png"))
+    if widget.ui.errorLabel.text:
+        sys.exit(widget.ui.errorLabel.text)
+    return widget, widget.ui.outputSelector.currentNode()
+
+
+def screenshots(volumeNode):
+    folder = ROOT / "Screenshots"
+    folder.mkdir(exist_ok=True)
+    widget, node = labeled(volumeNode)
+    display.showBone(volumeNode)
+    places = np.array([each.point.ras for each in points.levelPoints(node)])
+    center, height = places.mean(axis=0), np.ptp(places[:, 2]) + 110
+    addBone(volumeNode)
+    widget.ui.curveCheckBox.checked = True
+    view = sagittal(volumeNode, center, height, (620, VIEW_HEIGHT))
+    threeD = slicer.app.layoutManager().threeDWidget(0).threeDView()
+    threeD.resize(560, VIEW_HEIGHT)
+    threeD.mrmlViewNode().SetBoxVisible(False)
+    threeD.mrmlViewNode().SetAxisLabelsVisible(False)
+    threeD.forceRender()
+    lookFromLeft(threeD, center, height)
+    beside([panelPicture(widget), picture(view), picture(threeD)]).save(str(folder / "1.png"))
+
+    # A vertebra renamed: what "this is ..." does to the others, and the way back
+    rows = [widget.ui.levelTable.item(row, 0).text() for row in range(widget.ui.levelTable.rowCount)]
+    row = len(rows) // 2
+    widget.ui.levelTable.selectRow(row)
+    widget.ui.levelComboBox.currentText = rows[row + 1]
+    widget.ui.nameButton.click()
+    zoomTo(view, center, height)
+    beside([panelPicture(widget), picture(view)]).save(str(folder / "corrected.png"))
+    widget.ui.undoButton.click()
+
+    widget.ui.setupCollapsibleButton.collapsed = False
+    widget.ui.advancedCollapsibleButton.collapsed = False
+    for section in (widget.ui.resultCollapsibleButton, widget.ui.correctCollapsibleButton):
+        section.collapsed = True
+    while "looking" in widget.ui.deviceInfoLabel.text:
+        slicer.app.processEvents()
+    panelPicture(widget, height=660).save(str(folder / "setup.png"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ct", type=Path)
+    parser.add_argument("--thumbnail", action="store_true")
+    arguments = parser.parse_args()
+    harness.loadModule(ROOT / "VertebraLabeling" / "VertebraLabeling.py")
+    volumeNode = slicer.util.loadVolume(str(arguments.ct), properties={"name": "LIDC-IDRI-0001"})
+    thumbnail(volumeNode) if arguments.thumbnail else screenshots(volumeNode)
+
+
+if __name__ == "__main__":
+    main()

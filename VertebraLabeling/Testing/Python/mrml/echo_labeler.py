@@ -1,0 +1,12 @@
+"""A labeler that tells what it was given: for tests of the hand-over to the labeling process."""
+
+from balls import BallLabeler
+
+
+class EchoLabeler(BallLabeler):
+    """Puts the sum and the type of the voxels into the provenance."""
+
+    def label(self, volume, fixed=None, progress=None, cancelled=None):
+        labels = super().label(volume, fixed, progress, cancelled)
+        told = {"sum": int(volume.array.astype("int64").sum()), "dtype": str(volume.array.dtype)}
+        return type(labels)(labels.points, labels.warnings, {**labels.provenance, **told}, labels.evidence)

@@ -1,0 +1,122 @@
+"""The panel and the scene: closing, saving and loading, deleting nodes, reloading the module."""
+
+import os
+import tempfile
+
+import slicer
+from panel_case import PanelCase, addVolume, centers
+from VertebraLabelingMRML import points
+
+LEVELS = list(centers())
+
+
+class TestScenes(PanelCase):
+    def saveAndLoad(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path, properties={}))
+            slicer.mrmlScene.Clear()
+            slicer.util.loadScene(path, properties={})
+
+    def test_closing_the_scene_empties_the_panel(self):
+        self.showBalls()
+        slicer.mrmlScene.Clear()
+        self.assertIsNone(self.ui.inputSelector.currentNode())
+        self.assertIsNone(self.node)
+        self.assertEqual(self.ui.levelTable.rowCount, 0)
+        self.assertFalse(self.ui.labelButton.enabled)
+        self.assertFalse(self.ui.undoButton.enabled)
+        self.assertEqual((self.ui.statusLabel.text, self.ui.warningLabel.text), ("", ""))
+
+    def test_a_saved_scene_comes_back_with_choices_points_and_corrections(self):
+        self.showBalls()
+        self.chooseRows("T12")
+        self.ui.levelComboBox.currentText = "L1"
+        self.ui.nameButton.click()
+        self.ui.deviceComboBox.currentText = "cpu"
+        self.ui.amberSlider.value = 0.35
+        self.ui.curveCheckBox.checked = True
+        self.ui.followDragCheckBox.checked = False
+        self.saveAndLoad()
+        self.assertEqual(self.ui.inputSelector.currentNode().GetName(), "CT")
+        self.assertEqual(self.node.GetName(), "CT vertebrae")
+        self.assertEqual(self.column(0), list(centers("T9", "L5")))
+        self.assertEqual(self.cell(self.column(0).index("L1"), 2), "confirmed")
+        self.assertEqual(self.ui.deviceComboBox.currentText, "cpu")
+        self.assertAlmostEqual(self.ui.amberSlider.value, 0.35)
+        self.assertTrue(self.ui.curveCheckBox.checked)
+        self.assertFalse(self.ui.followDragCheckBox.checked)
+        self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLMarkupsCurveNode")), 1)
+        self.assertEqual(len(slicer.util.getNodes("CT vertebrae thoracic", useLists=True)["CT vertebrae thoracic"]), 1)
+
+    def test_corrections_go_on_in_a_loaded_scene(self):
+        self.showBalls()
+        self.saveAndLoad()
+        self.chooseRows("T12")
+        self.ui.levelComboBox.currentText = "T11"
+        self.ui.nameButton.click()
+        self.assertEqual(self.levels(), list(centers("T7", "L3")))
+
+    def test_a_second_run_in_a_loaded_scene_keeps_the_corrections(self):
+        self.showBalls()
+        self.chooseRows("T12")
+        self.ui.levelComboBox.currentText = "L1"
+        self.ui.nameButton.click()
+        self.saveAndLoad()
+        self.ui.labelButton.click()
+        self.waitUntil(lambda: not self.widget.run.running)
+        self.assertEqual(self.levels(), list(centers("T9", "L5")))
+
+    def test_the_parameter_node_saves_and_loads_without_points(self):
+        addVolume()
+        self.ui.amberSlider.value = 0.9
+        self.saveAndLoad()
+        self.assertAlmostEqual(self.ui.amberSlider.value, 0.9)
+        self.assertIsNone(self.node)
+
+    def test_deleting_the_points_node_empties_the_table(self):
+        node = self.showBalls()
+        slicer.mrmlScene.RemoveNode(node)
+        self.settle()
+        self.assertEqual(self.ui.levelTable.rowCount, 0)
+        self.assertFalse(self.ui.shiftUpButton.enabled)
+
+    def test_deleting_the_volume_leaves_the_points_correctable(self):
+        self.showBalls()
+        slicer.mrmlScene.RemoveNode(self.ui.inputSelector.currentNode())
+        self.assertFalse(self.ui.labelButton.enabled)
+        self.assertFalse(self.ui.boneButton.enabled)
+        self.ui.shiftDownButton.click()
+        self.assertEqual(self.levels(), list(centers("T9", "L5")))
+
+    def test_choosing_another_point_list_shows_that_one(self):
+        node = self.showBalls()
+        other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "other")
+        other.AddControlPointWorld([0, 0, 0], "C3")
+        self.ui.outputSelector.setCurrentNode(other)
+        self.assertEqual(self.column(0), ["C3"])
+        self.ui.outputSelector.setCurrentNode(node)
+        self.assertEqual(self.column(0), LEVELS)
+
+    def test_reloading_the_module_keeps_the_points_and_goes_on(self):
+        self.showBalls()
+        slicer.util.reloadScriptedModule("VertebraLabeling")
+        self.widget = slicer.util.getModuleWidget("VertebraLabeling")
+        self.logic, self.ui = self.widget.logic, self.widget.ui
+        self.assertEqual(self.column(0), LEVELS)
+        self.ui.shiftDownButton.click()
+        self.assertEqual(self.levels(), list(centers("T9", "L5")))
+
+    def test_leaving_and_entering_the_module_keeps_everything(self):
+        self.showBalls()
+        self.widget.exit()
+        self.widget.enter()
+        self.assertEqual(self.column(0), LEVELS)
+        self.assertEqual(len(points.levelPoints(self.node)), len(LEVELS))
+
+    def test_closing_the_scene_leaves_no_observer_behind(self):
+        self.showBalls()
+        node = self.node
+        slicer.mrmlScene.Clear()
+        markups = slicer.vtkMRMLMarkupsNode
+        self.assertFalse(node.HasObserver(markups.PointEndInteractionEvent))

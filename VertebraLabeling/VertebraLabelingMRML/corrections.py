@@ -1,0 +1,174 @@
+"""Correcting the labels of a node: the user says one thing, the solver names the rest again.
+
+Each function reads the labels from the node, asks ``chain.relabel`` (numpy only, well under a second, from the
+evidence kept with the node) and writes the answer back. If it raises, the node is as it was.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.chain import relabel
+from VertebraLabelingLib.errors import InputError, NoSpineError
+from VertebraLabelingLib.labels import CONFIRMED, MOVED, PREDICTED
+
+from .points import levelPoints, readLabels, updateStatus, writeLabels
+
+UNSURE = 0.5  # confidence of a name that the user asked for and the solver would not have chosen
+ROUNDING_MM = 0.02  # more than the evidence's positions are rounded by
+BETWEEN_MM = 8.0  # a candidate this near to the middle between two points is taken for the missed vertebra
+
+
+def nameAs(pointsNode, index, level):
+    """ "This is L1": name a control point; the others are named again around it.
+
+    Args:
+        pointsNode: the labeled markups node.
+        index: index of the control point in the node.
+        level: its right level.
+
+    Raises:
+        InputError: no evidence, an unknown level, or names that contradict the order of the spine.
+    """
+    labels, point = _labelsAndPoint(pointsNode, index)
+    _writeSolved(pointsNode, labels, relabel(labels, {level: point.ras}))
+
+
+def follow(pointsNode, level):
+    """Name the others again around a point that was dragged, which keeps its level and its new place."""
+    labels = readLabels(pointsNode)
+    if labels.evidence is None:
+        updateStatus(pointsNode)
+        return
+    _writeSolved(pointsNode, labels, relabel(labels, {level: labels.by_level[level].ras}))
+
+
+def shift(pointsNode, step):
+    """Name every vertebra one level further down (``step`` = 1) or up (-1): the count was off by one.
+
+    The point that the solver was surest of becomes confirmed and so holds the count in later runs. Where the solver
+    would rather have kept another name, the point gets confidence 0.5.
+
+    Raises:
+        InputError: the spine would pass C1 or L5, or the node holds no points.
+    """
+    labels = readLabels(pointsNode)
+    if not labels.points:
+        raise InputError("There are no vertebrae to shift: label a CT first.")
+    levels = shifted([point.level for point in labels.points], step)
+    renamed = dict(zip((point.level for point in labels.points), levels))
+    surest = max(labels.points, key=lambda point: (point.status == CONFIRMED, point.confidence))
+    held = [point for point in labels.points if point.status != PREDICTED or point is surest]
+    solved = {}
+    if labels.evidence is not None:
+        solved = relabel(labels, {renamed[point.level]: point.ras for point in held}).by_level
+    points = []
+    for point in labels.points:
+        level = renamed[point.level]
+        agreed = level in solved and np.allclose(solved[level].ras, point.ras, atol=0.1)
+        confidence = solved[level].confidence if agreed else UNSURE
+        status = CONFIRMED if point is surest else point.status
+        points.append(replace(point, level=level, confidence=1.0 if status != PREDICTED else confidence, status=status))
+    writeLabels(pointsNode, labels.with_points(tuple(points)))
+
+
+def shifted(levels, step):
+    """The names of consecutive vertebrae moved by ``step`` levels; gaps stay gaps, T13 and L6 count as vertebrae."""
+    present = [level for level in LEVELS if level in USUAL_LEVELS or level in levels]
+    first = USUAL_LEVELS.index(levels[0]) if levels[0] in USUAL_LEVELS else None
+    if first is None:
+        raise InputError(f"{levels[0]} cannot be shifted: name one vertebra instead.")
+    places = [first + step + present.index(level) - present.index(levels[0]) for level in levels]
+    if places[0] < 0 or places[-1] >= len(USUAL_LEVELS):
+        end = "above C1" if places[0] < 0 else "below L5"
+        raise InputError(f"The levels cannot be shifted {end}: name one vertebra instead.")
+    return [USUAL_LEVELS[place] for place in places]
+
+
+def addBelow(pointsNode, index):
+    """Add a missed vertebra between a control point and the next one; those below are named again.
+
+    The new point stands where the network saw a body that the solver left out, else halfway. Returns its level.
+
+    Raises:
+        InputError: there is no next vertebra, or no level for the new one.
+    """
+    labels, point = _labelsAndPoint(pointsNode, index)
+    place = labels.points.index(point)
+    if place + 1 == len(labels.points):
+        raise InputError(f"There is no vertebra below {point.level} to add one before: place a point by hand instead.")
+    below = labels.points[place + 1]
+    level = nextLevel(point.level)
+    if labels.evidence is None:
+        raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
+    ras = _between(labels.evidence.points, point.ras, below.ras)
+    _writeSolved(pointsNode, labels, relabel(labels, {level: ras}))
+    return level
+
+
+def nextLevel(level):
+    """The level below in the usual spine.
+
+    Raises:
+        InputError: there is none.
+    """
+    below = [other for other in USUAL_LEVELS if LEVEL_INDEX[other] > LEVEL_INDEX[level]]
+    if not below:
+        raise InputError(f"No level follows {level}.")
+    return below[0]
+
+
+def delete(pointsNode, index):
+    """Delete a point that is no vertebra; the others are named again without it.
+
+    Raises:
+        InputError: the control point is no vertebra of the node.
+    """
+    labels, point = _labelsAndPoint(pointsNode, index)
+    others = labels.with_points(tuple(other for other in labels.points if other is not point))
+    if labels.evidence is not None:
+        try:
+            others = relabel(labels, {}, removed=[point.ras])
+        except NoSpineError:
+            others = labels.with_points(())  # it was the last one
+    _writeSolved(pointsNode, labels, others)
+
+
+def confirm(pointsNode, indices):
+    """Accept points as they are: later runs and corrections keep their level and place."""
+    wanted = {each.point.level for each in levelPoints(pointsNode) if each.index in set(indices)}
+    labels = readLabels(pointsNode)
+    points = (
+        replace(point, status=CONFIRMED, confidence=1.0) if point.level in wanted else point for point in labels.points
+    )
+    writeLabels(pointsNode, labels.with_points(tuple(points)))
+
+
+def movedLevels(pointsNode):
+    """Levels of the points that stand elsewhere than the solver put them."""
+    return [each.point.level for each in levelPoints(pointsNode) if each.point.status == MOVED]
+
+
+def _labelsAndPoint(pointsNode, index):
+    for each in levelPoints(pointsNode):
+        if each.index == index:
+            labels = readLabels(pointsNode)
+            return labels, labels.by_level[each.point.level]
+    raise InputError("No vertebra is chosen: choose one in the table.")
+
+
+def _writeSolved(pointsNode, before, after):
+    """Write what the solver answered; points that only lost digits (the evidence is rounded) stay where they are."""
+    places = [point.ras for point in before.points]
+    points = []
+    for point in after.points:
+        near = [ras for ras in places if np.abs(np.subtract(ras, point.ras)).max() < ROUNDING_MM]
+        points.append(replace(point, ras=near[0]) if near else point)
+    writeLabels(pointsNode, after.with_points(tuple(points)))
+
+
+def _between(candidates, above, below):
+    middle = (np.array(above) + np.array(below)) / 2
+    distance = np.linalg.norm(candidates - middle, axis=1) if len(candidates) else np.array([np.inf])
+    nearest = candidates[distance.argmin()] if distance.min() < BETWEEN_MM else middle
+    return tuple(float(value) for value in nearest)

@@ -1,0 +1,178 @@
+"""How the vertebra points look: size, labels, amber where the level is uncertain, a curve, and colors by region."""
+
+import numpy as np
+import slicer
+import vtk
+from VertebraLabelingLib.anatomy import LEVEL_INDEX, REGION_COLORS, region
+
+from .points import levelPoints, sourceVolume
+
+AMBER = (1.0, 0.62, 0.0)
+CERTAIN = (0.35, 0.95, 1.0)
+ACTIVE = (0.4, 1.0, 0.4)
+CURVE = "VertebraLabeling.curve"
+REGIONS_OF, REGION = "VertebraLabeling.regionsOf", "VertebraLabeling.region"
+UNCERTAIN = "uncertain"
+BONE_WINDOW, BONE_LEVEL = 1800.0, 400.0  # HU
+REGION_RADIUS_MM = 4.5
+CURVE_MM = 1.5
+
+
+def style(pointsNode):
+    """Make the points readable in slice and 3D views; a spine that leaves the slice is projected onto it."""
+    pointsNode.CreateDefaultDisplayNodes()
+    display = pointsNode.GetDisplayNode()
+    display.SetSelectedColor(*CERTAIN)
+    display.SetColor(*AMBER)  # of control points that are not "selected": the uncertain ones
+    display.SetActiveColor(*ACTIVE)
+    display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Sphere3D)
+    display.SetGlyphScale(1.6)
+    display.SetTextScale(3.2)
+    display.SetPointLabelsVisibility(True)
+    display.SetOccludedVisibility(True)
+    display.SetOccludedOpacity(0.6)
+    display.SetSliceProjection(True)
+    display.SetSliceProjectionOpacity(0.8)
+    display.SetSliceProjectionUseFiducialColor(True)
+
+
+def showConfidence(pointsNode, amberBelow):
+    """Show points whose confidence is below ``amberBelow`` (0..1) in amber; returns their levels."""
+    uncertain = []
+    with slicer.util.NodeModify(pointsNode):
+        for each in levelPoints(pointsNode):
+            certain = each.point.confidence >= amberBelow
+            if bool(pointsNode.GetNthControlPointSelected(each.index)) != certain:
+                pointsNode.SetNthControlPointSelected(each.index, certain)
+            if not certain:
+                uncertain.append(each.point.level)
+    return uncertain
+
+
+def jumpTo(pointsNode, index):
+    """Center the slice views and the 3D view on a control point."""
+    logic = slicer.modules.markups.logic()
+    logic.JumpSlicesToNthPointInMarkup(pointsNode.GetID(), index, True)
+    logic.FocusCamerasOnNthPointInMarkup(pointsNode.GetID(), index)
+
+
+def showBone(volumeNode):
+    """Set window and level of a volume so that bone is seen."""
+    volumeNode.CreateDefaultDisplayNodes()
+    display = volumeNode.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(BONE_WINDOW, BONE_LEVEL)
+
+
+def showCurve(pointsNode, show):
+    """Show or remove a smooth curve through the points, head to foot. Returns its node, ``None`` when removed."""
+    curve = pointsNode.GetNodeReference(CURVE)
+    if not show:
+        _remove(curve)
+        return None
+    if curve is None:
+        name = slicer.mrmlScene.GenerateUniqueName(f"{pointsNode.GetName()} curve")
+        curve = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsCurveNode", name)
+        curve.CreateDefaultDisplayNodes()
+        _styleCurve(curve.GetDisplayNode())
+        curve.SetLocked(True)
+        pointsNode.SetNodeReferenceID(CURVE, curve.GetID())
+    slicer.util.updateMarkupsControlPointsFromArray(curve, _positions(pointsNode), world=True)
+    return curve
+
+
+def showRegions(pointsNode, show=True, amberBelow=0.0):
+    """Show or remove a ball in the color of its region (cervical, thoracic, lumbar) behind each point.
+
+    The ball of a point whose confidence is below ``amberBelow`` is amber. Markups have one color for all their points,
+    so the balls are models of their own, one for each color. They are derived from the points: not saved with the
+    scene and not listed among the user's nodes. Returns the models by region (``"uncertain"`` is the amber one).
+    """
+    places = {}
+    for each in levelPoints(pointsNode) if show else ():
+        group = UNCERTAIN if each.point.confidence < amberBelow else region(each.point.level)
+        places.setdefault(group, []).append(each.point.ras)
+    models = _regionModels(pointsNode)
+    for group in set(models) - set(places):
+        _remove(models.pop(group))
+    for group, centers in places.items():
+        if group not in models:
+            models[group] = _addRegionModel(pointsNode, group)
+        models[group].SetAndObservePolyData(_balls(centers))
+    return models
+
+
+def removeDerived(pointsNode):
+    """Remove what only shows the points: the balls. The curve is the user's to keep."""
+    showRegions(pointsNode, False)
+
+
+def showResult(pointsNode):
+    """After a run: the volume in the slice views, the views at the middle vertebra."""
+    volumeNode = sourceVolume(pointsNode)
+    found = levelPoints(pointsNode)
+    if volumeNode is not None:
+        slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
+    if found:
+        jumpTo(pointsNode, found[len(found) // 2].index)
+
+
+def _positions(pointsNode):
+    points = sorted((each.point for each in levelPoints(pointsNode)), key=lambda point: LEVEL_INDEX[point.level])
+    return np.array([point.ras for point in points]).reshape(-1, 3)
+
+
+def _styleCurve(display):
+    display.SetPointLabelsVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetGlyphScale(0.1)
+    display.SetCurveLineSizeMode(slicer.vtkMRMLMarkupsDisplayNode.UseLineDiameter)
+    display.SetLineDiameter(CURVE_MM)
+    display.SetSelectedColor(*CERTAIN)
+    display.SetOccludedVisibility(True)
+    display.SetSliceProjection(True)
+    display.SetSliceProjectionUseFiducialColor(True)
+
+
+def _regionModels(pointsNode):
+    models = slicer.util.getNodesByClass("vtkMRMLModelNode")
+    return {each.GetAttribute(REGION): each for each in models if each.GetAttribute(REGIONS_OF) == pointsNode.GetID()}
+
+
+def _addRegionModel(pointsNode, group):
+    model = slicer.mrmlScene.CreateNodeByClass("vtkMRMLModelNode")
+    model.UnRegister(None)
+    model.SetName(f"{pointsNode.GetName()} {group}")
+    model.SetHideFromEditors(True)
+    model.SetSaveWithScene(False)
+    model.SetSelectable(False)
+    model.SetAttribute(REGIONS_OF, pointsNode.GetID())
+    model.SetAttribute(REGION, group)
+    slicer.mrmlScene.AddNode(model)
+    model.CreateDefaultDisplayNodes()
+    display = model.GetDisplayNode()
+    display.SetSaveWithScene(False)
+    display.SetColor(*(AMBER if group == UNCERTAIN else [value / 255 for value in REGION_COLORS[group]]))
+    display.SetOpacity(0.6)
+    display.SetVisibility2D(True)
+    display.SetSliceDisplayModeToProjection()  # like the points: also where the spine leaves the slice
+    display.SetSliceIntersectionOpacity(0.5)
+    return model
+
+
+def _balls(centers):
+    append = vtk.vtkAppendPolyData()
+    for center in centers:
+        ball = vtk.vtkSphereSource()
+        ball.SetCenter(*center)
+        ball.SetRadius(REGION_RADIUS_MM)
+        ball.SetThetaResolution(20)
+        ball.SetPhiResolution(14)
+        append.AddInputConnection(ball.GetOutputPort())
+    append.Update()
+    return append.GetOutput()
+
+
+def _remove(node):
+    if node is not None and node.GetScene() is not None:
+        slicer.mrmlScene.RemoveNode(node)

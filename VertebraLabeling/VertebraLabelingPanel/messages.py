@@ -1,0 +1,51 @@
+"""What the panel tells the user: one line of state, warnings, and errors, in words, without popups."""
+
+import logging
+from contextlib import contextmanager
+
+import slicer
+from VertebraLabelingLib.errors import VertebraLabelingError
+
+
+class Messages:
+    """Writes into three labels, each hidden while it has nothing to say."""
+
+    def __init__(self, statusLabel, warningLabel, errorLabel):
+        self._status, self._warning, self._error = statusLabel, warningLabel, errorLabel
+        self.clear()
+
+    def clear(self):
+        """Say nothing."""
+        for label in (self._status, self._warning, self._error):
+            self._say(label, "")
+
+    def tell(self, text):
+        """State in one line, e.g. how many vertebrae were found; ends an error shown before."""
+        self._say(self._status, text)
+        self._say(self._error, "")
+
+    def warn(self, sentences):
+        """Warnings that belong to the points; an empty list hides them."""
+        self._say(self._warning, "\n".join(f"\N{WARNING SIGN} {sentence}" for sentence in sentences))
+
+    def fail(self, error):
+        """Why something was not done; the state line is cleared."""
+        self._say(self._error, str(error))
+        self._say(self._status, "")
+
+    @contextmanager
+    def failing(self, onError=None):
+        """Show an error meant for the user in the panel; anything else is a bug and goes to Slicer's error display."""
+        with slicer.util.tryWithErrorDisplay("Vertebra Labeling: an unexpected error occurred."):
+            try:
+                yield
+            except VertebraLabelingError as error:
+                logging.info("VertebraLabeling: %s", error)
+                self.fail(error)
+                if onError:
+                    onError(error)
+
+    @staticmethod
+    def _say(label, text):
+        label.text = text
+        label.setVisible(bool(text))

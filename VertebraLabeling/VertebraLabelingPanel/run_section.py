@@ -1,0 +1,108 @@
+"""The "Label vertebrae" button, which becomes Cancel, and the progress below it."""
+
+from slicer.i18n import tr as _
+from VertebraLabelingLib.errors import Cancelled
+from VertebraLabelingMRML.engine import PyTorchMissingError
+from VertebraLabelingMRML.points import levelPoints, readLabels
+
+
+class RunSection:
+    """Starts and stops runs.
+
+    Args:
+        ui: the panel's widgets.
+        logic: VertebraLabelingLogic.
+        messages: :class:`messages.Messages`.
+        makeArguments: returns the network's arguments (``weights``, ``device``) as they are chosen now.
+        onResult: called with (markups node, labels it held before or None) after a run.
+        onPyTorchMissing: called when a run ends because PyTorch is missing.
+    """
+
+    def __init__(self, ui, logic, messages, makeArguments, onResult, onPyTorchMissing):
+        self._ui, self._logic, self._messages = ui, logic, messages
+        self._makeArguments, self._onResult, self._onPyTorchMissing = makeArguments, onResult, onPyTorchMissing
+        self._parameters, self._run, self._before = None, None, None
+        ui.progressBar.setRange(0, 1000)
+        ui.labelButton.connect("clicked(bool)", self._onButton)
+        self.update()
+
+    @property
+    def running(self):
+        return self._run is not None and self._run.running
+
+    def setParameters(self, parameters):
+        """Use these choices of volume and output; None while there is no scene."""
+        self._parameters = parameters
+        self.update()
+
+    def update(self):
+        """Set the button and the progress bar to what can be done now."""
+        hasVolume = self._parameters is not None and self._parameters.inputVolume is not None
+        self._ui.labelButton.enabled = hasVolume or self.running
+        self._ui.labelButton.text = _("Cancel") if self.running else _("Label vertebrae")
+        for widget in (self._ui.progressBar, self._ui.stageLabel):
+            widget.setVisible(self.running)
+        for widget in (self._ui.inputSelector, self._ui.outputSelector, self._ui.deviceComboBox):
+            widget.enabled = not self.running
+
+    def cancel(self):
+        """End a run, if there is one."""
+        if self.running:
+            self._run.cancel()
+
+    def _onButton(self):
+        if self.running:
+            self.cancel()
+            return
+        self._messages.clear()
+        with self._messages.failing(self._onError):
+            output = self._parameters.outputPoints
+            self._before = readLabels(output) if output is not None else None
+            self._run = self._logic.startLabeling(
+                self._parameters.inputVolume,
+                output,
+                onFinished=self._onFinished,
+                onProgress=self._onProgress,
+                **self._makeArguments(),
+            )
+        self.update()
+
+    def _onProgress(self, fraction, stage, secondsLeft):
+        self._ui.progressBar.value = round(1000 * fraction)
+        left = "" if secondsLeft is None else ", " + timeLeft(secondsLeft)
+        self._ui.stageLabel.text = f"{stage[:1].upper()}{stage[1:]}{left}"
+
+    def _onFinished(self, run):
+        self._run = None
+        self.update()
+        if run.error is None:
+            self._messages.tell(_summary(run.pointsNode))
+            self._onResult(run.pointsNode, self._before)
+        elif isinstance(run.error, Cancelled):
+            self._messages.tell(str(run.error))
+        else:
+            self._messages.fail(run.error)
+            self._onError(run.error)
+
+    def _onError(self, error):
+        if isinstance(error, PyTorchMissingError):
+            self._onPyTorchMissing()
+
+
+def timeLeft(seconds):
+    """A waiting time in words, no finer than it can be known."""
+    if seconds < 10:
+        return _("a few seconds left")
+    if seconds < 60:
+        return _("about {n} s left").format(n=10 * round(seconds / 10))
+    return _("about {n} min left").format(n=max(1, round(seconds / 60)))
+
+
+def _summary(pointsNode):
+    provenance = readLabels(pointsNode).provenance
+    text = _("{count} vertebrae labeled").format(count=len(levelPoints(pointsNode)))
+    if "seconds" in provenance:
+        text += _(" in {seconds:.1f} s on the {device}").format(
+            seconds=provenance["seconds"], device=str(provenance.get("device", "cpu")).upper()
+        )
+    return text + "."

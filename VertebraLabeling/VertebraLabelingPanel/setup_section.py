@@ -1,0 +1,163 @@
+"""The Set-up section: PyTorch, the network weights, and the sample CT. Nothing here runs before the user asks."""
+
+import json
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from VertebraLabelingLib import background, weights
+from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingMRML.engine import torchVersion
+
+from . import sample_data
+from .run import MODULE_FOLDER, pythonSlicer
+
+MINIMUM_TORCH = ">=2.1"
+MODEL_PATH = "VertebraLabeling/ModelPath"
+
+
+class SetupSection:
+    """Shows what is installed, and installs or removes it when asked.
+
+    Args:
+        ui: the panel's widgets.
+        messages: :class:`messages.Messages`.
+    """
+
+    def __init__(self, ui, messages):
+        self._ui, self._messages, self._process = ui, messages, None
+        ui.installTorchButton.connect("clicked(bool)", self._onInstallTorch)
+        ui.modelFolderButton.connect("clicked(bool)", self._onModelFolder)
+        ui.loadSampleButton.connect("clicked(bool)", self._onLoadSample)
+        ui.removeSampleButton.connect("clicked(bool)", self._onRemoveSample)
+        ui.setupCollapsibleButton.connect("contentsCollapsed(bool)", self._onSetupFolded)
+        ui.advancedCollapsibleButton.connect("contentsCollapsed(bool)", self._onAdvancedFolded)
+        ui.modelPathLineEdit.currentPath = slicer.util.settingsValue(MODEL_PATH, "", converter=str)
+        ui.modelPathLineEdit.connect("currentPathChanged(QString)", self._onModelPath)
+
+    @property
+    def weightsPath(self):
+        """The model file the user chose; None for the shipped one."""
+        return self._ui.modelPathLineEdit.currentPath.strip() or None
+
+    def open(self):
+        """Unfold the section."""
+        self._ui.setupCollapsibleButton.collapsed = False
+        self.update()
+
+    def update(self):
+        """Say what is there. Reads the weights to check their hash, but imports nothing heavy."""
+        version = torchVersion()
+        self._ui.torchLabel.text = _("PyTorch {version}").format(version=version) if version else _("not installed")
+        self._ui.installTorchButton.enabled = version is None
+        self._ui.weightsLabel.text = weightsState(self.weightsPath)
+        sample = sample_data.cachedFile()
+        self._ui.sampleLabel.text = _("downloaded") if sample.is_file() else _("not downloaded")
+        self._ui.removeSampleButton.enabled = sample.is_file()
+
+    def askDevices(self):
+        """Find out, in a process of its own, what PyTorch can compute on."""
+        if self._process is not None or torchVersion() is None:
+            return
+        self._ui.deviceInfoLabel.text = _("looking for a GPU ...")
+        self._process = qt.QProcess()
+        self._process.setWorkingDirectory(str(MODULE_FOLDER))
+        self._process.connect("finished(int,QProcess::ExitStatus)", self._onDevices)
+        with self._messages.failing():
+            self._process.start(pythonSlicer(), ["-m", background.__name__, "--devices"])
+
+    def stop(self):
+        """End the process that looks for devices, if it still runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.closeWriteChannel()
+            process.kill()
+            process.waitForFinished(1000)
+
+    def _onSetupFolded(self, folded):
+        if not folded:
+            self.update()
+
+    def _onAdvancedFolded(self, folded):
+        if not folded:
+            self.askDevices()
+
+    def _onDevices(self, *unused):
+        if self._process is None:
+            return
+        lines = bytes(self._process.readAllStandardOutput().data()).decode("utf-8", "replace").splitlines()
+        self._process = None
+        self._ui.deviceInfoLabel.text = devicesText(lines)
+
+    def _onInstallTorch(self):
+        with self._messages.failing():
+            installTorch()
+        self.update()
+
+    def _onModelPath(self, path):
+        qt.QSettings().setValue(MODEL_PATH, path)
+        self.update()
+
+    def _onModelFolder(self):
+        folder = Path(self.weightsPath).parent if self.weightsPath else weights.models_folder()
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
+
+    def _onLoadSample(self):
+        with self._messages.failing():
+            sample_data.load()
+        self.update()
+
+    def _onRemoveSample(self):
+        with self._messages.failing():
+            sample_data.remove()
+        self.update()
+
+
+def installTorch():
+    """Install PyTorch through the PyTorch extension, which asks first and picks the build for this computer.
+
+    Raises:
+        VertebraLabelingError: the extension is missing, or the user declined.
+    """
+    try:
+        import PyTorchUtils
+    except ImportError as error:
+        raise VertebraLabelingError(
+            "The PyTorch extension is missing: install 'PyTorch' in the Extensions Manager, restart Slicer, try again."
+        ) from error
+    torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=MINIMUM_TORCH)
+    if torch is None:
+        raise VertebraLabelingError("PyTorch was not installed; labeling needs it.")
+
+
+def weightsState(path=None):
+    """One line about the weights file: name, version and the first digits of its checked SHA-256, or what is wrong."""
+    try:
+        file = Path(path) if path else weights.default_weights()
+        card = weights.read_card(file)
+        if weights.sha256_of(file) != card["sha256"]:
+            return _("{name} is damaged: its SHA-256 differs from its card.").format(name=file.name)
+    except (VertebraLabelingError, OSError) as error:
+        return str(error)
+    return _("{name}, version {version}, SHA-256 {digest} ... checked").format(
+        name=file.stem, version=card["version"], digest=card["sha256"][:12]
+    )
+
+
+def devicesText(lines):
+    """One line about the devices that the worker listed."""
+    for line in lines:
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(answer, dict) and answer.get("type") == "devices":
+            gpus = [
+                _("{name}: {free:.1f} of {total:.1f} GB free").format(
+                    name=gpu["name"], free=gpu["free"] / 1e9, total=gpu["total"] / 1e9
+                )
+                for gpu in answer["cuda"]
+            ]
+            return "; ".join(gpus) or _("no CUDA GPU: the CPU is used")
+    return _("the devices could not be listed")

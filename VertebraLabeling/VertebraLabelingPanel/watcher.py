@@ -1,0 +1,79 @@
+"""Watches a markups node: what changed, and what the user dragged."""
+
+import qt
+import slicer
+from slicer.util import VTKObservationMixin
+from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingMRML.points import MOVED_MM, levelPoints, readLabels
+
+SETTLE_MS = 20
+
+
+class PointsWatcher(VTKObservationMixin):
+    """Tells of changes of one node, many at a time as one.
+
+    Args:
+        onChanged: called after points were added, removed, renamed or moved, by whomever.
+        onDragged: called with (levels that were dragged, labels before the drag) after the mouse was released.
+    """
+
+    def __init__(self, onChanged, onDragged):
+        super().__init__()
+        self._onChanged, self._onDragged = onChanged, onDragged
+        self._node, self._before, self._places = None, None, {}
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MS)
+        self._timer.connect("timeout()", self._settle)
+
+    def watch(self, pointsNode):
+        """Watch this node instead of the one before; ``None`` to stop."""
+        if pointsNode is self._node:
+            return
+        self.removeObservers()
+        self._timer.stop()
+        self._node, self._before = pointsNode, None
+        if pointsNode is None:
+            return
+        markups = slicer.vtkMRMLMarkupsNode
+        for event in (
+            markups.PointModifiedEvent,
+            markups.PointAddedEvent,
+            markups.PointRemovedEvent,
+            markups.PointPositionDefinedEvent,
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+        ):
+            self.addObserver(pointsNode, event, self._onPointEvent)
+        self.addObserver(pointsNode, markups.PointStartInteractionEvent, self._onDragStart)
+        self.addObserver(pointsNode, markups.PointEndInteractionEvent, self._onDragEnd)
+
+    def _onPointEvent(self, caller, event):
+        self._timer.start()
+
+    def _settle(self):
+        if self._node is not None:
+            self._onChanged()
+
+    def _onDragStart(self, caller, event):
+        self._places = {each.point.level: each.point.ras for each in levelPoints(caller)}
+        try:
+            self._before = readLabels(caller)
+        except VertebraLabelingError:
+            self._before = None  # the node cannot be read now, so the drag cannot be undone either
+
+    def _onDragEnd(self, caller, event):
+        # The widget still holds the point: change the node only after it has let go.
+        qt.QTimer.singleShot(0, self._afterDrag)
+
+    def _afterDrag(self):
+        before, self._before = self._before, None
+        if self._node is None or before is None:
+            return
+        levels = [
+            each.point.level
+            for each in levelPoints(self._node)
+            if max(abs(a - b) for a, b in zip(each.point.ras, self._places.get(each.point.level, each.point.ras)))
+            > MOVED_MM
+        ]
+        if levels:
+            self._onDragged(levels, before)
