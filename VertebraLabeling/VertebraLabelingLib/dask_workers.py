@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from .errors import InputError
@@ -21,6 +23,11 @@ LOCAL = "local"
 
 IN_FLIGHT = 4
 """Scans handed to the scheduler at once, for each thread of the cluster: a queue that holds no ten thousand tasks."""
+
+PATIENCE_S = 300
+"""How long a cluster without workers is waited for."""
+
+RESULT_TIMEOUT_S = 60
 
 logger = logging.getLogger(__name__)
 
@@ -56,40 +63,88 @@ def run_on_dask(
         client.close(timeout=10)
 
 
+class _Tasks:
+    """The scans that are on the cluster now."""
+
+    def __init__(self, client, spec: LabelerSpec, plan: OutputPlan) -> None:
+        self._client, self._work = client, (spec, plan)
+        self._running: dict = {}
+        self._alive = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def submit(self, job: ScanJob) -> None:
+        future = self._client.submit(label_on_worker, job, *self._work, pure=False, retries=ATTEMPTS - 1)
+        self._running[future] = job
+
+    def finished(self) -> list[tuple[ScanJob, object]]:
+        """What ended within the next second, as (job, future).
+
+        Raises:
+            InputError: the cluster has had no worker for :data:`PATIENCE_S`.
+        """
+        from distributed import TimeoutError as DaskTimeout
+        from distributed import wait
+
+        try:
+            wait(list(self._running), timeout=1, return_when="FIRST_COMPLETED")
+        except (DaskTimeout, TimeoutError):
+            self._check_workers()
+        ended = [future for future in self._running if future.done()]
+        return [(self._running.pop(future), future) for future in ended]
+
+    def _check_workers(self) -> None:
+        if self._client.nthreads():
+            self._alive = time.monotonic()
+        elif time.monotonic() - self._alive > PATIENCE_S:
+            raise InputError("The Dask cluster has no workers left: start some, and run the same command to continue.")
+
+    def cancel(self) -> None:
+        self._client.cancel(list(self._running))
+
+
 def _gather(client, jobs, spec, plan, cancelled) -> Iterator[ScanResult]:
-    from distributed import as_completed
-
-    waiting = iter(jobs)
-    running = {}
-
-    def submit(job: ScanJob):
-        future = client.submit(label_on_worker, job, spec, plan, pure=False, retries=ATTEMPTS - 1)
-        running[future.key] = job
-        return future
-
-    first = [submit(job) for job, _ in zip(waiting, range(IN_FLIGHT * max(1, sum(client.nthreads().values()))))]
-    finished = as_completed(first)
-    for future in finished:
-        job = running.pop(future.key)
-        yield _result(future, job)
-        future.release()
+    tasks, waiting, suspects, alone = _Tasks(client, spec, plan), deque(jobs), [], None
+    slots = IN_FLIGHT * max(1, sum(client.nthreads().values()))
+    while waiting or suspects or tasks:
+        while waiting and len(tasks) < slots:
+            tasks.submit(waiting.popleft())
+        # Dask also gives up the scans that waited at a worker when another scan killed it, and a result can be lost
+        # with its worker: these scans get a chance of their own, one by one, when all others are through.
+        if not waiting and not tasks:
+            alone = suspects.pop()
+            tasks.submit(alone)
+        for job, future in tasks.finished():
+            result = _result(future, job)
+            future.release()  # or Dask would make it again should its worker die
+            if result is None and job is not alone:
+                suspects.append(job)
+            else:
+                yield result or _died(job)
         if cancelled and cancelled():
-            client.cancel([key for key in running])
+            tasks.cancel()
             return
-        following = next(waiting, None)
-        if following is not None:
-            finished.add(submit(following))
 
 
-def _result(future, job: ScanJob) -> ScanResult:
+def _result(future, job: ScanJob) -> ScanResult | None:
+    """The result of a task that ended, or ``None`` when its worker died."""
     if future.status == "finished":
-        return future.result()
-    error = future.exception()
-    logger.debug("%s: %r", job.path, error)
-    if type(error).__name__ == "KilledWorker":
-        reason = "Workers of the cluster died at this scan, perhaps for lack of memory: give them more."
-    else:
-        reason = f"The cluster gave the scan up ({type(error).__name__}): see the log of the workers."
+        try:
+            return future.result(timeout=RESULT_TIMEOUT_S)
+        except Exception as error:  # the worker died with the result
+            logger.debug("%s: the result is lost (%r)", job.path, error)
+            return None
+    error = future.exception() if future.status == "error" else None
+    logger.debug("%s: %s %r", job.path, future.status, error)
+    if type(error).__name__ in ("KilledWorker", "NoneType"):
+        return None
+    reason = f"The cluster gave this scan up ({type(error).__name__}): see the logs of its workers."
+    return ScanResult(job.name, job.path, FAILED, reason)
+
+
+def _died(job: ScanJob) -> ScanResult:
+    reason = "Workers of the cluster died at this scan, perhaps for lack of memory: give them more."
     return ScanResult(job.name, job.path, FAILED, reason)
 
 
@@ -106,12 +161,15 @@ def label_on_worker(job: ScanJob, spec: LabelerSpec, plan: OutputPlan) -> ScanRe
 
 def _client(address: str, count: int):
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise InputError("--dask needs the extra packages: pip install 'vertebra-labeling[dask]'.") from error
     if address == LOCAL:
+        # a worker that is slow to come back after its death must not be struck off
+        dask.config.set({"distributed.deploy.lost-worker-timeout": f"{PATIENCE_S} s"})
         threads = max(1, available_cores() // count)
-        return Client(LocalCluster(n_workers=count, threads_per_worker=threads, dashboard_address=None))
+        return Client(LocalCluster(n_workers=count, threads_per_worker=threads, dashboard_address="127.0.0.1:0"))
     try:
         return Client(address, timeout=20)
     except (OSError, ValueError) as error:
