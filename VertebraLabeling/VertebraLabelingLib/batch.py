@@ -73,7 +73,7 @@ def label_batch(
     reporter: Reporter | None = None,
     cancelled: Cancelling | None = None,
 ) -> list[ScanResult]:
-    """Label all scans of a batch; a bad one never stops the rest. More than one leave a :class:`summary.Summary`.
+    """Label all scans of a batch; a bad one never stops the rest. Several leave a :mod:`summary` beside their outputs.
 
     Args:
         inputs: from :func:`inputs.find_scans`; its problems become failed results.
@@ -87,7 +87,7 @@ def label_batch(
         Cancelled: ``cancelled`` returned true; what was finished is kept.
     """
     reporter = reporter or Quiet()
-    summary = Summary(plan.folder, enabled=len(inputs.jobs) > 1)
+    summary = Summary(plan.folder, several=len(inputs.jobs) > 1)
     remove_leftovers(plan.folder)
     reporter.start(inputs)
     results = [ScanResult("", problem.path, FAILED, problem.message) for problem in inputs.problems]

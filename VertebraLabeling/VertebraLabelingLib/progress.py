@@ -56,10 +56,13 @@ class Terminal(Quiet):
         self._total = self._count = self._worked = 0
         self._started = self._drawn = 0.0
         self._bar = sys.stderr.isatty()
+        if self._bar:
+            print("finding scans...", end="", file=sys.stderr, flush=True)
 
     def start(self, inputs: Inputs) -> None:
         """See :class:`Reporter`."""
         self._total, self._started = len(inputs.jobs), time.monotonic()
+        self._erase()
         for skip in inputs.skipped:
             print(f"skipped: {skip.path} ({skip.reason})")
 

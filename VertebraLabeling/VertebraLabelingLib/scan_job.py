@@ -16,6 +16,8 @@ from .outputs import OutputPlan, existing_labels, write_outputs
 
 DONE, PRESENT, SKIPPED, FAILED = "done", "present", "skipped", "failed"
 
+_TOO_LITTLE_MEMORY = "There is too little free memory for this scan: close programs or use fewer --jobs."
+
 logger = logging.getLogger(__name__)
 
 
@@ -101,7 +103,7 @@ def label_one(
         logger.debug("%s failed", job.path, exc_info=True)
         result = replace(result, status=FAILED, message=str(error))
     except MemoryError:
-        result = replace(result, status=FAILED, message="There is too little memory for this scan: use fewer --jobs.")
+        result = replace(result, status=FAILED, message=_TOO_LITTLE_MEMORY)
     except OSError as error:
         logger.debug("%s failed", job.path, exc_info=True)
         reason = f"The outputs cannot be written ({error.strerror or error}): free space or choose another folder."
@@ -109,7 +111,10 @@ def label_one(
     except Exception as error:  # a bug must not stop the other scans
         logger.exception("%s failed", job.path)
         kind = f"{type(error).__name__}: {error}".splitlines()[0]
-        result = replace(result, status=FAILED, message=f"Unexpected {kind}: report it, the log has the details.")
+        message = f"Unexpected {kind}: report it, the log has the details."
+        if "allocate memory" in str(error):  # how torch says it on the CPU
+            message = _TOO_LITTLE_MEMORY
+        result = replace(result, status=FAILED, message=message)
     return replace(result, seconds=round(time.perf_counter() - started, 2))
 
 

@@ -33,13 +33,13 @@ class Summary:
 
     Args:
         folder: the output folder.
-        enabled: single scans leave no summary; then nothing is written.
+        several: the batch has more than one scan. A single one is added to a summary that is there, but starts none.
     """
 
-    def __init__(self, folder: str, enabled: bool = True) -> None:
+    def __init__(self, folder: str, several: bool = True) -> None:
         self._folder = Path(folder)
-        self._enabled = enabled
-        before = _read_journal(self._folder / JOURNAL) if enabled else {}
+        self._enabled = several or (self._folder / JOURNAL).exists()
+        before = _read_journal(self._folder / JOURNAL)
         # inputs that never became a scan are told again by each run, if they are still wrong
         self._known = {name: result for name, result in before.items() if result.name}
 

@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
     spec = LabelerSpec(arguments.weights, arguments.device)
+    reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
     inputs = find_scans(arguments.inputs, arguments.series)
     if any(plan.needs_labeler(job) for job in inputs.jobs):
         spec.check()
@@ -76,7 +77,6 @@ def run(arguments: argparse.Namespace) -> int:
         runner = in_processes(spec, arguments.jobs)
     else:
         runner = in_this_process(LazyLabeler(spec))
-    reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
     results = label_batch(inputs, plan, runner, reporter)
     if len(results) == 1 and isinstance(reporter, Terminal) and results[0].status != FAILED:
         print(table(results[0], arguments.output))

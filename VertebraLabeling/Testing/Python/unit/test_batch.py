@@ -158,6 +158,44 @@ def test_a_full_disk_fails_the_scan_and_leaves_no_half_file(tmp_path, monkeypatc
     assert len(outputs(tmp_path / "out")) == 6
 
 
+SMALL_FILES_ONLY = """
+import resource, signal, sys
+from ball_labeler import BallLabeler
+from VertebraLabelingLib.batch import in_this_process, label_batch
+from VertebraLabelingLib.inputs import find_scans
+from VertebraLabelingLib.outputs import OutputPlan
+inputs = find_scans([sys.argv[1]])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+label_batch(inputs, OutputPlan(sys.argv[2], ("mrk.json", "csv", "verse.json")), in_this_process(BallLabeler()))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs Unix resource limits")
+def test_a_write_that_the_system_cuts_off_leaves_no_half_file(tmp_path):
+    """The operating system stops each file at 1000 bytes: the points (2 kB) fail in the middle of being written."""
+    folder, out = write_scans(tmp_path / "in", 3, 2), tmp_path / "out"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", SMALL_FILES_ONLY, str(folder), str(out)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stderr.count("The outputs cannot be written (File too large)") == 2
+    assert set(outputs(out)) == {"scan0.csv", "scan0.verse.json", "scan1.csv", "scan1.verse.json"}
+    assert [result.status for result in run(folder, out)] == [DONE, DONE]
+    assert len(outputs(out)) == 6
+
+
+def test_a_single_scan_joins_the_summary_that_is_there_but_starts_none(tmp_path):
+    folder = write_scans(tmp_path / "in", 3, 2)
+    run(folder / "scan0.nii.gz", tmp_path / "one")
+    assert not list((tmp_path / "one").glob("summary.*"))
+    run(folder, tmp_path / "two")
+    write_scans(tmp_path / "more", 1)
+    (tmp_path / "more" / "scan0.nii.gz").rename(tmp_path / "more" / "third.nii.gz")
+    run(tmp_path / "more" / "third.nii.gz", tmp_path / "two")
+    scans = json.loads((tmp_path / "two" / "summary.json").read_text())["scans"]
+    assert [scan["name"] for scan in scans] == ["scan0", "scan1", "third"]
+
+
 def test_a_cancelled_batch_keeps_what_is_finished(tmp_path):
     folder = write_scans(tmp_path / "in", 3, 2, 1)
     with pytest.raises(Cancelled):

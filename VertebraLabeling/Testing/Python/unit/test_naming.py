@@ -67,6 +67,13 @@ def test_names_that_differ_by_suffix_or_case_alone_get_a_number():
     assert output_names(sources) == ["ct", "ct-3", "CT-4", "ct-2"]
 
 
+@pytest.mark.parametrize("series", ["../../x", "/etc/x", "3\x00", "a" * 300])
+def test_a_hostile_series_number_stays_in_the_name(tmp_path, series):
+    (name,) = output_names([Source(Path("/data/chest"), series)])
+    assert name.startswith("chest_")
+    assert output_path(tmp_path, name, ".mrk.json").parent == tmp_path
+
+
 def test_the_current_folder_has_a_name(monkeypatch, tmp_path):
     folder = tmp_path / "study"
     folder.mkdir()
