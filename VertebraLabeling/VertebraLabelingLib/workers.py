@@ -142,14 +142,16 @@ def run_in_processes(
     plan: OutputPlan,
     count: int,
     cancelled: Callable[[], bool] | None = None,
+    threads: int | None = None,
 ) -> Iterator[ScanResult]:
     """Label scans in ``count`` processes; yields results as they come, one for each job.
 
-    When the iterator is closed or the caller interrupted, the processes are ended and their temporary files are left
-    for :func:`formats.atomic.remove_leftovers`.
+    Each process uses ``threads`` cores, its share of those available by default. When the iterator is closed or the
+    caller interrupted, the processes are ended; their temporary files are left for
+    :func:`formats.atomic.remove_leftovers`.
     """
     queue = deque(_Task(job) for job in jobs)
-    threads = max(1, available_cores() // max(1, count))
+    threads = threads or max(1, available_cores() // max(1, count))
     workers = [_Worker(spec, plan, threads) for _ in range(min(count, len(queue)))]
     finished = False
     try:

@@ -20,6 +20,7 @@ from dicom_files import write_series
 from phantoms import affine, body
 from test_volume import AXIS_ORDERS, stored
 from VertebraLabelingLib.batch import in_processes, in_this_process, label_batch, label_folder
+from VertebraLabelingLib.batch_benchmark import compare
 from VertebraLabelingLib.errors import Cancelled
 from VertebraLabelingLib.formats import atomic
 from VertebraLabelingLib.formats.mrk_json import read_points
@@ -349,3 +350,13 @@ def test_inside_slicer_the_workers_are_python_slicer(tmp_path, monkeypatch):
 )
 def test_durations_are_told_in_words(seconds, text):
     assert duration(seconds) == text
+
+
+def test_throughput_is_measured_without_the_start_of_the_workers(tmp_path):
+    jobs = find_scans([write_scans(tmp_path / "in", 1, 1, 1, 1)]).jobs
+    rows = compare(jobs, LabelerSpec(factory="ball_labeler:SlowLabeler"), [1, 2], threads=1)
+    assert [row["workers"] for row in rows] == [1, 2]
+    assert rows[0]["scans_per_minute"] <= 60, "a scan takes a second and a little"
+    assert rows[0]["efficiency"] == 1.0 and rows[1]["scans_per_minute"] > rows[0]["scans_per_minute"]
+    with pytest.raises(ValueError, match="at least 6 scans"):
+        compare(jobs, LabelerSpec(factory=BALLS), [3], threads=1)
