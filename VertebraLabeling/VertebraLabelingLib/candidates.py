@@ -17,6 +17,8 @@ MIN_DISTANCE_MM = 9.0  # no two vertebral bodies are nearer: C4-C5 of a small ad
 LOCAL_RADIUS = 3  # voxels; the window of the coordinate loss
 MAX_CANDIDATES = 80
 MAX_COST = 12.0
+LEVEL_DISTANCE_MM = 7.0  # the same for a candidate from a level's own heat map
+LEVEL_PRESENCE = 0.3  # levels less likely to be in view add no candidate
 LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT = 0.3, 0.5, 0.2
 HEAT_REACH_MM = 10.0
 
@@ -34,6 +36,11 @@ def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, sca
     heat = level_heat(prediction, temperature)
     modes = find_modes(center)
     points, _ = local_integral(center, modes, LOCAL_RADIUS, rivals=modes)
+    for mode, k in level_modes(modes, center, heat, prediction.presence[0].sigmoid()):
+        modes = torch.cat([modes, mode[None]])
+        level = temperature * functional.log_softmax(prediction.level[0], dim=0)[None, None, k]
+        own = center + functional.interpolate(level, scale_factor=2, mode="trilinear")[0, 0]
+        points = torch.cat([points, local_integral(own, mode[None], LOCAL_RADIUS, rivals=modes)[0]])
     unary = level_costs(prediction, heat, points)
     detection = center[tuple(modes.T)].sigmoid()
     ras = ijk_to_ras(grid, points.flip(1).cpu().double().numpy())
@@ -62,6 +69,38 @@ def level_heat(prediction: Prediction, temperature: Tensor) -> Tensor:
     level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
     block, _ = blocks_of_two(prediction.center)
     return log_heat(block, level, prediction.null, temperature)[0][0]
+
+
+def level_modes(modes: Tensor, center: Tensor, heat: Tensor, presence: Tensor) -> list[tuple[Tensor, int]]:
+    """The mode of each level's own heat map where no class-free mode is near.
+
+    Two bodies that the class-free map runs together (small cervical vertebrae, thick slices) are still apart in the
+    heat maps of their levels, and the local integral of such a candidate runs over that heat map.
+
+    Args:
+        modes: (N, 3) voxels of :func:`find_modes`.
+        center: (D, H, W) body-centre logits.
+        heat: (26, D/2, H/2, W/2) of :func:`level_heat`.
+        presence: (26,) probability of each level.
+
+    Returns:
+        further voxels (z, y, x), each with the index of its level.
+    """
+    added: list[tuple[Tensor, int]] = []
+    for k in (presence > LEVEL_PRESENCE).nonzero()[:, 0].tolist():
+        block = 2 * _argmax(heat[k])
+        voxel = block + _argmax(center[block[0] : block[0] + 2, block[1] : block[1] + 2, block[2] : block[2] + 2])
+        others = (*modes, *(other for other, _ in added))
+        apart = all((voxel - other).float().norm() * GRID_MM >= LEVEL_DISTANCE_MM for other in others)
+        if apart and center[tuple(voxel)].sigmoid() > THRESHOLD:
+            added.append((voxel, k))
+    return added
+
+
+def _argmax(values: Tensor) -> Tensor:
+    """(3,) index of the largest value of a (D, H, W) array."""
+    index = np.unravel_index(int(values.argmax()), values.shape)
+    return torch.tensor(index, device=values.device)
 
 
 def level_costs(prediction: Prediction, heat: Tensor, points: Tensor) -> Tensor:
