@@ -83,6 +83,7 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(tmp_path, monkeypatch)
         list(runner(jobs, OutputPlan(str(tmp_path)), None, None))
 
 
+@pytest.mark.long
 def test_the_command_labels_on_a_cluster_of_its_own(tmp_path, monkeypatch, capsys):
     from functools import partial
 
