@@ -40,6 +40,8 @@ class ScanResult:
         warnings: of the labelling and of the reader, sentences.
         seconds: reading, labelling and writing together.
         files: names of the output files.
+        kept: the points are those of an earlier run, perhaps corrected by hand since.
+        provenance: of the labelling: model, weights, device.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ScanResult:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     files: tuple[str, ...] = ()
+    kept: bool = False
     provenance: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -88,13 +91,19 @@ def label_one(
         missing = plan.missing(job)
         result = replace(result, files=tuple(plan.path(job, name).name for name in plan.wanted(job)))
         if not missing:
-            result = replace(result, status=PRESENT, points=_points(existing_labels(plan, job)))
+            result = replace(result, status=PRESENT, points=_points(existing_labels(plan, job)), kept=True)
         else:
             scan = _in_hounsfield(read_scan(job.path, job.series or None))
-            labels = existing_labels(plan, job) or labeler.label(scan.volume, None, progress, cancelled)
+            earlier = existing_labels(plan, job)
+            labels = earlier or labeler.label(scan.volume, None, progress, cancelled)
             write_outputs(plan, missing, job, labels, scan)
-            warnings = (*labels.warnings, *scan.notes)
-            result = replace(result, points=_points(labels), warnings=warnings, provenance=dict(labels.provenance))
+            result = replace(
+                result,
+                points=_points(labels),
+                warnings=(*labels.warnings, *scan.notes),
+                kept=earlier is not None,
+                provenance=dict(labels.provenance),
+            )
     except Cancelled:
         raise
     except NotCtError as error:

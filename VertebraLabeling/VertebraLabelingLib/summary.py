@@ -44,12 +44,14 @@ class Summary:
         self._known = {name: result for name, result in before.items() if result.name}
 
     def add(self, result: ScanResult) -> ScanResult:
-        """Keep a result; one that was present gets back what the run that made it knew (warnings, model, seconds)."""
+        """Keep a result; one with points of an earlier run gets back what that run knew (warnings, model)."""
         key = result.name or result.path
         before = self._known.get(key)
-        if result.status == PRESENT and before and before.points:
+        if result.kept and before and before.points:
+            warnings = tuple(dict.fromkeys((*before.warnings, *result.warnings)))
             points = result.points or before.points
-            result = replace(before, status=PRESENT, points=points, path=result.path, files=result.files)
+            seconds = before.seconds if result.status == PRESENT else result.seconds
+            result = replace(result, points=points, warnings=warnings, seconds=seconds, provenance=before.provenance)
         self._known[key] = result
         if self._enabled:
             self._append(result)

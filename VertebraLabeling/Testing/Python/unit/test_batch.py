@@ -117,6 +117,8 @@ def test_a_resumed_batch_remembers_the_warnings_of_the_first_run(tmp_path):
     run(folder, tmp_path / "out")
     results = run(folder, tmp_path / "out")
     assert [result.warnings for result in results] == [("Levels may be shifted by one.",)] * 2
+    results = run(folder, tmp_path / "out", formats=(*FORMATS, "png"))  # pictures made later, from the kept points
+    assert [(result.status, result.warnings) for result in results] == [(DONE, ("Levels may be shifted by one.",))] * 2
     page = (tmp_path / "out" / "review.html").read_text()
     assert page.count("Levels may be shifted by one.") == 2
 
