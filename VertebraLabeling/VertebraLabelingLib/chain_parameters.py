@@ -107,5 +107,5 @@ class ChainParameters:
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
 
-NETWORK_PARAMETERS = ChainParameters(appearance=2.0, spacing_sd=0.12)
+NETWORK_PARAMETERS = ChainParameters(appearance=3.0, false_positive=10.0, spacing_sd=0.16)
 """For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more."""

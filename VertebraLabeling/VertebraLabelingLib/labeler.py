@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from .candidates import evidence_from
 from .chain import solve
-from .ct_check import check_ct
+from .ct_check import to_hounsfield
 from .errors import Cancelled, NoSpineError
 from .labels import Evidence, SpineLabels
 from .network import GRID_MM, STRIDE, Prediction, VertebraNet, window
@@ -80,7 +80,7 @@ class VertebraLabeler:
         started = time.perf_counter()
         report = _Reporter(progress, cancelled)
         report(0.0, "checking the volume")
-        check_ct(volume)
+        volume = to_hounsfield(volume)
         report(0.02, "loading the network")
         model = self.model
         report(0.05, "resampling")
