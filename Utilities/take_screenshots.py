@@ -10,6 +10,7 @@ views are Slicer's own displayable managers, drawn off-screen; their arrangement
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -142,8 +143,9 @@ def labeled(volumeNode):
     widget.ui.inputSelector.setCurrentNode(volumeNode)
     widget.ui.labelButton.click()
     taken = None
-    while widget.run.running:
+    while widget.panel.run.running:
         slicer.app.processEvents()
+        time.sleep(0.02)  # the computer is the network's
         if taken is None and widget.ui.progressBar.value > 450:
             taken = panelPicture(widget, height=800)
             taken.save(str(ROOT / "Screenshots" / "running.png"))

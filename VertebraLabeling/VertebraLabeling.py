@@ -21,16 +21,12 @@ from VertebraLabelingLib import background
 from VertebraLabelingLib.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
-from VertebraLabelingMRML import labeling
+from VertebraLabelingMRML import labeling, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
 from VertebraLabelingPanel import sample_data
-from VertebraLabelingPanel.correction_section import CorrectionSection
-from VertebraLabelingPanel.messages import Messages
+from VertebraLabelingPanel.panel import Panel
 from VertebraLabelingPanel.parameters import VertebraLabelingParameterNode
-from VertebraLabelingPanel.result_section import ResultSection
 from VertebraLabelingPanel.run import LabelingRun
-from VertebraLabelingPanel.run_section import RunSection
-from VertebraLabelingPanel.setup_section import SetupSection
 
 HOMEPAGE = "https://github.com/VertebraLabeling/SlicerVertebraLabeling"
 
@@ -59,46 +55,33 @@ class VertebraLabeling(ScriptedLoadableModule):
 
 
 class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: puts its sections together and gives them the scene's choices."""
+    """The panel in Slicer: follows the scene and its parameter node. What it shows and does is in :class:`Panel`."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._parameterNode = None
-        self._guiTag = None
-        self._sections = ()
+        self.logic = self.panel = None
+        self._parameterNode = self._guiTag = None
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        panel = slicer.util.loadUI(self.resourcePath("UI/VertebraLabeling.ui"))
-        self.layout.addWidget(panel)
-        self.ui = slicer.util.childWidgetVariables(panel)
-        panel.setMRMLScene(slicer.mrmlScene)
+        widgets = slicer.util.loadUI(self.resourcePath("UI/VertebraLabeling.ui"))
+        self.layout.addWidget(widgets)
+        self.ui = slicer.util.childWidgetVariables(widgets)
+        widgets.setMRMLScene(slicer.mrmlScene)
         self.logic = VertebraLabelingLogic()
-        self.messages = Messages(self.ui.statusLabel, self.ui.warningLabel, self.ui.errorLabel)
-        self.setupSection = SetupSection(self.ui, self.messages)
-        self.corrections = CorrectionSection(self.ui, self.messages, self.refresh)
-        self.results = ResultSection(
-            self.ui, self.messages, self.corrections.name, self.corrections.dragged, self.corrections.update
-        )
-        self.corrections.setTable(self.results.table)
-        self.run = RunSection(
-            self.ui, self.logic, self.messages, self.runArguments, self.onResult, self.setupSection.open
-        )
-        self._sections = (self.run, self.results, self.corrections)
+        self.panel = Panel(self.ui, self.logic)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneReady)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneReady)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
-        slicer.app.connect("aboutToQuit()", self.run.cancel)
+        slicer.app.connect("aboutToQuit()", self.panel.stop)
         self.initializeParameterNode()
 
     def cleanup(self):
-        slicer.app.disconnect("aboutToQuit()", self.run.cancel)
-        self.run.cancel()
-        self.setupSection.stop()
+        slicer.app.disconnect("aboutToQuit()", self.panel.stop)
+        self.panel.stop()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -107,7 +90,7 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event):
         self.setParameterNode(None)
-        self.messages.clear()
+        self.panel.messages.clear()
 
     def onSceneReady(self, caller, event):
         self.initializeParameterNode()
@@ -117,43 +100,26 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.onParametersModified()
 
     def initializeParameterNode(self):
-        """Take up the scene's choices; the first volume is chosen when none is."""
+        """Take up the scene's choices; where no volume is chosen, the likely one is."""
         self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume:
-            self._parameterNode.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+        volumeNode = volumes.likelyVolume()
+        if not self._parameterNode.inputVolume and volumeNode:
+            self._parameterNode.inputVolume = volumeNode
 
     def setParameterNode(self, parameterNode):
+        modified = vtk.vtkCommand.ModifiedEvent
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
-            node = self._parameterNode.parameterNode
-            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self.removeObserver(self._parameterNode.parameterNode, modified, self.onParametersModified)
         self._parameterNode = parameterNode
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
-            node = self._parameterNode.parameterNode
-            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self.addObserver(self._parameterNode.parameterNode, modified, self.onParametersModified)
         self.onParametersModified()
 
     def onParametersModified(self, caller=None, event=None):
-        if slicer.mrmlScene.IsImporting():
-            return  # the nodes the choices refer to may not be there yet; EndImportEvent follows
-        for section in self._sections:
-            section.setParameters(self._parameterNode)
-
-    def refresh(self):
-        """Bring the result and the buttons in line with the points."""
-        self.results.update()
-
-    def runArguments(self):
-        return {"weights": self.setupSection.weightsPath, "device": self._parameterNode.device}
-
-    def onResult(self, pointsNode, labelsBefore):
-        """A run has ended well: show its points, and make it possible to take it back."""
-        if labelsBefore is not None and pointsNode is self._parameterNode.outputPoints:
-            self.corrections.undoStack.remember(pointsNode, _("labeling"), labelsBefore)
-        self._parameterNode.outputPoints = pointsNode
-        self.results.showNew(pointsNode)
-        self.refresh()
+        if not slicer.mrmlScene.IsImporting():  # else the chosen nodes may not be there yet; EndImportEvent follows
+            self.panel.setParameters(self._parameterNode)
 
 
 class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
@@ -216,6 +182,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         fixed=None,
         weights=None,
         device="auto",
+        newOutput=False,
     ):
         """Label a CT in a process of its own: Slicer stays alive, and the scene is as it was until the result is there.
 
@@ -227,6 +194,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             onProgress: called with (fraction 0..1, stage, seconds left or None).
             weights: model file; the shipped one by default.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+            newOutput: create a point list even where an earlier run on this volume has left one.
 
         Returns:
             LabelingRun: with ``cancel()``, ``wait()``, ``running``, ``pointsNode`` and ``error``.
@@ -239,7 +207,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             logic = slicer.util.getModuleLogic("VertebraLabeling")
             run = logic.startLabeling(slicer.util.getNode("CT"), onFinished=lambda run: print(run.error or "done"))
         """
-        request = labeling.prepare(volumeNode, outputNode, fixed)
+        request = labeling.prepare(volumeNode, outputNode, fixed, newOutput)
         if self.backgroundLabeler == background.NETWORK:
             checkPyTorch()
 
@@ -270,7 +238,8 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             progress: called with the fraction 0..1 of the whole folder, and what is being done.
 
         Returns:
-            list[dict]: one per scan: name, status, levels, confidence, warnings, seconds, error.
+            list[dict]: one per scan: ``name``, ``status`` (done, present, skipped or failed), ``message`` (why it was
+            skipped or failed), ``levels``, ``confidence`` (the lowest one), ``warnings``, ``seconds``, ``files``.
 
         Raises:
             VertebraLabelingError: there is no CT in the folder, or PyTorch or the weights are missing.

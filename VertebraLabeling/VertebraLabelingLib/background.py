@@ -99,6 +99,8 @@ def run(job: Job, messages: _Messages) -> None:
     except (OSError, ValueError) as error:
         raise InputError("The volume could not be handed to the labeling process: label again.") from error
     volume = Volume(array, np.array(job.ijk_to_ras))
+    if job.labeler == NETWORK and str(job.arguments.get("device")).startswith("cuda") and not devices()["cuda"]:
+        raise VertebraLabelingError("No CUDA GPU can be used here: choose 'auto' or 'cpu'.")
     try:
         module, name = job.labeler.split(":")
         labeler = getattr(importlib.import_module(module), name)(**job.arguments)

@@ -15,7 +15,8 @@ REGIONS_OF, REGION = "VertebraLabeling.regionsOf", "VertebraLabeling.region"
 UNCERTAIN = "uncertain"
 BONE_WINDOW, BONE_LEVEL = 1800.0, 400.0  # HU
 REGION_RADIUS_MM = 4.5
-CURVE_MM = 1.5
+CURVE_MM = 0.9
+CURVE_FADES_MM = 20.0, 80.0  # distance from the slice
 
 
 def style(pointsNode):
@@ -50,10 +51,15 @@ def showConfidence(pointsNode, amberBelow):
 
 
 def jumpTo(pointsNode, index):
-    """Center the slice views and the 3D view on a control point."""
-    logic = slicer.modules.markups.logic()
-    logic.JumpSlicesToNthPointInMarkup(pointsNode.GetID(), index, True)
-    logic.FocusCamerasOnNthPointInMarkup(pointsNode.GetID(), index)
+    """Center the slice views on a control point, and make the 3D views turn around it."""
+    place = np.array(pointsNode.GetNthControlPointPositionWorld(index))
+    jump = slicer.vtkMRMLSliceNode
+    jump.JumpAllSlices(slicer.mrmlScene, *place, jump.CenteredJumpSlice)
+    for camera in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
+        step = place - camera.GetFocalPoint()
+        camera.SetPosition(*(np.array(camera.GetPosition()) + step))
+        camera.SetFocalPoint(*place)
+        camera.ResetClippingRange()
 
 
 def showBone(volumeNode):
@@ -108,10 +114,11 @@ def removeDerived(pointsNode):
 
 
 def showResult(pointsNode):
-    """After a run: the volume in the slice views, the views at the middle vertebra."""
+    """After a run: the volume in the slice views where it is not yet, the views at the middle vertebra."""
     volumeNode = sourceVolume(pointsNode)
     found = levelPoints(pointsNode)
-    if volumeNode is not None:
+    shown = {each.GetBackgroundVolumeID() for each in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
+    if volumeNode is not None and volumeNode.GetID() not in shown:
         slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
     if found:
         jumpTo(pointsNode, found[len(found) // 2].index)
@@ -130,8 +137,10 @@ def _styleCurve(display):
     display.SetLineDiameter(CURVE_MM)
     display.SetSelectedColor(*CERTAIN)
     display.SetOccludedVisibility(True)
-    display.SetSliceProjection(True)
-    display.SetSliceProjectionUseFiducialColor(True)
+    display.SetLineColorFadingStart(CURVE_FADES_MM[0])
+    display.SetLineColorFadingEnd(CURVE_FADES_MM[1])
+    display.SetLineColorFadingSaturation(1.0)
+    display.SetLineColorFadingHueOffset(0.0)
 
 
 def _regionModels(pointsNode):

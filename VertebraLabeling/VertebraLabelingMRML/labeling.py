@@ -7,6 +7,7 @@ import numpy as np
 from VertebraLabelingLib.labels import CONFIRMED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.volume import Volume
 
+from . import display
 from .points import (
     checkPointsNode,
     createPointsNode,
@@ -14,6 +15,7 @@ from .points import (
     sourceVolume,
     transformed,
     userPoints,
+    wasLabeled,
     writeLabels,
 )
 from .volumes import ijkToWorld, volumeFromNode
@@ -47,19 +49,22 @@ class Request:
         return {level: point.ras for level, point in self.kept.items()}
 
 
-def prepare(volumeNode, outputNode=None, fixed=None):
+def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False):
     """Check the nodes and collect the points that the user settled; changes nothing.
 
     Args:
         volumeNode: vtkMRMLScalarVolumeNode.
         outputNode: vtkMRMLMarkupsFiducialNode to write into; by default the one of an earlier run on this volume.
         fixed: level -> world RAS mm of further points that are known.
+        newOutput: write into a new node even where an earlier run has left one.
 
     Raises:
         InputError: the volume or the output cannot be used.
     """
     volume = volumeFromNode(volumeNode)
-    pointsNode = outputNode if outputNode is not None else pointsNodeOf(volumeNode)
+    pointsNode = outputNode
+    if pointsNode is None and not newOutput:
+        pointsNode = pointsNodeOf(volumeNode)
     kept = {}
     if pointsNode is not None:
         checkPointsNode(pointsNode)
@@ -85,6 +90,8 @@ def finish(request, labels):
     moved = ijkToWorld(request.volumeNode) @ np.linalg.inv(request.volume.ijk_to_ras)
     if not np.allclose(moved, np.eye(4), atol=1e-6):
         labels = transformed(labels, moved)
+    if not wasLabeled(node):
+        display.style(node)
     writeLabels(node, withKept(labels, kept), request.volumeNode)
     return node
 

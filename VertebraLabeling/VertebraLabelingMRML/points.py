@@ -44,7 +44,23 @@ def createPointsNode(volumeNode):
     name = slicer.mrmlScene.GenerateUniqueName(f"{volumeNode.GetName()} vertebrae")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     node.CreateDefaultDisplayNodes()
+    _putBeside(node, volumeNode)
     return node
+
+
+def _putBeside(node, volumeNode):
+    """Place a node where the volume stands in the subject hierarchy, e.g. in its DICOM study."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if hierarchy is None:
+        return
+    item, volumeItem = (hierarchy.GetItemByDataNode(each) for each in (node, volumeNode))
+    if item and volumeItem:  # 0 where the hierarchy does not know the node
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(volumeItem))
+
+
+def wasLabeled(pointsNode):
+    """Whether this module has written vertebrae into the node."""
+    return pointsNode.GetAttribute(PROVENANCE) is not None
 
 
 def pointsNodeOf(volumeNode):

@@ -29,6 +29,15 @@ def volumeFromNode(volumeNode):
     return Volume(slicer.util.arrayFromVolume(volumeNode), ijkToWorld(volumeNode))
 
 
+def likelyVolume():
+    """The volume that the user most likely means: the active one, else the first scalar volume; None without any."""
+    selection = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    active = slicer.mrmlScene.GetNodeByID(selection.GetActiveVolumeID() or "") if selection is not None else None
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # label maps are among them
+    volumes = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
+    return active if active in volumes else next(iter(volumes), None)
+
+
 def ijkToWorld(volumeNode):
     """(4, 4) matrix from voxel index (i, j, k) to world RAS mm, parent transforms included.
 

@@ -59,8 +59,7 @@ class ResultSection:
         self._onChanged()
 
     def showNew(self, node):
-        """Style a node after a run and bring its middle into the views."""
-        display.style(node)
+        """Bring the points of a run into the views."""
         display.showResult(node)
 
     def _onChosen(self, index):

@@ -21,6 +21,10 @@ MODULE_FOLDER = Path(__file__).resolve().parents[1]
 HANDOVER_SHARE = 0.05  # of the progress bar
 STDERR_LINES = 20
 FINISH_MS = 3000
+NO_RESULT = (
+    "The labeling process ended without a result, most often because memory ran out: close other programs or crop the "
+    "volume. Its last lines are in Slicer's error log."
+)
 
 
 def pythonSlicer():
@@ -178,8 +182,7 @@ class LabelingRun(VTKObservationMixin):
         if self._done:
             return
         if self._labels is None:
-            sentence = "The labeling process ended without a result: see the error log for its last lines."
-            self._end(VertebraLabelingError(sentence))
+            self._end(VertebraLabelingError(NO_RESULT))
             return
         try:
             self.pointsNode = labeling.finish(self._request, self._labels)

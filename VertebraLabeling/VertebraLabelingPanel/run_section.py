@@ -63,6 +63,7 @@ class RunSection:
                 output,
                 onFinished=self._onFinished,
                 onProgress=self._onProgress,
+                newOutput=output is None,
                 **self._makeArguments(),
             )
         self.update()

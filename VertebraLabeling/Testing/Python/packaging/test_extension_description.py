@@ -52,7 +52,7 @@ def test_every_file_of_the_module_is_listed_for_packaging_and_every_listed_file_
     entries = listed(MODULE / "CMakeLists.txt", variable)
     assert len(entries) == len(set(entries)), "a file is listed twice"
     missing, gone = sorted(in_tree - set(entries)), sorted(set(entries) - in_tree)
-    message = [f"add to {variable} in VertebraLabeling/CMakeLists.txt:", *missing, "remove from it:", *gone]
+    message = [f"{variable}: run Utilities/update_cmake_lists.py", "not listed:", *missing, "listed, not there:", *gone]
     assert not missing and not gone, "\n  ".join(message)
 
 
@@ -90,7 +90,7 @@ def test_the_s4ext_file_has_what_its_grammar_requires():
     assert {"scm", "scmurl", "scmrevision", "homepage", "category"} <= set(s4ext())
 
 
-@pytest.mark.parametrize("url", [meta("ICONURL")])
+@pytest.mark.parametrize("url", [meta("ICONURL"), *meta("SCREENSHOTURLS").split(" ")])
 def test_linked_pictures_are_in_the_repository(url):
     path = REPOSITORY / url.split("/main/", 1)[1]
     assert path.is_file(), f"{url} would not load: {path.name} is missing"

@@ -16,9 +16,19 @@ from VertebraLabelingMRML.points import levelPoints  # noqa: E402
 
 from VertebraLabeling import VertebraLabelingLogic  # noqa: E402
 
-__all__ = ["PanelCase", "addVolume", "centers"]
+__all__ = ["PanelCase", "addVolume", "centers", "processIsAlive"]
 
 TIMEOUT = 60.0
+
+
+def processIsAlive(pid):
+    """Whether a process still runs; one that has ended and waits to be collected does not."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
+        return stream.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 class PanelCase(unittest.TestCase):
@@ -35,7 +45,7 @@ class PanelCase(unittest.TestCase):
         self.widget.enter()
 
     def _restore(self, environment):
-        self.widget.run.cancel()
+        self.widget.panel.run.cancel()
         if environment is None:
             del os.environ["PYTHONPATH"]
         else:
@@ -52,7 +62,7 @@ class PanelCase(unittest.TestCase):
         """Load a volume with balls, press the button, and wait; returns the points node."""
         self.ui.inputSelector.setCurrentNode(addVolume(balls))
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.settle()
         self.assertIsNotNone(self.node, self.ui.errorLabel.text)
         return self.node
@@ -61,7 +71,7 @@ class PanelCase(unittest.TestCase):
         """The points in a volume with balls as after a run, but made here: for tests of what comes after it."""
         volumeNode = addVolume(balls)
         self.ui.inputSelector.setCurrentNode(volumeNode)
-        self.widget.onResult(VertebraLabelingLogic(BallLabeler()).label(volumeNode), None)
+        self.widget.panel.onResult(VertebraLabelingLogic(BallLabeler()).label(volumeNode), None)
         self.settle()
         return self.node
 
@@ -72,12 +82,11 @@ class PanelCase(unittest.TestCase):
             slicer.app.processEvents()
             time.sleep(0.005)
 
-    def settle(self, seconds=0.1):
-        """Let timers and queued events happen."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+    def settle(self):
+        """Let timers and queued events happen, also on a busy computer."""
+        for _ in range(12):
+            time.sleep(0.01)
             slicer.app.processEvents()
-            time.sleep(0.005)
 
     def chooseRows(self, *levels):
         """Select the rows of these levels in the table, as ctrl-clicks do."""

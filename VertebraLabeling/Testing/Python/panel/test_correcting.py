@@ -46,7 +46,7 @@ class TestTable(CorrectingCase):
 
     def test_uncertain_rows_turn_amber_with_the_slider(self):
         self.node.SetNthControlPointDescription(2, "confidence=0.40;status=predicted")
-        self.widget.refresh()
+        self.widget.panel.refresh()
         self.assertEqual([self.isAmber(row) for row in range(4)], [False, False, True, False])
         self.assertEqual([bool(self.node.GetNthControlPointSelected(i)) for i in range(4)], [True, True, False, True])
         self.ui.amberSlider.value = 0.3
@@ -58,7 +58,7 @@ class TestTable(CorrectingCase):
         return (color.red(), color.green(), color.blue()) == (255, 170, 40)
 
     def test_a_menu_of_a_row_offers_the_levels_near_it_and_names_the_vertebra(self):
-        menu = self.widget.results.table.makeMenu(self.column(0).index("T12"))
+        menu = self.widget.panel.results.table.makeMenu(self.column(0).index("T12"))
         actions = {action.text: action for action in menu.actions()}
         self.assertIn("This is L1", actions)
         self.assertNotIn("This is C1", actions)
@@ -153,7 +153,7 @@ class TestButtons(CorrectingCase):
 
     def test_warnings_of_the_points_are_shown_in_words_and_go_when_solved(self):
         self.node.SetAttribute(points.WARNINGS, '["Levels may be shifted by one: no anchor is in view."]')
-        self.widget.refresh()
+        self.widget.panel.refresh()
         self.assertIn("Levels may be shifted by one", self.ui.warningLabel.text)
         self.chooseRows("T12")
         self.ui.nameButton.click()
@@ -185,7 +185,7 @@ class TestViews(CorrectingCase):
     def test_the_ball_of_an_uncertain_point_is_amber(self):
         self.assertEqual(slicer.util.getNodes("CT vertebrae uncertain"), {})
         self.node.SetNthControlPointDescription(2, "confidence=0.40;status=predicted")
-        self.widget.refresh()
+        self.widget.panel.refresh()
         bounds = slicer.util.getNode("CT vertebrae uncertain").GetPolyData().GetBounds()
         center = [(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2])]
         self.assertLess(max(abs(a - b) for a, b in zip(center, points.levelPoints(self.node)[2].point.ras)), 0.5)

@@ -5,19 +5,10 @@ import os
 import time
 
 import slicer
-from panel_case import PanelCase, addVolume, centers
+from panel_case import PanelCase, addVolume, centers, processIsAlive
 from VertebraLabelingLib.errors import Cancelled, InputError, VertebraLabelingError
 from VertebraLabelingMRML import engine
 from VertebraLabelingPanel.run_section import timeLeft
-
-
-def processIsAlive(pid):
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
-        return stream.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def temporaryFolders():
@@ -38,6 +29,31 @@ class TestLabelButton(PanelCase):
     def test_label_maps_are_not_offered(self):
         slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
         self.assertEqual(self.ui.inputSelector.nodeCount(), 0)
+        self.widget.enter()
+        self.assertFalse(self.ui.labelButton.enabled)
+
+    def test_the_volume_that_is_active_in_slicer_is_chosen(self):
+        volumes = [addVolume(name=name) for name in ("one", "two", "three")]
+        slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode").SetActiveVolumeID(volumes[1].GetID())
+        self.widget.enter()
+        self.assertIs(self.ui.inputSelector.currentNode(), volumes[1])
+
+    def test_another_volume_gets_points_of_its_own(self):
+        first = self.labelBalls()
+        volume = self.ui.inputSelector.currentNode()
+        self.ui.inputSelector.setCurrentNode(addVolume(name="other"))
+        self.assertIsNone(self.node)
+        self.ui.inputSelector.setCurrentNode(volume)
+        self.assertIs(self.node, first)
+
+    def test_create_new_points_leaves_those_of_the_earlier_run(self):
+        first = self.labelBalls()
+        self.ui.outputSelector.setCurrentNode(None)
+        self.assertIsNone(self.node)
+        self.ui.labelButton.click()
+        self.waitUntil(lambda: not self.widget.panel.run.running)
+        self.assertIsNotNone(self.node)
+        self.assertIsNot(self.node, first)
 
     def test_a_click_makes_the_points_and_chooses_them_as_output(self):
         node = self.labelBalls()
@@ -52,7 +68,7 @@ class TestLabelButton(PanelCase):
         self.ui.inputSelector.setCurrentNode(addVolume())
         seen = []
         self.ui.labelButton.click()
-        while self.widget.run.running:
+        while self.widget.panel.run.running:
             slicer.app.processEvents()
             seen.append((self.ui.progressBar.value, self.ui.stageLabel.text))
         values = [value for value, _ in seen]
@@ -64,9 +80,9 @@ class TestLabelButton(PanelCase):
     def test_the_chosen_device_and_weights_reach_the_engine(self):
         self.ui.deviceComboBox.currentText = "cpu"
         self.ui.modelPathLineEdit.currentPath = "/models/mine.pt"
-        self.assertEqual(self.widget.runArguments(), {"weights": "/models/mine.pt", "device": "cpu"})
+        self.assertEqual(self.widget.panel.runArguments(), {"weights": "/models/mine.pt", "device": "cpu"})
         self.ui.modelPathLineEdit.currentPath = ""
-        self.assertIsNone(self.widget.runArguments()["weights"])
+        self.assertIsNone(self.widget.panel.runArguments()["weights"])
 
     def test_the_process_gets_the_voxels_unchanged(self):
         volumeNode = addVolume()
@@ -86,7 +102,7 @@ class TestLabelButton(PanelCase):
     def test_a_second_run_updates_the_node_and_can_be_undone(self):
         node = self.labelBalls()
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertIs(self.node, node)
         self.assertEqual(self.ui.undoButton.text, "Undo labeling")
 
@@ -97,11 +113,11 @@ class TestCancel(PanelCase):
         self.ui.inputSelector.setCurrentNode(addVolume())
         self.nodesBefore = slicer.mrmlScene.GetNumberOfNodes()
         self.ui.labelButton.click()
-        self.waitUntil(lambda: self.widget.run._run.workerPid is not None)
-        self.pid = self.widget.run._run.workerPid
+        self.waitUntil(lambda: self.widget.panel.run._run.workerPid is not None)
+        self.pid = self.widget.panel.run._run.workerPid
 
     def assertStopped(self, nodes=None):
-        self.assertFalse(self.widget.run.running)
+        self.assertFalse(self.widget.panel.run.running)
         self.waitUntil(lambda: not processIsAlive(self.pid), seconds=5)
         self.assertEqual(temporaryFolders(), [])
         if nodes is not None:
@@ -126,7 +142,7 @@ class TestCancel(PanelCase):
         self.ui.labelButton.click()
         self.ui.labelButton.click()
         self.settle()
-        self.assertFalse(self.widget.run.running)
+        self.assertFalse(self.widget.panel.run.running)
         self.assertEqual(temporaryFolders(), [])
 
     def test_closing_the_scene_ends_the_run(self):
@@ -159,8 +175,8 @@ class TestCancel(PanelCase):
 
     def test_the_process_ends_when_its_launcher_is_killed(self):
         self.start()
-        self.widget.run._run._process.kill()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.widget.panel.run._run._process.kill()
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertIn("ended", self.ui.errorLabel.text)
         self.waitUntil(lambda: not processIsAlive(self.pid), seconds=5)
 
@@ -205,7 +221,7 @@ class TestFailures(PanelCase):
         self.ui.inputSelector.setCurrentNode(addVolume())
         nodes = slicer.mrmlScene.GetNumberOfNodes()
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
         return self.ui.errorLabel.text
 
@@ -214,7 +230,7 @@ class TestFailures(PanelCase):
 
         self.ui.inputSelector.setCurrentNode(slicer.util.addVolumeFromArray(np.zeros((9, 9, 9), "int16")))
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertIn("No spine was found", self.ui.errorLabel.text)
         self.assertIsNone(self.node)
 
@@ -237,7 +253,7 @@ class TestFailures(PanelCase):
         self.ui.inputSelector.setCurrentNode(volume)
         self.ui.labelButton.click()
         self.assertIn("non-linear transform", self.ui.errorLabel.text)
-        self.assertFalse(self.widget.run.running)
+        self.assertFalse(self.widget.panel.run.running)
 
     def test_missing_pytorch_opens_the_set_up_section(self):
         def missing(name):
@@ -267,7 +283,7 @@ class TestFailures(PanelCase):
         self.fail_with("balls:BuggyLabeler")
         self.logic.backgroundLabeler = "balls:BallLabeler"
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertEqual(self.ui.errorLabel.text, "")
 
 

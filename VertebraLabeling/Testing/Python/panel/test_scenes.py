@@ -64,7 +64,7 @@ class TestScenes(PanelCase):
         self.ui.nameButton.click()
         self.saveAndLoad()
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertEqual(self.levels(), list(centers("T9", "L5")))
 
     def test_the_parameter_node_saves_and_loads_without_points(self):

@@ -143,7 +143,7 @@ class TestSampleData(SetupCase):
 
     def test_remove_deletes_the_download_and_may_be_pressed_twice(self):
         sample_data.cachedFile().write_bytes(b"x")
-        self.widget.setupSection.update()
+        self.widget.panel.setup.update()
         self.assertEqual(self.ui.sampleLabel.text, "downloaded")
         self.ui.removeSampleButton.click()
         self.assertFalse(sample_data.cachedFile().exists())

@@ -99,7 +99,7 @@ class TestDrag(ViewCase):
         self.drag("T12", target)
         placed = self.place("T12")
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not self.widget.run.running)
+        self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertLess(np.linalg.norm(self.place("T12") - placed), 1e-6)
 
 
@@ -137,7 +137,7 @@ class TestRendering(ViewCase):
     def test_uncertain_points_are_drawn_in_amber(self):
         index = LEVELS.index("T12")
         self.node.SetNthControlPointDescription(index, "confidence=0.20;status=predicted")
-        self.widget.refresh()
+        self.widget.panel.refresh()
         slicer.util.forceRenderAllViews()
         view = picture(self.slice.sliceView())
         height = view.shape[0]

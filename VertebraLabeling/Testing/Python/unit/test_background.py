@@ -55,9 +55,10 @@ def job(tmp_path):
     np.save(tmp_path / "volume.npy", array)
     (tmp_path / "labelers.py").write_text(LABELERS)
 
-    def start(labeler="Corner", path="volume.npy", affine=None, **more):
-        affine = np.diag([2.0, 3.0, 4.0, 1.0]) if affine is None else affine
-        text = background.Job(str(tmp_path / path), affine.tolist(), labeler=f"labelers:{labeler}", **more)
+    def start(labeler="Corner", path="volume.npy", network=False, **more):
+        affine = np.diag([2.0, 3.0, 4.0, 1.0])
+        labeler = background.NETWORK if network else f"labelers:{labeler}"
+        text = background.Job(str(tmp_path / path), affine.tolist(), labeler=labeler, **more)
         text.write(tmp_path / "job.json")
         command = [sys.executable, "-m", background.__name__, str(tmp_path / "job.json")]
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -120,6 +121,14 @@ def test_the_process_ends_at_once_when_its_standard_input_closes(job):
     process.wait(10)
     assert time.monotonic() - began < 2
     assert process.stdout.read() == ""
+
+
+def test_cuda_where_there_is_none_gets_a_sentence(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    pytest.importorskip("torch")
+    process = job(arguments={"device": "cuda"}, network=True)
+    told, code = messages(process)
+    assert (told[-1]["message"], code) == ("No CUDA GPU can be used here: choose 'auto' or 'cpu'.", 1)
 
 
 def test_devices_are_told_in_one_message():

@@ -1,0 +1,42 @@
+"""The shipped network in its own process, started and cancelled from the panel; skips without weights or data."""
+
+import os
+import time
+import unittest
+from pathlib import Path
+
+import slicer
+from panel_case import PanelCase, processIsAlive
+from VertebraLabelingLib import background, weights
+from VertebraLabelingMRML.points import levelPoints
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+DATA = Path(os.environ.get("VERTEBRA_LABELING_DATA", REPOSITORY.parent / "shared" / "data"))
+CT = DATA / "ct" / "ts_aorta_chest.nii.gz"
+
+
+@unittest.skipUnless(weights.default_weights().is_file(), "the network weights are not in the repository")
+@unittest.skipUnless(CT.is_file(), "needs the data folder with real CT and truth: set VERTEBRA_LABELING_DATA")
+class TestRealRun(PanelCase):
+    def setUp(self):
+        super().setUp()
+        self.logic.backgroundLabeler = background.NETWORK
+        self.ui.deviceComboBox.currentText = "cpu"
+        self.ui.inputSelector.setCurrentNode(slicer.util.loadVolume(str(CT), properties={}))
+
+    def test_the_panel_labels_a_real_ct_with_the_shipped_network(self):
+        self.ui.labelButton.click()
+        self.waitUntil(lambda: not self.widget.panel.run.running, seconds=300)
+        self.assertEqual(self.ui.errorLabel.text, "")
+        self.assertGreater(len(levelPoints(self.node)), 8)
+        self.assertIn("on the CPU", self.ui.statusLabel.text)
+
+    def test_cancel_ends_the_network_within_a_second(self):
+        self.ui.labelButton.click()
+        self.waitUntil(lambda: "inding" in self.ui.stageLabel.text and self.ui.progressBar.value > 300, seconds=120)
+        pid = self.widget.panel.run._run.workerPid
+        began = time.monotonic()
+        self.ui.labelButton.click()
+        self.waitUntil(lambda: not processIsAlive(pid), seconds=5)
+        self.assertLess(time.monotonic() - began, 1.0)
+        self.assertIsNone(self.node)

@@ -1,0 +1,67 @@
+"""The panel: its sections, put together on the widgets of the .ui file."""
+
+from slicer.i18n import tr as _
+from VertebraLabelingMRML.points import pointsNodeOf, sourceVolume
+
+from .correction_section import CorrectionSection
+from .messages import Messages
+from .result_section import ResultSection
+from .run_section import RunSection
+from .setup_section import SetupSection
+
+
+class Panel:
+    """Gives each section the choices of the user, and each event to the section that it concerns.
+
+    Args:
+        ui: the widgets of the .ui file by name.
+        logic: VertebraLabelingLogic.
+    """
+
+    def __init__(self, ui, logic):
+        self._parameters, self._volumeID = None, None
+        self.messages = Messages(ui.statusLabel, ui.warningLabel, ui.errorLabel)
+        self.setup = SetupSection(ui, self.messages)
+        self.corrections = CorrectionSection(ui, self.messages, self.refresh)
+        self.results = ResultSection(
+            ui, self.messages, self.corrections.name, self.corrections.dragged, self.corrections.update
+        )
+        self.corrections.setTable(self.results.table)
+        self.run = RunSection(ui, logic, self.messages, self.runArguments, self.onResult, self.setup.open)
+
+    def setParameters(self, parameters):
+        """Show and use these choices (a parameter node); None while there is no scene."""
+        self._parameters = parameters
+        self._matchOutput()
+        for section in (self.run, self.results, self.corrections):
+            section.setParameters(parameters)
+
+    def _matchOutput(self):
+        """When another volume is chosen, choose its points: those of the volume before must not be overwritten."""
+        volumeNode = self._parameters.inputVolume if self._parameters is not None else None
+        volumeID = volumeNode.GetID() if volumeNode is not None else None
+        changed, self._volumeID = volumeID != self._volumeID, volumeID
+        output = self._parameters.outputPoints if self._parameters is not None else None
+        if changed and volumeNode is not None and (output is None or sourceVolume(output) not in (None, volumeNode)):
+            self._parameters.outputPoints = pointsNodeOf(volumeNode)
+
+    def refresh(self):
+        """Bring the results and the buttons in line with the points."""
+        self.results.update()
+
+    def runArguments(self):
+        """How the network is to run: model file and device."""
+        return {"weights": self.setup.weightsPath, "device": self._parameters.device}
+
+    def onResult(self, pointsNode, labelsBefore):
+        """A run has ended well: show its points, and make it possible to take it back."""
+        if labelsBefore is not None and pointsNode is self._parameters.outputPoints:
+            self.corrections.undoStack.remember(pointsNode, _("labeling"), labelsBefore)
+        self._parameters.outputPoints = pointsNode
+        self.results.showNew(pointsNode)
+        self.refresh()
+
+    def stop(self):
+        """End what runs in the background."""
+        self.run.cancel()
+        self.setup.stop()
