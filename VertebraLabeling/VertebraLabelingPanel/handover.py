@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from VertebraLabelingLib.errors import VertebraLabelingError
 
-SLAB_BYTES = 32 * 2**20
+SLAB_BYTES = 8 * 2**20
 
 
 class Handover:
