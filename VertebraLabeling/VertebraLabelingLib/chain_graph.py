@@ -108,19 +108,18 @@ class ChainGraph:
         n, k, s = np.unravel_index(int(final.argmin()), final.shape)
         if final[n, k, s] >= FORBIDDEN:
             return None
-        nodes = self._trace(value, node, int(n), int(k), int(s))
+        nodes = self._trace(value, int(n), int(k), int(s))
         return Path(tuple(nodes), self.path_cost(nodes, node), float(self.parameters.log_scales[s]))
 
-    def _trace(self, value: np.ndarray, node: np.ndarray, n: int, k: int, s: int) -> list[tuple[int, int]]:
+    def _trace(self, value: np.ndarray, n: int, k: int, s: int) -> list[tuple[int, int]]:
         nodes = [(n, k)]
         while True:
-            here = value[n, k, s] - node[n, k]
             into = np.flatnonzero(self.hops.target == k)
             if n == 0 or not len(into):
                 break
             cost = value[:n, self.hops.source[into], s] + self._edges_into(n)[:, into, s]
             m, h = np.unravel_index(int(cost.argmin()), cost.shape)
-            if cost[m, h] > here + 1e-6 or self.start[n, k, s] + self._before(n) <= cost[m, h]:
+            if self.start[n, k, s] + self._before(n) <= cost[m, h]:
                 break
             n, k = int(m), int(self.hops.source[into[h]])
             nodes.append((n, k))
@@ -233,6 +232,9 @@ def _bend_costs(
 
 def _terminal_costs(evidence: Evidence, curve: SpineCurve, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
     """(N, K, S) costs of the first and of the last vertebra: levels beyond it that should be in view but are not."""
+    if p.unseen == 0 and not _log_presence(evidence.presence, p)[1].any():
+        shape = (len(evidence.points), _K, len(p.log_scales))
+        return tuple(np.broadcast_to(np.asarray(prior)[:, None], shape) for prior in (p.first, p.last))
     table = distance_from(tuple(p.spacing))
     scale = np.exp(p.log_scales)
     index = np.arange(_K)
