@@ -94,7 +94,8 @@ class Evidence:
         except InputError:
             raise
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError("The labelling evidence kept with these points is damaged: label the scan again.") from error
+            message = "The labelling evidence kept with these points is damaged: label the scan again."
+            raise InputError(message) from error
 
 
 @dataclass(frozen=True)
