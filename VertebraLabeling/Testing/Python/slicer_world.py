@@ -1,7 +1,12 @@
-"""Starts the harness for the tests under pytest, or says what is missing for it."""
+"""Starts the harness for the tests under pytest, or skips them and says what is missing for it.
+
+A folder whose tests need the harness has a ``conftest.py`` that imports :func:`pytest_pycollect_makemodule` and
+:func:`no_slot_errors` from here.
+"""
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -10,8 +15,9 @@ TESTING = Path(__file__).resolve().parents[1]
 MODULE_FILE = TESTING.parent / "VertebraLabeling.py"
 
 
-def start_or_skip():
-    """Start the harness and load the module; skip the calling folder's tests where Qt or OpenGL is missing."""
+@lru_cache(maxsize=1)
+def why_not():
+    """Start the harness and load the module; an empty text, or the reason why neither can be."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     try:
         import harness
@@ -19,12 +25,22 @@ def start_or_skip():
         harness.start()
     except ImportError as error:
         packages = " ".join((TESTING / "apt-packages.txt").read_text().split())
-        pytest.skip(f"{error}; run: apt-get install --no-install-recommends {packages}", allow_module_level=True)
-    import slicer
+        return f"{error}; run: apt-get install --no-install-recommends {packages}"
+    sys.path.insert(0, str(MODULE_FILE.parent))
+    harness.loadModule(MODULE_FILE)
+    return ""
 
-    if not hasattr(slicer.modules, "vertebralabeling"):
-        sys.path.insert(0, str(MODULE_FILE.parent))
-        harness.loadModule(MODULE_FILE)
+
+class SkippedModule(pytest.Module):
+    """A test file that is not imported, because what it imports cannot be."""
+
+    def collect(self):
+        raise pytest.skip.Exception(why_not(), allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Before a test file is imported: start the harness, or skip the file."""
+    return SkippedModule.from_parent(parent, path=module_path) if why_not() else None
 
 
 @pytest.fixture(autouse=True)
