@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations, product
+
 import numpy as np
 import pytest
 from VertebraLabelingLib.chain import relabel
@@ -9,7 +11,7 @@ from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
 from VertebraLabelingLib.io import read_volume
 from VertebraLabelingLib.labeler import VertebraLabeler
 from VertebraLabelingLib.metrics import score_case
-from VertebraLabelingLib.volume import Volume
+from VertebraLabelingLib.volume import Volume, block_mean
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,26 @@ def test_axis_order_and_flips_do_not_move_a_point(labeler, volume, labels):
     assert [p.level for p in turned.points] == [p.level for p in labels.points]
     distance = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(turned.points, labels.points)]
     assert max(distance) < 1.0
+
+
+def test_all_48_axis_orders_of_one_ct_give_one_answer(labeler, volume):
+    small = block_mean(volume, (4, 4, 1))
+    expected = labeler.label(small).by_level
+    assert len(expected) >= 13
+    size = np.array(small.array.shape[::-1])  # along i, j, k
+    for order in permutations(range(3)):
+        for flips in product((False, True), repeat=3):
+            affine, array = small.ijk_to_ras.copy(), small.array
+            for axis in range(3):
+                if flips[axis]:
+                    affine[:3, 3] += affine[:3, axis] * (size[axis] - 1)
+                    affine[:3, axis] *= -1
+                    array = np.flip(array, 2 - axis)
+            affine[:, :3] = affine[:, list(order)]
+            array = array.transpose([2 - axis for axis in reversed(order)])
+            found = labeler.label(Volume(array, affine)).by_level
+            assert list(found) == list(expected), (order, flips)
+            assert all(np.linalg.norm(np.subtract(found[n].ras, expected[n].ras)) < 1.0 for n in expected)
 
 
 def test_a_crop_without_most_of_the_scan_is_still_labeled(labeler, volume, sample_truth):
