@@ -12,7 +12,7 @@ numpy only: a result can be re-anchored in a Slicer without PyTorch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,13 +22,14 @@ from .chain_graph import FORBIDDEN, ChainGraph, Path
 from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
 from .chain_warnings import is_solver_warning, warnings_for
 from .errors import InputError, NoSpineError
-from .evidence_shift import follow_fixed
+from .evidence_shift import after_removal, follow_fixed
 from .labels import PREDICTED, Evidence, LabeledPoint, SpineLabels
 from .spacing import EDGES
 from .spine_curve import spine_curve
 
 DEFAULT = NETWORK_PARAMETERS
 HIGHEST_MARGIN = 99.0
+RECOUNT = 3.0  # cost of assuming that a deleted point had been counted as a vertebra
 
 _NO_SPINE = "No vertebra was found in this volume: check that it is a CT that shows the spine."
 
@@ -55,7 +56,7 @@ def solve(
         NoSpineError: no candidate is accepted as a vertebra.
         InputError: the fixed points contradict each other (order along the spine, two levels at one place).
     """
-    return _solve(evidence, new_anchors(fixed), None, parameters)
+    return _to_labels(_search(evidence, new_anchors(fixed), None, parameters))
 
 
 def relabel(
@@ -78,7 +79,8 @@ def relabel(
         labels: an earlier result with evidence.
         fixed: level -> world RAS mm; kept exactly, with confidence 1. Their status is the one that the point at that
             place or of that level had if it was moved or confirmed, else confirmed.
-        removed: (R, 3) world RAS mm of points that are no vertebrae; their candidates leave the evidence for good.
+        removed: (R, 3) world RAS mm of points that are no vertebrae; their candidates leave the evidence for good. If
+            the distances then say that such a point had been counted as a vertebra, one side is renamed by one.
         parameters: weights of the solver.
 
     Raises:
@@ -88,54 +90,68 @@ def relabel(
     if labels.evidence is None:
         raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
     anchors = anchors_for_relabel(labels, fixed, removed)
-    evidence = drop_removed(labels.evidence, labels, removed)
-    result = _solve(evidence, anchors, labels, parameters)
+    counts = after_removal(labels, drop_removed(labels.evidence, labels, removed), removed)
+    solutions = [_search(evidence, anchors, labels, parameters) for evidence in counts]
+    costs = [solution.path.cost + (RECOUNT if row else 0.0) for row, solution in enumerate(solutions)]
+    result = _to_labels(solutions[int(np.argmin(costs))])
     foreign = tuple(text for text in labels.warnings if not is_solver_warning(text))
     return replace(result, warnings=result.warnings + foreign, provenance={**labels.provenance, **result.provenance})
 
 
-def _solve(
+@dataclass(frozen=True)
+class _Solution:
+    """The cheapest chain of one scan and what it was found in; rows of ``ordered`` and ``owner`` go head to foot."""
+
+    evidence: Evidence
+    ordered: Evidence
+    anchors: list[Anchor]
+    owner: np.ndarray
+    clamp: np.ndarray
+    graph: ChainGraph
+    path: Path
+
+
+def _search(
     evidence: Evidence, anchors: list[Anchor], before: SpineLabels | None, parameters: ChainParameters
-) -> SpineLabels:
-    joined, owner = join(
-        _strongest(evidence, parameters.max_candidates), anchors, [reach_mm(a.level, before) for a in anchors]
-    )
+) -> _Solution:
+    strongest = _strongest(evidence, parameters.max_candidates)
+    joined, owner = join(strongest, anchors, [reach_mm(anchor.level, before) for anchor in anchors])
     if len(joined.points) == 0:
         raise NoSpineError(_NO_SPINE)
     curve = spine_curve(joined.points, joined.detection, joined.unary)
     clamp = check_order(anchors, owner, curve)
-    owner = owner[curve.order]
-    ordered = _reorder(joined, curve.order)
+    ordered, owner = _reorder(joined, curve.order), owner[curve.order]
+    placed_by_hand = curve.order >= len(strongest.points)
     curve = replace(curve, order=np.arange(len(owner)))
-
     if (clamp >= 0).any():
-        free = np.full(len(clamp), -1)
-        alone = ChainGraph(ordered, curve, free, owner >= 0, parameters).best_path()
+        free = ChainGraph(ordered, curve, np.full(len(clamp), -1), np.zeros(len(clamp), bool), parameters)
+        alone = free.best_path(np.where(placed_by_hand[:, None], FORBIDDEN, free.node))
         ordered = follow_fixed(ordered, curve.position, clamp, alone.nodes if alone else ())
     graph = ChainGraph(ordered, curve, clamp, owner >= 0, parameters)
     path = graph.best_path()
     if path is None or (path.cost >= graph.rejected_cost and not anchors):
         raise NoSpineError(_NO_SPINE)
-    margin = _shift_margin(graph, path) / parameters.temperature
+    return _Solution(evidence, ordered, anchors, owner, clamp, graph, path)
+
+
+def _to_labels(solution: _Solution) -> SpineLabels:
+    graph, path, ordered = solution.graph, solution.path, solution.ordered
+    margin = _shift_margin(graph, path) / graph.parameters.temperature
     posterior = graph.posterior()
     points = []
     for n, k in path.nodes:
-        anchor = anchors[owner[n]] if owner[n] >= 0 else None
-        ras = (
-            anchor.ras
-            if anchor
-            else (float(ordered.points[n, 0]), float(ordered.points[n, 1]), float(ordered.points[n, 2]))
-        )
-        confidence = 1.0 if clamp[n] >= 0 else float(np.clip(posterior[n, k], 0.0, 1.0))
+        anchor = solution.anchors[solution.owner[n]] if solution.owner[n] >= 0 else None
+        ras = anchor.ras if anchor else tuple(float(value) for value in ordered.points[n])
+        confidence = 1.0 if solution.clamp[n] >= 0 else float(np.clip(posterior[n, k], 0.0, 1.0))
         points.append(LabeledPoint(LEVELS[k], ras, confidence, anchor.status if anchor else PREDICTED))
     sentences = warnings_for(
         [point.level for point in points],
         np.array([point.ras for point in points]),
         float(np.exp(path.log_scale)),
         ordered,
-        margin < parameters.shift_warning,
+        margin < graph.parameters.shift_warning,
     )
-    return SpineLabels(tuple(points), sentences, {"shift_margin": round(margin, 2)}, evidence)
+    return SpineLabels(tuple(points), sentences, {"shift_margin": round(margin, 2)}, solution.evidence)
 
 
 def _shift_margin(graph: ChainGraph, path: Path) -> float:

@@ -83,6 +83,34 @@ def test_a_missed_vertebra_is_added_between_two():
     assert result.by_level["C5"].ras == tuple(points[4])
 
 
+@pytest.mark.parametrize("strength", [1.5, 8.0])
+def test_adding_a_vertebra_that_was_not_counted_renames_those_below(strength):
+    true = USUAL_LEVELS[6:16]  # C7-T9
+    points = positions(true)
+    keep = np.arange(len(true)) != 4
+    counted = USUAL_LEVELS[6:15]  # the network counts on as if nothing were missing
+    labels = solve(evidence(counted, points[keep], strength, presence=False))
+    assert names(labels)[:4] == list(true[:4])
+    result = relabel(labels, {true[4]: points[4]})
+    assert names(result) == list(true)
+    assert names(relabel(result, {true[5]: points[5] + (0, 3, 0)})) == list(true)
+
+
+@pytest.mark.parametrize("strength", [1.5, 8.0])
+def test_deleting_a_point_that_was_counted_renames_one_side(strength):
+    true = USUAL_LEVELS[6:16]
+    points = positions(true)
+    extra = (points[4] + points[5]) / 2 + (9, -6, 0)
+    counted = [*true[:5], "T5", *USUAL_LEVELS[12:17]]
+    labels = solve(evidence(counted, np.concatenate([points[:5], extra[None], points[5:]]), strength, presence=False))
+    assert names(labels) == counted, "the solver falls for the extra point"
+    result = relabel(labels, {}, removed=[extra])
+    shown = names(result)
+    assert shown == list(USUAL_LEVELS[USUAL_LEVELS.index(shown[0]) :][: len(true)]), "no gap and no extra level"
+    dragged = relabel(result, {shown[7]: points[7] + (0, 3, 0)})
+    assert names(dragged) == shown, "a later correction keeps the new count"
+
+
 def test_a_vertebra_beyond_the_end_can_be_added():
     labels, points = shifted_by_one()
     below = points[-1] + (points[-1] - points[-2]) * 1.1
