@@ -16,6 +16,8 @@ from .anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from .labels import Evidence, SpineLabels
 from .spine_curve import spine_curve
 
+SAME_POINT_MM = 1.0
+
 _SEQUENCE = np.array([LEVEL_INDEX[level] for level in (*USUAL_LEVELS, "L6")])
 _T12, _T13, _L1 = (LEVEL_INDEX[level] for level in ("T12", "T13", "L1"))
 _RANK = np.empty(len(_SEQUENCE) + 1)
@@ -45,39 +47,34 @@ def follow_fixed(
 
 
 def after_removal(labels: SpineLabels, evidence: Evidence, removed: Sequence[Sequence[float]]) -> list[Evidence]:
-    """Ways to read the evidence once points between two others are deleted as no vertebrae.
+    """Ways to read the evidence once a point between two others is deleted as no vertebra.
 
-    Either they stood in the way only, or they had been counted: then the vertebrae below are one level too low, or
-    those above one too high.
+    Either it stood in the way only, or it had been counted: then the vertebrae below are one level too low, or those
+    above one too high. Of several points deleted at once all are taken to have stood in the way only.
 
     Args:
-        labels: the result with the points.
-        evidence: its evidence without their candidates.
+        labels: the result with the point.
+        evidence: its evidence without the point's candidate.
         removed: (R, 3) world RAS mm.
 
     Returns:
         ``evidence`` as it is and, where that is possible, recounted below and recounted above.
     """
-    ways = [evidence]
-    levels = [point.level for point in labels.points]
-    for ras in removed:
-        apart = [float(np.linalg.norm(np.subtract(point.ras, ras))) for point in labels.points]
-        row = int(np.argmin(apart))
-        if apart[row] > 1.0 or not 0 < row < len(levels) - 1 or not len(evidence.points):
-            continue
-        known = np.array([point.ras for point in labels.points])
-        curve = spine_curve(
-            np.concatenate([known, evidence.points]),
-            np.concatenate([np.ones(len(known)), evidence.detection]),
-            np.concatenate([_certain(levels), evidence.unary]),
-        )
-        place = np.argsort(curve.order)
-        lower = place[len(known) :] > place[row]
-        ways = [
-            *ways,
-            *(_read_with(way, np.where(side, step, 0)) for way in ways for side, step in ((lower, -1), (~lower, 1))),
-        ]
-    return ways
+    known = np.array([point.ras for point in labels.points]).reshape(-1, 3)
+    if len(removed) != 1 or not len(known) or not len(evidence.points):
+        return [evidence]
+    apart = np.linalg.norm(known - removed[0], axis=1)
+    row = int(apart.argmin())
+    if apart[row] > SAME_POINT_MM or not 0 < row < len(known) - 1:
+        return [evidence]
+    curve = spine_curve(
+        np.concatenate([known, evidence.points]),
+        np.concatenate([np.ones(len(known)), evidence.detection]),
+        np.concatenate([_certain(labels), evidence.unary]),
+    )
+    place = np.argsort(curve.order)
+    below = place[len(known) :] > place[row]
+    return [evidence, _read_with(evidence, np.where(below, -1, 0)), _read_with(evidence, np.where(below, 0, 1))]
 
 
 def _offsets(n: int, level: int, says: dict[int, int]) -> tuple[int, int]:
@@ -102,10 +99,9 @@ def _read_with(evidence: Evidence, offset: np.ndarray) -> Evidence:
     return replace(evidence, unary=unary.reshape(evidence.unary.shape))
 
 
-def _certain(levels: Sequence[str]) -> np.ndarray:
-    cost = np.full((len(levels), len(LEVELS)), 12.0)
-    cost[np.arange(len(levels)), [LEVEL_INDEX[level] for level in levels]] = 0.0
-    return cost
+def _certain(labels: SpineLabels) -> np.ndarray:
+    """(M, 26) costs that leave no doubt about the levels."""
+    return np.where(np.array([[level == point.level for level in LEVELS] for point in labels.points]), 0.0, 12.0)
 
 
 def shifted(cost: np.ndarray, offset: int) -> np.ndarray:

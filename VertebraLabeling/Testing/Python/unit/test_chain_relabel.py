@@ -132,6 +132,12 @@ def test_a_deleted_false_point_does_not_come_back():
     assert len(again.evidence.points) == len(given.points) - 1
 
 
+def test_several_points_can_be_deleted_at_once():
+    labels, points = shifted_by_one()
+    result = relabel(labels, {}, removed=points[:6])
+    assert names(result) == names(labels)[6:]
+
+
 def test_deleting_everything_leaves_no_spine():
     labels, points = shifted_by_one()
     with pytest.raises(NoSpineError):
