@@ -13,6 +13,8 @@ from .spacing import distance_from
 
 HALF_BODY = 0.4  # half the height of a vertebral body, as a part of the distance to the next one
 SACRUM_ROOM_MM = 25.0
+LOW_CONFIDENCE = 0.7
+"""A point below this confidence is uncertain: the panel shows it in amber."""
 
 _SHIFT, _CUT = "Levels may be shifted by one:", "The field of view ends inside"
 _L6, _T13, _MISSING = "L6 or lumbarized S1 found", "T13 found", "not found between"
@@ -21,6 +23,11 @@ _L6, _T13, _MISSING = "L6 or lumbarized S1 found", "T13 found", "not found betwe
 def is_solver_warning(text: str) -> bool:
     """Whether :func:`warnings_for` wrote this sentence, so that a new solution replaces it."""
     return text.startswith((_SHIFT, _CUT, _L6, _T13)) or _MISSING in text
+
+
+def is_shift_warning(text: str) -> bool:
+    """Whether a sentence says that levels may be shifted by one."""
+    return text.startswith(_SHIFT)
 
 
 def warnings_for(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -26,19 +27,25 @@ from .cases import CT_SUFFIXES, find_cases, fold_names
 from .export import export
 
 
-def label_held_out(data: Path, splits: Path, run: Path, fold: int, out: Path) -> int:
-    """Label the scans of one fold with the network of its run; returns how many were labeled.
+def held_out_labeler(run: Path, names: Collection[str], fold: int) -> VertebraLabeler:
+    """The network of a run, ready to label the cases of its fold.
 
     Raises:
-        ValueError: the network was trained on a case of this fold.
+        ValueError: the network was trained on one of the cases.
     """
-    names = set(fold_names(splits, fold))
     seen = set(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["cases"])
-    if names & seen:
-        raise ValueError(f"{run} was trained on {sorted(names & seen)[0]}: its score would not be honest.")
+    known = sorted(seen.intersection(names))
+    if known:
+        raise ValueError(f"{run} was trained on {known[0]}: its score would not be honest.")
     model = run / "model.pt"
     export(run / "checkpoint.pt", model, f"cross-validation fold {fold}")
-    labeler = VertebraLabeler(model)
+    return VertebraLabeler(model)
+
+
+def label_held_out(data: Path, splits: Path, run: Path, fold: int, out: Path) -> int:
+    """Label the scans of one fold with the network of its run; returns how many were labeled."""
+    names = set(fold_names(splits, fold))
+    labeler = held_out_labeler(run, names, fold)
     count = 0
     for name, ct in find_cases([data]).items():
         if name not in names:
