@@ -21,6 +21,11 @@ USUAL_LEVELS: tuple[str, ...] = tuple(level for level in LEVELS if level not in 
 
 LEVEL_INDEX: dict[str, int] = {level: index for index, level in enumerate(LEVELS)}
 
+LEVEL_RANK: tuple[float, ...] = tuple(
+    USUAL_LEVELS.index("T12") + 0.5 if level == "T13" else (*USUAL_LEVELS, "L6").index(level) for level in LEVELS
+)
+"""Place of each of :data:`LEVELS` in the usual spine: C1 is 0, T12 18, T13 18.5, L1 19, L6 24."""
+
 SNOMED_CODES: dict[str, str] = dict(
     zip(
         USUAL_LEVELS,

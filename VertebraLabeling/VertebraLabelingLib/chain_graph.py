@@ -15,6 +15,7 @@ import numpy as np
 
 from .anatomy import LEVELS
 from .chain_parameters import ChainParameters
+from .confusion import confused
 from .field_of_view import distance_along
 from .labels import Evidence
 from .spacing import L6, NO_T12, T13, Hops, all_hops, distance_from
@@ -181,7 +182,7 @@ def _node_costs(
 ) -> tuple[np.ndarray, np.ndarray]:
     odds = np.clip(evidence.detection, 1e-4, 1 - 1e-4)
     reject = np.maximum(p.false_positive + p.detection * np.log(odds / (1 - odds)), 0.0)
-    node = p.appearance * np.minimum(evidence.unary, p.appearance_cap)
+    node = p.appearance * np.minimum(confused(evidence.unary, p.confusion), p.appearance_cap)
     reject[anchored] += ANCHORED
     fixed = np.flatnonzero(clamp >= 0)
     reject[fixed] = FORBIDDEN

@@ -22,6 +22,11 @@ class ChainParameters:
     Attributes:
         appearance: factor of ``Evidence.unary`` (clipped at ``appearance_cap`` first).
         appearance_cap: highest unary cost of one level, before the factor.
+        confusion: how much likelier (unary cost) a network is to mistake a vertebra for its neighbor than for one a
+            level further, in the neck, the chest and the lumbar spine: a level costs at most this much more than the
+            next one. Neighboring thoracic vertebrae look alike, and a network that never saw such a chest is off by
+            one or two, in either direction; cut to a cost in proportion to the distance, its votes average out.
+            ``None`` takes the unary costs as they are.
         detection: factor of the log-odds of ``Evidence.detection``.
         false_positive: cost of leaving out a candidate with detection 0.5.
         missed: cost of each vertebra passed over between two found ones.
@@ -44,6 +49,7 @@ class ChainParameters:
 
     appearance: float = 1.0
     appearance_cap: float = 12.0
+    confusion: tuple[float, float, float] | None = None
     detection: float = 1.0
     false_positive: float = 6.0
     missed: float = 6.0
@@ -107,5 +113,5 @@ class ChainParameters:
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
 
-NETWORK_PARAMETERS = ChainParameters(appearance=3.0, false_positive=10.0, spacing_sd=0.16)
+NETWORK_PARAMETERS = ChainParameters(appearance=3.0, confusion=(4.0, 0.6, 0.6), false_positive=8.0, spacing_sd=0.16)
 """For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from .anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS, USUAL_LEVELS
 from .labels import Evidence, SpineLabels
 from .spine_curve import spine_curve
 
@@ -20,9 +20,6 @@ SAME_POINT_MM = 1.0
 
 _SEQUENCE = np.array([LEVEL_INDEX[level] for level in (*USUAL_LEVELS, "L6")])
 _T12, _T13, _L1 = (LEVEL_INDEX[level] for level in ("T12", "T13", "L1"))
-_RANK = np.empty(len(_SEQUENCE) + 1)
-_RANK[_SEQUENCE] = np.arange(len(_SEQUENCE))
-_RANK[_T13] = (_RANK[_T12] + _RANK[_L1]) / 2
 
 
 def follow_fixed(
@@ -83,12 +80,12 @@ def _offsets(n: int, level: int, says: dict[int, int]) -> tuple[int, int]:
     A point where the evidence sees a vertebra moves both sides alike. One that the evidence leaves out moves a side
     only as far as it must to make room.
     """
-    rank = _RANK[level]
+    rank = LEVEL_RANK[level]
     if n in says:
-        offset = int(np.trunc(rank - _RANK[says[n]]))
+        offset = int(np.trunc(rank - LEVEL_RANK[says[n]]))
         return offset, offset
-    above = [_RANK[k] for m, k in says.items() if m < n]
-    below = [_RANK[k] for m, k in says.items() if m > n]
+    above = [LEVEL_RANK[k] for m, k in says.items() if m < n]
+    below = [LEVEL_RANK[k] for m, k in says.items() if m > n]
     up = min(rank - 1 - max(above), 0) if above else 0
     down = max(rank + 1 - min(below), 0) if below else 0
     return int(np.trunc(up)), int(np.trunc(down))
