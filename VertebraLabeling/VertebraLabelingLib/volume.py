@@ -16,7 +16,7 @@ from .errors import InputError
 
 AIR_HU = -1000.0
 MAX_OBLIQUITY_DEG = 15.0
-_SLAB_BYTES = 64 * 2**20
+_SLAB_BYTES = 4 * 2**20
 _LPS_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -165,41 +165,62 @@ def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     """Average blocks of ``factors`` = (fi, fj, fk) voxels; an incomplete last block is averaged over what it holds.
 
     This is the anti-aliasing of the working grid. It goes slab by slab, so beside the input only the small result and
-    one slab (64 MiB) are held. NaN voxels count as air, and values are limited to what a CT can hold.
+    one slab (4 MiB, which stays in the processor's cache) are held. NaN voxels count as air, and values are limited to
+    what a CT can hold.
 
     Returns:
         float32 volume whose voxel centres are the block centres.
     """
     fi, fj, fk = factors
     k, j, i = volume.array.shape
-    shape = (-(-k // fk), -(-j // fj), -(-i // fi))
-    out = np.empty(shape, dtype=np.float32)
-    starts_j, starts_i = np.arange(0, j, fj), np.arange(0, i, fi)
-    counts_j = np.diff(np.append(starts_j, j)).astype(np.float32)[None, :, None]
-    counts_i = np.diff(np.append(starts_i, i)).astype(np.float32)[None, None, :]
-    rows = max(1, _SLAB_BYTES // (4 * j * i * fk))
-    for first in range(0, shape[0], rows):
-        last = min(first + rows, shape[0])
-        slab = np.asarray(volume.array[first * fk : last * fk], dtype=np.float32)
-        if volume.array.dtype.kind == "f":
-            slab = np.nan_to_num(slab, nan=AIR_HU, posinf=AIR_HU, neginf=AIR_HU)
-        starts_k = np.arange(0, slab.shape[0], fk)
-        counts_k = np.diff(np.append(starts_k, slab.shape[0])).astype(np.float32)[:, None, None]
-        slab = np.add.reduceat(slab, starts_i, axis=2) / counts_i
-        slab = np.add.reduceat(slab, starts_j, axis=1) / counts_j
-        out[first:last] = np.add.reduceat(slab, starts_k, axis=0) / counts_k
+    out = np.empty((-(-k // fk), -(-j // fj), -(-i // fi)), dtype=np.float32)
+    rows = max(1, _SLAB_BYTES // (4 * j * i))
+    for first in range(0, len(out), rows):
+        slab = volume.array[first * fk : (first + rows) * fk]
+        sums = _block_sums(slab, factors)
+        if not np.isfinite(sums).all():
+            slab = np.asarray(slab, dtype=np.float32)
+            sums = _block_sums(np.nan_to_num(slab, nan=AIR_HU, posinf=AIR_HU, neginf=AIR_HU), factors)
+        out[first : first + rows] = sums
+    out /= np.multiply.outer(np.multiply.outer(_block_sizes(k, fk), _block_sizes(j, fj)), _block_sizes(i, fi))
     affine = volume.ijk_to_ras.copy()
     affine[:3, 3] = apply_affine(affine, (np.array(factors) - 1) / 2)[0]
     affine[:3, :3] *= np.array(factors)
     return Volume(out, affine)
 
 
-def to_working_grid(volume: Volume, spacing_mm: float) -> Volume:
+@np.errstate(invalid="ignore", over="ignore")  # NaN and infinity are dealt with by the caller
+def _block_sums(array: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
+    """Sums over blocks of (fi, fj, fk) voxels of a (K, J, I) array, float32; the input is never copied.
+
+    K comes first: there whole rows are added, and only a fraction is left for the strided sums along J and I.
+    """
+    for axis, factor in enumerate(reversed(factors)):
+        parts = np.moveaxis(array, axis, 0)
+        sums = np.zeros((-(-len(parts) // factor), *parts.shape[1:]), dtype=np.float32)
+        for offset in range(min(factor, len(parts))):
+            part = parts[offset::factor]
+            sums[: len(part)] += part
+        array = np.moveaxis(sums, 0, axis)
+    return array
+
+
+def _block_sizes(size: int, factor: int) -> np.ndarray:
+    """How many voxels each block along an axis holds, float32."""
+    return np.diff(np.append(np.arange(0, size, factor), size)).astype(np.float32)
+
+
+def to_working_grid(volume: Volume, spacing_mm: float, shift: float = 0.0) -> Volume:
     """Bring a volume of any orientation to the network's grid: canonical axes, isotropic, anti-aliased.
 
     First :func:`block_mean` by whole factors to just below ``spacing_mm``, then linear interpolation of the small
     volume. The grid keeps the scan's own axes; only beyond 15 degrees of obliquity (or for sheared axes, a gantry
     tilt) is it laid along the world axes instead. Voxels outside the scan are air.
+
+    Args:
+        volume: CT, HU.
+        spacing_mm: size of the grid's voxels.
+        shift: moves the grid by this part of a voxel along each axis.
 
     Returns:
         float32 (K, J, I) canonical volume with ``spacing_mm`` isotropic voxels, HU.
@@ -217,7 +238,7 @@ def to_working_grid(volume: Volume, spacing_mm: float) -> Volume:
     extent = canonical.corners @ axes  # coordinates of the corners along the new axes
     low, high = extent.min(axis=0), extent.max(axis=0)
     size = np.maximum(np.ceil((high - low) / spacing_mm - 1e-6).astype(int), 2)
-    origin = axes @ ((low + high) / 2 - (size - 1) / 2 * spacing_mm)
+    origin = axes @ ((low + high) / 2 + (shift - (size - 1) / 2) * spacing_mm)
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = axes * spacing_mm, origin
 
