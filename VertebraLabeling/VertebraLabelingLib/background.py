@@ -31,6 +31,7 @@ from .labels import Evidence, LabeledPoint, SpineLabels
 from .volume import Volume
 
 NETWORK = "VertebraLabelingLib.labeler:VertebraLabeler"
+HANDOVER_SHARE = 0.05  # of the progress of a run; the rest is the labeling
 UNEXPECTED = "The labeling stopped because of an unexpected error: see the log for the details."
 NO_TORCH = "PyTorch is not installed: open the Set-up section of Vertebra Labeling and press 'Install PyTorch'."
 
@@ -78,6 +79,20 @@ def labels_from_json(data: dict) -> SpineLabels:
     points = (LabeledPoint(p["level"], tuple(p["ras"]), p["confidence"], p["status"]) for p in data["points"])
     evidence = Evidence.from_json(data["evidence"]) if data["evidence"] else None
     return SpineLabels(tuple(points), tuple(data["warnings"]), data["provenance"], evidence)
+
+
+def parse_message(line: bytes) -> dict | None:
+    """A message of the process; ``None`` for anything else that reaches its output (a launcher may write there)."""
+    try:
+        message = json.loads(line.decode("utf-8"))
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and "type" in message else None
+
+
+def seconds_left(fraction: float, seconds: float) -> float | None:
+    """How long a run will still take when ``fraction`` took ``seconds``; ``None`` while that is a guess."""
+    return seconds * (1 - fraction) / fraction if fraction > 0.15 and seconds > 1 else None
 
 
 class _Messages:

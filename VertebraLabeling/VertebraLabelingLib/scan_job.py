@@ -93,7 +93,7 @@ def label_one(
         if not missing:
             result = replace(result, status=PRESENT, points=_points(existing_labels(plan, job)), kept=True)
         else:
-            scan = _in_hounsfield(read_scan(job.path, job.series or None))
+            scan = in_hounsfield(read_scan(job.path, job.series or None))
             earlier = existing_labels(plan, job)
             labels = earlier or labeler.label(scan.volume, None, progress, cancelled)
             write_outputs(plan, missing, job, labels, scan)
@@ -127,7 +127,12 @@ def label_one(
     return replace(result, seconds=round(time.perf_counter() - started, 2))
 
 
-def _in_hounsfield(scan: Scan) -> Scan:
+def in_hounsfield(scan: Scan) -> Scan:
+    """The scan in HU; a note tells where its values had to be shifted.
+
+    Raises:
+        NotCtError: its values are not those of a CT.
+    """
     volume = to_hounsfield(scan.volume)
     if volume is scan.volume:
         return scan

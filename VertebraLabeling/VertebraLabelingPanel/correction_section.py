@@ -2,10 +2,8 @@
 
 from slicer.i18n import tr as _
 from VertebraLabelingLib.anatomy import LEVELS
-from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingMRML import corrections
-from VertebraLabelingMRML.points import levelPoints, updateStatus
-from VertebraLabelingMRML.undo import UndoStack
+from VertebraLabelingMRML.editor import Editor
+from VertebraLabelingMRML.points import levelPoints
 
 
 class CorrectionSection:
@@ -20,7 +18,8 @@ class CorrectionSection:
     def __init__(self, ui, messages, refresh):
         self._ui, self._messages, self._refresh = ui, messages, refresh
         self._parameters, self._table = None, None
-        self.undoStack = UndoStack()
+        self._editor = Editor()
+        self.undoStack = self._editor.undoStack
         ui.levelComboBox.clear()
         ui.levelComboBox.addItems(list(LEVELS))
         ui.nameButton.connect("clicked(bool)", self._onNameButton)
@@ -68,72 +67,49 @@ class CorrectionSection:
 
     def name(self, index, level):
         """ "This is L1"."""
-        self._change(
-            _("'this is {level}'").format(level=level), lambda node: corrections.nameAs(node, index, level), level
-        )
+        self._change(lambda node: self._editor.name(node, index, level), level)
 
     def dragged(self, levels, before):
         """After a drag: the point is where the user wants it; the others are named again around it."""
         node = self._node
         if node is None:
             return
-        self.undoStack.remember(node, _("drag of {levels}").format(levels=", ".join(levels)), before)
         with self._messages.failing():
-            if self._parameters.followDrag and len(levels) == 1:
-                try:
-                    corrections.follow(node, levels[0])
-                except VertebraLabelingError:
-                    updateStatus(node)
-                    raise
-            else:
-                updateStatus(node)
+            self._editor.dragged(node, levels, before, self._parameters.followDrag)
         self._refresh()
 
     def _onNameButton(self):
         self.name(self._table.chosen()[0], self._ui.levelComboBox.currentText)
 
     def _onShift(self, step):
-        what = _("shift down") if step > 0 else _("shift up")
-        self._change(what, lambda node: corrections.shift(node, step))
+        self._change(lambda node: self._editor.shift(node, step))
 
     def _onAdd(self):
         index = self._table.chosen()[0]
-        self._change(_("added vertebra"), lambda node: corrections.addBelow(node, index))
+        self._change(lambda node: self._editor.addBelow(node, index))
 
     def _onDelete(self):
         indices = self._table.chosen()
-
-        def deleteAll(node):
-            for index in reversed(indices):
-                corrections.delete(node, index)
-
-        self._change(_("deletion"), deleteAll)
+        self._change(lambda node: self._editor.delete(node, indices))
 
     def _onConfirm(self):
         indices = self._table.chosen()
-        self._change(_("confirmation"), lambda node: corrections.confirm(node, indices))
+        self._change(lambda node: self._editor.confirm(node, indices))
 
     def _onConfirmAll(self):
-        self._change(
-            _("confirmation"), lambda node: corrections.confirm(node, [each.index for each in levelPoints(node)])
-        )
+        self._change(self._editor.confirm)
 
     def _onUndo(self):
         with self._messages.failing():
-            what = self.undoStack.undo(self._node)
+            what = self._editor.undo(self._node)
             self._messages.tell(_("Taken back: {what}.").format(what=what))
         self._refresh()
 
-    def _change(self, what, action, chooseLevel=None):
-        """Do something to the node; what goes wrong is said, and leaves the node and the undo stack as they were."""
+    def _change(self, action, chooseLevel=None):
+        """Do something to the node; what goes wrong is said."""
         node = self._node
         with self._messages.failing():
-            self.undoStack.remember(node, what)
-            try:
-                action(node)
-            except VertebraLabelingError:
-                self.undoStack.undo(node)
-                raise
+            action(node)
             self._messages.tell("")
         self._refresh()
         for each in levelPoints(node):

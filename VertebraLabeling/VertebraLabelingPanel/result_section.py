@@ -1,11 +1,12 @@
 """What a run found: the table, how the points look, the curve and the warnings."""
 
+import qt
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.points import levelPoints, readLabels, sourceVolume
+from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .table import LevelTable
-from .watcher import PointsWatcher
 
 
 class ResultSection:
@@ -23,7 +24,7 @@ class ResultSection:
         self._ui, self._messages, self._onChanged = ui, messages, onChanged
         self._parameters, self._node = None, None
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
-        self._watcher = PointsWatcher(self.update, onDragged)
+        self._watcher = PointsWatcher(self.update, onDragged, _later)
         ui.boneButton.connect("clicked(bool)", self._onBoneButton)
 
     @property
@@ -68,6 +69,10 @@ class ResultSection:
 
     def _onBoneButton(self):
         display.showBone(sourceVolume(self._node))
+
+
+def _later(ms, function):
+    qt.QTimer.singleShot(ms, function)
 
 
 def _warnings(node):

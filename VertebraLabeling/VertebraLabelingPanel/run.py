@@ -1,6 +1,5 @@
 """A labeling run in the background: hand the volume over, watch the process, write the result into the scene."""
 
-import json
 import logging
 import shutil
 import tempfile
@@ -12,13 +11,12 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 from VertebraLabelingLib import background
+from VertebraLabelingLib.background import HANDOVER_SHARE
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
+from VertebraLabelingLib.handover import Handover
 from VertebraLabelingMRML import labeling
 
-from .handover import Handover
-
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
-HANDOVER_SHARE = 0.05  # of the progress bar
 STDERR_LINES = 20
 FINISH_MS = 3000
 NO_RESULT = (
@@ -147,7 +145,7 @@ class LabelingRun(VTKObservationMixin):
         for line in lines:
             if self._done:
                 return
-            message = _parsed(line)
+            message = background.parse_message(line)
             if message:
                 self._onMessage(message)
 
@@ -200,8 +198,7 @@ class LabelingRun(VTKObservationMixin):
     def _report(self, fraction, stage):
         if self._onProgress:
             seconds = time.monotonic() - self._startTime
-            left = seconds * (1 - fraction) / fraction if fraction > 0.15 and seconds > 1 else None
-            self._onProgress(fraction, stage, left)
+            self._onProgress(fraction, stage, background.seconds_left(fraction, seconds))
 
     def _end(self, error=None):
         """Stop whatever still runs, remove the files and tell the caller. Happens once."""
@@ -233,15 +230,6 @@ class LabelingRun(VTKObservationMixin):
             self._handover.close()
         if self._folder is not None:
             _removeFolder(self._folder)
-
-
-def _parsed(line):
-    """A message of the worker; None for anything else that reaches standard output (a launcher may write there)."""
-    try:
-        message = json.loads(line.decode("utf-8"))
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) and "type" in message else None
 
 
 def _removeFolder(folder):

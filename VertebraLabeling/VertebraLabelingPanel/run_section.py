@@ -2,8 +2,9 @@
 
 from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import Cancelled
+from VertebraLabelingMRML import wording
 from VertebraLabelingMRML.engine import PyTorchMissingError
-from VertebraLabelingMRML.points import levelPoints, readLabels
+from VertebraLabelingMRML.points import readLabels
 
 
 class RunSection:
@@ -70,14 +71,13 @@ class RunSection:
 
     def _onProgress(self, fraction, stage, secondsLeft):
         self._ui.progressBar.value = round(1000 * fraction)
-        left = "" if secondsLeft is None else ", " + timeLeft(secondsLeft)
-        self._ui.stageLabel.text = f"{stage[:1].upper()}{stage[1:]}{left}"
+        self._ui.stageLabel.text = wording.stageText(stage, secondsLeft)
 
     def _onFinished(self, run):
         self._run = None
         self.update()
         if run.error is None:
-            self._messages.tell(_summary(run.pointsNode))
+            self._messages.tell(wording.summary(run.pointsNode))
             self._onResult(run.pointsNode, self._before)
         elif isinstance(run.error, Cancelled):
             self._messages.tell(str(run.error))
@@ -88,22 +88,3 @@ class RunSection:
     def _onError(self, error):
         if isinstance(error, PyTorchMissingError):
             self._onPyTorchMissing()
-
-
-def timeLeft(seconds):
-    """A waiting time in words, no finer than it can be known."""
-    if seconds < 10:
-        return _("a few seconds left")
-    if seconds < 60:
-        return _("about {n} s left").format(n=10 * round(seconds / 10))
-    return _("about {n} min left").format(n=max(1, round(seconds / 60)))
-
-
-def _summary(pointsNode):
-    provenance = readLabels(pointsNode).provenance
-    text = _("{count} vertebrae labeled").format(count=len(levelPoints(pointsNode)))
-    if "seconds" in provenance:
-        text += _(" in {seconds:.1f} s on the {device}").format(
-            seconds=provenance["seconds"], device=str(provenance.get("device", "cpu")).upper()
-        )
-    return text + "."

@@ -89,7 +89,8 @@ def _attributeOf(obj, name):
     if name.startswith("__"):
         return _getAttribute(obj, name)
     if name == "connect":
-        return lambda signature, slot: _connect(obj, signature, slot)
+        original = _getAttribute(obj, "connect")  # PySide's own singleShot calls it, with more arguments
+        return lambda *given: _connect(obj, *given) if len(given) == 2 else original(*given)
     if name == "disconnect":
         return lambda signature, slot: _disconnect(obj, signature, slot)
     if name == "name":

@@ -8,7 +8,7 @@ import slicer
 from panel_case import PanelCase, addVolume, centers, processIsAlive
 from VertebraLabelingLib.errors import Cancelled, InputError, VertebraLabelingError
 from VertebraLabelingMRML import engine
-from VertebraLabelingPanel.run_section import timeLeft
+from VertebraLabelingMRML.wording import timeLeft
 
 
 def temporaryFolders():
@@ -271,7 +271,7 @@ class TestFailures(PanelCase):
     def test_a_full_disk_gives_a_sentence(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("needs /dev/full")
-        from VertebraLabelingPanel.handover import Handover
+        from VertebraLabelingLib.handover import Handover
 
         array = slicer.util.arrayFromVolume(addVolume())
         with self.assertRaisesRegex(VertebraLabelingError, "free some disk space"):

@@ -1,10 +1,10 @@
 """Watches a markups node: what changed, and what the user dragged."""
 
-import qt
 import slicer
 from slicer.util import VTKObservationMixin
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingMRML.points import MOVED_MM, levelPoints, readLabels
+
+from .points import MOVED_MM, levelPoints, readLabels
 
 SETTLE_MS = 20
 
@@ -15,23 +15,20 @@ class PointsWatcher(VTKObservationMixin):
     Args:
         onChanged: called after points were added, removed, renamed or moved, by whomever.
         onDragged: called with (levels that were dragged, labels before the drag) after the mouse was released.
+        later: ``later(ms, function)`` calls a function from the event loop of the user interface.
     """
 
-    def __init__(self, onChanged, onDragged):
+    def __init__(self, onChanged, onDragged, later):
         super().__init__()
-        self._onChanged, self._onDragged = onChanged, onDragged
+        self._onChanged, self._onDragged, self._later = onChanged, onDragged, later
         self._node, self._before, self._places = None, None, {}
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(SETTLE_MS)
-        self._timer.connect("timeout()", self._settle)
+        self._settling = False
 
     def watch(self, pointsNode):
         """Watch this node instead of the one before; ``None`` to stop."""
         if pointsNode is self._node:
             return
         self.removeObservers()
-        self._timer.stop()
         self._node, self._before = pointsNode, None
         if pointsNode is None:
             return
@@ -48,9 +45,12 @@ class PointsWatcher(VTKObservationMixin):
         self.addObserver(pointsNode, markups.PointEndInteractionEvent, self._onDragEnd)
 
     def _onPointEvent(self, caller, event):
-        self._timer.start()
+        if not self._settling:
+            self._settling = True
+            self._later(SETTLE_MS, self._settle)
 
     def _settle(self):
+        self._settling = False
         if self._node is not None:
             self._onChanged()
 
@@ -63,7 +63,7 @@ class PointsWatcher(VTKObservationMixin):
 
     def _onDragEnd(self, caller, event):
         # The widget still holds the point: change the node only after it has let go.
-        qt.QTimer.singleShot(0, self._afterDrag)
+        self._later(0, self._afterDrag)
 
     def _afterDrag(self):
         before, self._before = self._before, None

@@ -1,9 +1,15 @@
-"""Writes the voxels of a volume to a file, a slab at a time, so that the application stays alive meanwhile."""
+"""Writes the voxels of a volume to a file, a slab at a time, so that the application stays alive meanwhile.
+
+The file is what :mod:`background` reads.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from VertebraLabelingLib.errors import VertebraLabelingError
+
+from .errors import VertebraLabelingError
 
 SLAB_BYTES = 8 * 2**20
 
@@ -19,7 +25,7 @@ class Handover:
         VertebraLabelingError: the disk is full or the folder cannot be written.
     """
 
-    def __init__(self, array, path):
+    def __init__(self, array: np.ndarray, path: Path | str) -> None:
         self._array, self.path, self._next = array, Path(path), 0
         self._rows = max(1, SLAB_BYTES // max(1, array[0].nbytes))
         try:
@@ -30,11 +36,11 @@ class Handover:
             raise self._failure(error) from error
 
     @property
-    def fraction(self):
+    def fraction(self) -> float:
         """How much is written, 0..1."""
         return self._next / len(self._array)
 
-    def step(self):
+    def step(self) -> bool:
         """Write the next slab; returns False when all is written and the file is closed."""
         try:
             slab = self._array[self._next : self._next + self._rows]
@@ -47,11 +53,11 @@ class Handover:
         except OSError as error:
             raise self._failure(error) from error
 
-    def close(self):
+    def close(self) -> None:
         """Close the file, complete or not."""
         self._stream.close()
 
-    def _failure(self, error):
+    def _failure(self, error: OSError) -> VertebraLabelingError:
         folder = self.path.parent
         return VertebraLabelingError(
             f"The volume could not be written to {folder} ({error.strerror or error}): free some disk space there."

@@ -1,0 +1,78 @@
+"""What the user does to the vertebrae of a node, each change with its way back. Panel and browser page use it alike."""
+
+from VertebraLabelingLib.errors import VertebraLabelingError
+
+from . import corrections
+from .points import levelPoints, updateStatus
+from .translation import tr as _
+from .undo import UndoStack
+
+
+class Editor:
+    """Corrections with undo. What goes wrong is raised, and leaves the node and the undo stack as they were.
+
+    Attributes:
+        undoStack: :class:`UndoStack` of all nodes.
+    """
+
+    def __init__(self):
+        self.undoStack = UndoStack()
+
+    def name(self, pointsNode, index, level):
+        """ "This is L1": name a control point; the others are named again around it."""
+        what = _("'this is {level}'").format(level=level)
+        self._change(pointsNode, what, lambda: corrections.nameAs(pointsNode, index, level))
+
+    def shift(self, pointsNode, step):
+        """Name every vertebra one level further down (``step`` = 1) or up (-1)."""
+        what = _("shift down") if step > 0 else _("shift up")
+        self._change(pointsNode, what, lambda: corrections.shift(pointsNode, step))
+
+    def addBelow(self, pointsNode, index):
+        """Add a missed vertebra below a control point."""
+        self._change(pointsNode, _("added vertebra"), lambda: corrections.addBelow(pointsNode, index))
+
+    def delete(self, pointsNode, indices):
+        """Delete control points (indices in ascending order) that are no vertebrae."""
+
+        def deleteAll():
+            for index in reversed(indices):
+                corrections.delete(pointsNode, index)
+
+        self._change(pointsNode, _("deletion"), deleteAll)
+
+    def confirm(self, pointsNode, indices=None):
+        """Accept points as they are; all of them where no indices are given."""
+        if indices is None:
+            indices = [each.index for each in levelPoints(pointsNode)]
+        self._change(pointsNode, _("confirmation"), lambda: corrections.confirm(pointsNode, indices))
+
+    def dragged(self, pointsNode, levels, before, follow=True):
+        """After a drag the point is where the user wants it.
+
+        Args:
+            levels: what was dragged.
+            before: the labels before the drag.
+            follow: name the others again around it, where it was one point.
+        """
+        self.undoStack.remember(pointsNode, _("drag of {levels}").format(levels=", ".join(levels)), before)
+        if not follow or len(levels) != 1:
+            updateStatus(pointsNode)
+            return
+        try:
+            corrections.follow(pointsNode, levels[0])
+        except VertebraLabelingError:
+            updateStatus(pointsNode)
+            raise
+
+    def undo(self, pointsNode):
+        """Take back the last change; returns what it was, an empty text when there was none."""
+        return self.undoStack.undo(pointsNode)
+
+    def _change(self, pointsNode, what, action):
+        self.undoStack.remember(pointsNode, what)
+        try:
+            action()
+        except VertebraLabelingError:
+            self.undoStack.undo(pointsNode)
+            raise
