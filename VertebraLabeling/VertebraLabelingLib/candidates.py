@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .integral import blocks_of_two, local_integral, log_heat
+from .integral import block_mass, local_integral, log_heat
 from .labels import Evidence
 from .network import BACKGROUND, GRID_MM, Prediction
 from .volume import Volume, ijk_to_ras
@@ -51,9 +53,10 @@ def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, sca
 
 def find_modes(center: Tensor) -> Tensor:
     """(N, 3) voxels (z, y, x) of the maxima of the body-centre map, strongest first, at least 9 mm apart."""
-    probability = center.sigmoid()
-    peak = functional.max_pool3d(center[None, None], 3, 1, 1)[0, 0]
-    voxels = ((center >= peak) & (probability > THRESHOLD)).nonzero()
+    peak = center[None, None]
+    for kernel in ((3, 1, 1), (1, 3, 1), (1, 1, 3)):  # the maximum over a cube, axis by axis
+        peak = functional.max_pool3d(peak, kernel, 1, [size // 2 for size in kernel])
+    voxels = ((center >= peak[0, 0]) & (center > math.log(THRESHOLD / (1 - THRESHOLD)))).nonzero()
     order = torch.argsort(center[tuple(voxels.T)], descending=True, stable=True)
     kept: list[Tensor] = []
     for voxel in voxels[order[: 4 * MAX_CANDIDATES]]:
@@ -67,8 +70,7 @@ def find_modes(center: Tensor) -> Tensor:
 def level_heat(prediction: Prediction, temperature: Tensor) -> Tensor:
     """(26, D/2, H/2, W/2) log-probability of each level's heat map over the field of view and the null cell."""
     level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
-    block, _ = blocks_of_two(prediction.center)
-    return log_heat(block, level, prediction.null, temperature)[0][0]
+    return log_heat(block_mass(prediction.center), level, prediction.null, temperature)[0][0]
 
 
 def level_modes(modes: Tensor, center: Tensor, heat: Tensor, presence: Tensor) -> list[tuple[Tensor, int]]:

@@ -69,8 +69,8 @@ def blocks_of_two(center_heat: Tensor) -> tuple[Tensor, Tensor]:
         (B, D/2, H/2, W/2) log-sum-exp of each block, and (B, 3, D/2, H/2, W/2) expected position (z, y, x) of each
         block in fine voxel indices.
     """
-    b, d, h, w = center_heat.shape
-    cells = center_heat.view(b, d // 2, 2, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4, 6).flatten(4)
+    _, d, h, w = center_heat.shape
+    cells = _cells(center_heat)
     weights = torch.softmax(cells, dim=-1)
     corner = window_offsets(1, cells.device)
     corner = corner[(corner >= 0).all(1)].to(cells.dtype)  # (8, 3): the offsets 0 and 1
@@ -78,6 +78,17 @@ def blocks_of_two(center_heat: Tensor) -> tuple[Tensor, Tensor]:
     axes = [2 * torch.arange(n, device=cells.device, dtype=cells.dtype) for n in (d // 2, h // 2, w // 2)]
     block = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     return torch.logsumexp(cells, dim=-1), (block + inner).permute(0, 4, 1, 2, 3)
+
+
+def block_mass(center_heat: Tensor) -> Tensor:
+    """Only the log-sum-exp of :func:`blocks_of_two`, (B, D/2, H/2, W/2)."""
+    return torch.logsumexp(_cells(center_heat), dim=-1)
+
+
+def _cells(center_heat: Tensor) -> Tensor:
+    """(B, D/2, H/2, W/2, 8) the voxels of each 2x2x2 block of (B, D, H, W)."""
+    b, d, h, w = center_heat.shape
+    return center_heat.view(b, d // 2, 2, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4, 6).flatten(4)
 
 
 def log_heat(

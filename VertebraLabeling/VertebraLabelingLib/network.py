@@ -72,7 +72,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Identity() if plain else ConvNorm(inputs, outputs, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.second(functional.relu(self.first(x))) + self.shortcut(x))
+        return functional.relu_(self.second(functional.relu_(self.first(x))) + self.shortcut(x))
 
 
 class Up(nn.Module):
@@ -84,7 +84,7 @@ class Up(nn.Module):
         self.fuse = Residual(outputs + skip, outputs)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = functional.interpolate(functional.relu(self.reduce(x)), scale_factor=2, mode="trilinear")
+        x = functional.interpolate(functional.relu_(self.reduce(x)), scale_factor=2, mode="trilinear")
         return self.fuse(torch.cat([x, skip], dim=1))
 
 
@@ -114,6 +114,7 @@ class VertebraNet(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (12, 32, 64, 96, 128)) -> None:
         super().__init__()
         self.widths = tuple(widths)
+        self.inputs = 1
         w0, w1, w2, w3, w4 = self.widths
         self.stem = ConvNorm(1, w0)  # 4 mm
         self.e1 = Residual(w0, w1, 2)  # 8 mm
@@ -139,7 +140,7 @@ class VertebraNet(nn.Module):
         return self.log_temperature.exp()
 
     def forward(self, x: Tensor) -> Prediction:
-        stem = functional.relu(self.stem(x))
+        stem = functional.relu_(self.stem(x.expand(-1, self.inputs, -1, -1, -1)))
         s1 = self.e1(stem)
         s2 = self.e2(s1)
         s3 = self.e3(s2)
@@ -152,13 +153,15 @@ class VertebraNet(nn.Module):
 
     def _center(self, d1: Tensor, stem: Tensor) -> Tensor:
         b, _, d, h, w = d1.shape
+        # features last in memory, as the convolutions want them: the concatenation needs no further copy
         fine = (
             self.fine(d1)
             .view(b, 4, 2, 2, 2, d, h, w)
-            .permute(0, 1, 5, 2, 6, 3, 7, 4)
-            .reshape(b, 4, 2 * d, 2 * h, 2 * w)
+            .permute(0, 5, 2, 6, 3, 7, 4, 1)
+            .reshape(b, 2 * d, 2 * h, 2 * w, 4)
+            .permute(0, 4, 1, 2, 3)
         )
-        return self.center(functional.relu(self.fine_fuse(torch.cat([fine, stem], dim=1))))[:, 0].float()
+        return self.center(functional.relu_(self.fine_fuse(torch.cat([fine, stem], dim=1))))[:, 0].float()
 
     @staticmethod
     def _slice_features(level: Tensor, d1: Tensor, d2: Tensor) -> Tensor:
@@ -170,6 +173,18 @@ class VertebraNet(nn.Module):
         pooled = functional.avg_pool3d(weights.view(b, 1, s, h, w), (2, 2, 2)) * 4  # sums to one in every 16 mm slice
         coarse = torch.einsum("bcsn,bsn->bsc", d2.float().flatten(3), pooled[:, 0].flatten(2))
         return torch.cat([fine, coarse.repeat_interleave(2, dim=1)], dim=2)
+
+
+def widen_input(network: VertebraNet) -> VertebraNet:
+    """Give the folded stem a second input of zero weights, in place; the output stays the same.
+
+    PyTorch leaves a convolution to oneDNN only where batch x channels x depth x height exceeds 20480. One channel of
+    a usual scan does not, and its convolution would take three times as long and much more memory.
+    """
+    weight = network.stem.weight
+    network.stem.weight = nn.Parameter(torch.cat([weight, torch.zeros_like(weight)], dim=1), weight.requires_grad)
+    network.stem.in_channels = network.inputs = 2
+    return network
 
 
 def fold_norms(network: nn.Module) -> nn.Module:

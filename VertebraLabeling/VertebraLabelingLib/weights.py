@@ -99,7 +99,7 @@ def load_state(weights: Path) -> dict:
 
 
 def load_model(weights: Path | None = None) -> Model:
-    """Load a model ready for inference, its normalisations folded into the convolutions.
+    """Load a model ready for inference, its normalisations folded into the convolutions and its input widened.
 
     Args:
         weights: the ``.pt`` file; the shipped one by default.
@@ -107,7 +107,7 @@ def load_model(weights: Path | None = None) -> Model:
     Raises:
         WeightsError: see :func:`load_state`, or tensors that do not fit the network.
     """
-    from .network import VertebraNet, fold_norms
+    from .network import VertebraNet, fold_norms, widen_input
 
     weights = Path(weights) if weights else default_weights()
     card, state = read_card(weights), load_state(weights)
@@ -116,7 +116,7 @@ def load_model(weights: Path | None = None) -> Model:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
-    return Model(fold_norms(network.eval()), weights.stem, card["version"], card["sha256"])
+    return Model(widen_input(fold_norms(network.eval())), weights.stem, card["version"], card["sha256"])
 
 
 def write_model(weights: Path, state: dict, widths: tuple[int, ...], version: str, training: dict) -> None:

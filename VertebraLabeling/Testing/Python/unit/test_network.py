@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from VertebraLabelingLib.anatomy import LEVELS
-from VertebraLabelingLib.network import VertebraNet, fold_norms, window
+from VertebraLabelingLib.network import VertebraNet, fold_norms, widen_input, window
 
 NARROW = (4, 8, 8, 8, 8)
 
@@ -34,6 +34,16 @@ def test_folding_the_normalisations_does_not_change_the_output():
     assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in network.modules())
     for name in ("center", "level", "slices", "presence", "null"):
         assert torch.allclose(getattr(before, name), getattr(after, name), atol=1e-3), name
+
+
+def test_widening_the_input_does_not_change_the_output():
+    network = fold_norms(small_network().eval())
+    image = torch.randn(1, 1, 32, 32, 16)
+    with torch.no_grad():
+        before = network(image)
+        after = widen_input(network)(image)
+    assert torch.allclose(before.center, after.center, atol=1e-5)
+    assert torch.allclose(before.level, after.level, atol=1e-5)
 
 
 def test_every_parameter_learns_from_the_sum_of_the_heads():
