@@ -21,6 +21,7 @@ from .anchors import Anchor, anchors_for_relabel, check_order, drop_removed, joi
 from .chain_graph import FORBIDDEN, ChainGraph, Path
 from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
 from .chain_warnings import is_solver_warning, warnings_for
+from .confidence import calibrated
 from .errors import InputError, NoSpineError
 from .evidence_shift import after_removal, follow_fixed
 from .labels import PREDICTED, Evidence, LabeledPoint, SpineLabels
@@ -48,7 +49,7 @@ def solve(
         parameters: weights of the solver.
 
     Returns:
-        Points from head to foot, each with its posterior probability as confidence (1 where fixed); warnings;
+        Points from head to foot, each with its calibrated probability as confidence (1 where fixed); warnings;
         ``provenance["shift_margin"]``, the log-likelihood ratio (natural log, at most 99) of this chain to the best
         chain that is shifted by one level; and ``evidence`` for :func:`relabel`.
 
@@ -136,14 +137,16 @@ def _search(
 
 def _to_labels(solution: _Solution) -> SpineLabels:
     graph, path, ordered = solution.graph, solution.path, solution.ordered
-    margin = _shift_margin(graph, path) / graph.parameters.temperature
-    posterior = graph.posterior()
+    margin = shift_margin(graph, path) / graph.parameters.temperature
+    rows, levels = (np.array(column) for column in zip(*path.nodes))
+    posterior = graph.posterior()[rows, levels]
+    confidence = calibrated(posterior, ordered.detection[rows], margin, graph.parameters.calibration)
+    confidence[solution.clamp[rows] >= 0] = 1.0
     points = []
-    for n, k in path.nodes:
+    for (n, k), sure in zip(path.nodes, confidence):
         anchor = solution.anchors[solution.owner[n]] if solution.owner[n] >= 0 else None
         ras = anchor.ras if anchor else tuple(float(value) for value in ordered.points[n])
-        confidence = 1.0 if solution.clamp[n] >= 0 else float(np.clip(posterior[n, k], 0.0, 1.0))
-        points.append(LabeledPoint(LEVELS[k], ras, confidence, anchor.status if anchor else PREDICTED))
+        points.append(LabeledPoint(LEVELS[k], ras, float(sure), anchor.status if anchor else PREDICTED))
     sentences = warnings_for(
         [point.level for point in points],
         np.array([point.ras for point in points]),
@@ -154,7 +157,7 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     return SpineLabels(tuple(points), sentences, {"shift_margin": round(margin, 2)}, solution.evidence)
 
 
-def _shift_margin(graph: ChainGraph, path: Path) -> float:
+def shift_margin(graph: ChainGraph, path: Path) -> float:
     """How much more the best chain costs in which every vertebra is named one level higher, or one lower.
 
     A vertebra may drop out of the shifted chain (at the cost of a false positive) where it has no level to go to.

@@ -42,6 +42,8 @@ class ChainParameters:
             though their place lies in the field of view. p = 0.5 is neutral.
         first, last: (26,) cost of a chain that begins, ends at that level.
         temperature: costs are divided by it before they are read as log probabilities.
+        calibration: weights of :func:`confidence.terms` that turn the posterior into the confidence; ``None`` takes the
+            posterior itself.
         shift_warning: below this margin (natural log units) of the best path to the best shifted one, warn.
         max_candidates: only the strongest candidates (by detection) are considered.
         max_missed: most vertebrae passed over at once (without limit where points are fixed).
@@ -70,6 +72,7 @@ class ChainParameters:
     first: tuple[float, ...] = _NEUTRAL
     last: tuple[float, ...] = _NEUTRAL
     temperature: float = 1.0
+    calibration: tuple[float, ...] | None = None
     shift_warning: float = 3.0
     max_candidates: int = 48
     max_missed: int = 6
@@ -101,8 +104,10 @@ class ChainParameters:
             unknown = set(data) - {item.name for item in fields(cls)}
             if unknown:
                 raise ValueError(f"unknown key {min(unknown)}")
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
-        except (ValueError, TypeError) as error:
+            values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+            _check_numbers(values)
+            return cls(**values)
+        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise InputError(
                 f"The solver parameters cannot be read ({error}): use the file that came with it."
             ) from error
@@ -111,6 +116,24 @@ class ChainParameters:
     def load(cls, path: Path) -> ChainParameters:
         """Read a JSON file; see :meth:`from_json`."""
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def _check_numbers(values: dict[str, object]) -> None:
+    """Each value must be a finite number, or a tuple of as many as the default has.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for item in fields(ChainParameters):
+        default, value = item.default, values.get(item.name, item.default)
+        if value is None and default is None:
+            continue
+        numbers = value if isinstance(value, tuple) else (value,)
+        alike = default is None or (isinstance(default, tuple) == isinstance(value, tuple))
+        if not alike or (isinstance(default, tuple) and len(default) != len(numbers)):
+            raise ValueError(f"{item.name} has another shape")
+        if not all(type(number) in (int, float) and abs(number) < 1e6 for number in numbers):  # false for NaN
+            raise ValueError(f"{item.name} is not a number")
 
 
 NETWORK_PARAMETERS = ChainParameters(appearance=3.0, confusion=(4.0, 0.6, 0.6), false_positive=8.0, spacing_sd=0.16)

@@ -1,0 +1,157 @@
+"""Fit the solver's confidence and its shift warning to scans of patients that the network has not seen.
+
+The confidence is a logistic function of three terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
+scan has one vote, shared by its points. A point is right where it is a strict hit, wrong where it counts as a false
+positive, and left out on a vertebra that the image cuts. The margin of the shift warning is the one at which the flags
+of the crops (warning, or a point of low confidence) miss their two goals the least: the larger of the two misses is
+smallest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..anatomy import LEVELS
+from ..chain import shift_margin
+from ..chain_parameters import ChainParameters
+from ..chain_warnings import LOW_CONFIDENCE
+from ..confidence import calibrated, terms
+from ..metrics import CaseScore, score_case
+from .chain_tuning import Sample, Scan
+from .crop_test_report import GOAL_RIGHT, GOAL_WRONG
+
+TEMPERATURES = (1.0, 2.0, 4.0)
+RIDGE = 0.5  # penalty of the weights: about half a scan's vote
+_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One solved scan or crop.
+
+    Attributes:
+        name, patient, fold: which one; the fold that held it out.
+        anchors: anchors that lie whole in it.
+        case: its score.
+        posterior: temperature -> (M,) posterior of each point.
+        detection: (M,) detection of each point.
+        margin: to the shifted chain, at temperature 1.
+        right: (M,) bool, the point is a strict hit.
+        counts: (M,) bool, the point is right or wrong.
+    """
+
+    name: str
+    patient: str
+    fold: int
+    anchors: tuple[str, ...]
+    case: CaseScore
+    posterior: dict[float, np.ndarray]
+    detection: np.ndarray
+    margin: float
+    right: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def is_crop(self) -> bool:
+        """One of the crops of :mod:`.crop_test`, no whole scan."""
+        return "__" in self.name
+
+    @property
+    def all_right(self) -> bool:
+        """Every whole vertebra is named rightly and nothing else is placed."""
+        return not self.case.missed and not self.case.false_positives
+
+    def confidence(self, parameters: ChainParameters) -> np.ndarray:
+        """(M,) confidence as the product gives it."""
+        margin = self.margin / parameters.temperature
+        return calibrated(self.posterior[parameters.temperature], self.detection, margin, parameters.calibration)
+
+    def flagged(self, parameters: ChainParameters) -> bool:
+        """The user is told of a possible shift, of a point of low confidence, or that nothing was found."""
+        sure = self.confidence(parameters).min(initial=1.0 if len(self.detection) else 0.0)
+        return bool(sure < LOW_CONFIDENCE or self.margin / parameters.temperature < parameters.shift_warning)
+
+
+def measure(
+    sample: Sample, patient: str, fold: int, parameters: ChainParameters, anchors: Sequence[str] = ()
+) -> Measured:
+    """Solve one sample and keep what the calibration needs."""
+    scan = Scan(sample)
+    chain = scan.best_chain(parameters)
+    points = {LEVELS[k]: tuple(scan.evidence.points[n]) for n, k in chain}
+    case = score_case(sample.name, points, sample.truth, sample.cut)
+    if not chain:
+        none = np.zeros(0)
+        posterior = dict.fromkeys(TEMPERATURES, none)
+        return Measured(
+            *(sample.name, patient, fold, tuple(anchors), case, posterior, none, 0.0, none.astype(bool)),
+            none.astype(bool),
+        )
+    graph = scan.graph(replace(parameters, temperature=1.0))
+    rows, levels = (np.array(column) for column in zip(*chain))
+    posterior = {
+        heat: scan.graph(replace(parameters, temperature=heat)).posterior()[rows, levels] for heat in TEMPERATURES
+    }
+    strict = {vertebra.level for vertebra in case.vertebrae if vertebra.strict}
+    right = np.array([LEVELS[k] in strict for k in levels])
+    wrong = np.array([LEVELS[k] in case.false_positives for k in levels])
+    margin = shift_margin(graph, graph.best_path())
+    return Measured(
+        *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, right),
+        right | wrong,
+    )
+
+
+def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParameters:
+    """Set the temperature, the weights of the confidence and the margin of the shift warning."""
+    chosen = [item for item in measured if item.counts.any()]
+    right = np.concatenate([item.right[item.counts] for item in chosen])
+    vote = np.concatenate([np.full(item.counts.sum(), 1.0 / item.counts.sum()) for item in chosen])
+    best = None
+    for heat in TEMPERATURES:
+        rows = np.concatenate(
+            [terms(item.posterior[heat], item.detection, item.margin / heat)[item.counts] for item in chosen]
+        )
+        weights, loss = _logistic(rows, right, vote)
+        if best is None or loss < best[0]:
+            best = loss, heat, weights
+    _, heat, weights = best
+    fitted = replace(parameters, temperature=heat, calibration=tuple(round(float(w), 3) for w in weights))
+    crops = [item for item in measured if item.is_crop] or measured
+    return replace(fitted, shift_warning=_warning_margin(crops, fitted))
+
+
+def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights of the terms by Newton's method, and the mean negative log-likelihood."""
+    weights = np.zeros(rows.shape[1])
+    penalty = RIDGE * np.diag([1e-6, *[1.0] * (rows.shape[1] - 1)])
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-(rows @ weights)))
+        slope = rows.T @ (vote * (p - right)) + penalty @ weights
+        curve = (rows * (vote * p * (1.0 - p))[:, None]).T @ rows + penalty
+        step = np.linalg.solve(curve, slope)
+        weights = weights - step
+        if np.abs(step).max() < 1e-6:
+            break
+    p = np.clip(1.0 / (1.0 + np.exp(-(rows @ weights))), 1e-9, 1 - 1e-9)
+    return weights, float(-(vote * np.log(np.where(right, p, 1.0 - p))).sum() / vote.sum())
+
+
+def _warning_margin(measured: Sequence[Measured], parameters: ChainParameters) -> float:
+    """The margin at which the larger of the two misses (wrong not flagged, right flagged) is smallest."""
+    margins = np.array([item.margin for item in measured]) / parameters.temperature
+    low = np.array([item.flagged(replace(parameters, shift_warning=0.0)) for item in measured])
+    right = np.array([item.all_right for item in measured])
+    best = None
+    for margin in np.unique(np.concatenate([[0.0], np.round(margins + 0.005, 2)])):
+        flagged = low | (margins < margin)
+        miss = max(
+            GOAL_WRONG - flagged[~right].mean() if (~right).any() else 0.0,
+            flagged[right].mean() - GOAL_RIGHT if right.any() else 0.0,
+        )
+        if best is None or miss < best[0] - 1e-9:
+            best = miss, margin
+    return float(best[1])
