@@ -1,4 +1,4 @@
-"""Training cases: every CT that has a truth file of the same name beside it."""
+"""Training cases: every CT that has a truth file of the same name beside it, or in a second folder of truth alone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from ..volume import block_mean, from_sitk, ras_to_ijk, to_canonical
 
 STORED_MM = 2.0  # finer voxels are averaged to about this size once, when the case is read
 CT_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+TRUTH_SUFFIX = ".mrk.json"
+GROWN_TRUTH = Path(__file__).parent / "truth"
+"""Reviewed truth for public CTs that are not ours to keep here; see its README.md."""
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,10 @@ class Case:
 
 
 def find_cases(
-    folders: Iterable[Path], exclude: Sequence[str] = (), include: Sequence[str] = ("*",)
+    folders: Iterable[Path],
+    exclude: Sequence[str] = (),
+    include: Sequence[str] = ("*",),
+    truth: Path | None = None,
 ) -> dict[str, Path]:
     """Find CT files with truth below the folders.
 
@@ -59,6 +65,8 @@ def find_cases(
         folders: searched recursively; a case is named by its path below its folder.
         exclude: shell patterns of case names to leave out (other patients, the demo).
         include: shell patterns of which one must match.
+        truth: folder of truth without images: a CT that has no truth file beside it is found when this folder has one
+            at the same relative path. Give the same folder to :func:`read_cases`.
 
     Returns:
         case name -> CT file, sorted by name.
@@ -69,10 +77,11 @@ def find_cases(
             raise InputError(
                 f"The training folder {folder} does not exist: give a folder of CT files with .mrk.json truth."
             )
-        for truth in sorted(folder.rglob("*.mrk.json")):
-            stem = truth.name[: -len(".mrk.json")]
-            name = (truth.parent / stem).relative_to(folder).as_posix()
-            ct = next((truth.parent / (stem + s) for s in CT_SUFFIXES if (truth.parent / (stem + s)).is_file()), None)
+        known = [(folder, path) for path in folder.rglob("*" + TRUTH_SUFFIX)]
+        known += [(truth, path) for path in truth.rglob("*" + TRUTH_SUFFIX)] if truth else []
+        for root, path in known:
+            name = path.relative_to(root).as_posix()[: -len(TRUTH_SUFFIX)]
+            ct = next((folder / (name + s) for s in CT_SUFFIXES if (folder / (name + s)).is_file()), None)
             wanted = any(fnmatch.fnmatch(name, p) for p in include) and not any(
                 fnmatch.fnmatch(name, p) for p in exclude
             )
@@ -81,32 +90,37 @@ def find_cases(
     return dict(sorted(found.items()))
 
 
-def read_case(name: str, path: Path) -> Case:
-    """Read one CT and its truth; see :class:`Case`."""
+def truth_file(ct: Path, name: str = "", folder: Path | None = None) -> Path:
+    """The truth of a CT: the file of the same name beside it, else the one of its case name in a folder of truth."""
+    beside = ct.with_name(next(ct.name[: -len(s)] for s in CT_SUFFIXES if ct.name.endswith(s)) + TRUTH_SUFFIX)
+    return beside if folder is None or beside.is_file() else folder / (name + TRUTH_SUFFIX)
+
+
+def read_case(name: str, path: Path, truth: Path | None = None) -> Case:
+    """Read one CT and its truth (see :func:`truth_file` for where it lies); see :class:`Case`."""
     import SimpleITK as sitk
 
-    stem = next(path.name[: -len(s)] for s in CT_SUFFIXES if path.name.endswith(s))
-    truth = read_points(path.with_name(stem + ".mrk.json"))
+    points = read_points(truth_file(path, name, truth))
     canonical = to_canonical(from_sitk(sitk.ReadImage(str(path))))
     small = block_mean(canonical, tuple(int(max(1, np.floor(STORED_MM / s + 0.25))) for s in canonical.spacing))
-    ijk = ras_to_ijk(small, np.array([point.ras for point in truth]))
+    ijk = ras_to_ijk(small, np.array([point.ras for point in points]))
     spacing = small.spacing[::-1].copy()
     return Case(
         name=name,
         image=torch.from_numpy(np.clip(np.rint(small.array), -1024, 8000).astype(np.int16)),
         spacing=torch.tensor(spacing, dtype=torch.float32),
-        levels=torch.tensor([LEVEL_INDEX[point.level] for point in truth]),
+        levels=torch.tensor([LEVEL_INDEX[point.level] for point in points]),
         points=torch.tensor(ijk[:, ::-1] * spacing, dtype=torch.float32),
-        cut=torch.tensor([point.cut for point in truth]),
+        cut=torch.tensor([point.cut for point in points]),
     )
 
 
-def read_cases(found: dict[str, Path]) -> list[Case]:
+def read_cases(found: dict[str, Path], truth: Path | None = None) -> list[Case]:
     """Read all found cases into memory; a case that cannot be used is named in the log and left out."""
     cases = []
     for name, path in found.items():
         try:
-            cases.append(read_case(name, path))
+            cases.append(read_case(name, path, truth))
         except (InputError, RuntimeError) as error:
             log.warning("%s is left out: %s", name, error)
     if not cases:

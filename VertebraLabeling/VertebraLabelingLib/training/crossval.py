@@ -23,7 +23,7 @@ from ..formats.atomic import write_text
 from ..formats.mrk_json import write_labels
 from ..io import read_volume
 from ..labeler import VertebraLabeler
-from .cases import CT_SUFFIXES, find_cases, fold_names
+from .cases import find_cases, fold_names, truth_file
 from .export import export
 
 
@@ -50,8 +50,7 @@ def label_held_out(data: Path, splits: Path, run: Path, fold: int, out: Path) ->
     for name, ct in find_cases([data]).items():
         if name not in names:
             continue
-        source = next(ct.with_name(ct.name[: -len(s)] + ".mrk.json") for s in CT_SUFFIXES if ct.name.endswith(s))
-        shutil.copyfile(source, _made(out / "truth" / f"{name}.mrk.json"))
+        shutil.copyfile(truth_file(ct), _made(out / "truth" / f"{name}.mrk.json"))
         try:
             labels = labeler.label(read_volume(ct))
         except NoSpineError as error:

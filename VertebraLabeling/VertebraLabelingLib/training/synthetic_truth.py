@@ -1,4 +1,4 @@
-"""Truth files of synthetic cases: 3D Slicer markups (``.mrk.json``), LPS on disk, ``cut`` as the description."""
+"""Truth files of synthetic and of reviewed cases: 3D Slicer markups (``.mrk.json``), LPS on disk, ``cut`` as the description."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..formats.mrk_json import CUT, SCHEMA
 from ..volume import ras_to_lps
 
 
-def write_truth(path: Path, truth: dict[str, tuple[float, float, float]], cut: frozenset[str]) -> None:
-    """Write body centres (world RAS mm), whole or not at all.
+def write_truth(path: Path, truth: dict[str, tuple[float, float, float]], cut: frozenset[str], note: str = "") -> None:
+    """Write body centres (world RAS mm), whole or not at all; ``note`` describes the points that are not cut.
 
     Raises:
         OSError: the file cannot be written.
@@ -21,7 +21,7 @@ def write_truth(path: Path, truth: dict[str, tuple[float, float, float]], cut: f
         {
             "id": str(number),
             "label": level,
-            "description": CUT if level in cut else "",
+            "description": CUT if level in cut else note,
             "position": [round(value, 2) for value in ras_to_lps(truth[level]).tolist()],
             "selected": True,
             "locked": False,
