@@ -85,3 +85,15 @@ class TrainConfig:
     def to_dict(self) -> dict:
         """Plain values for JSON and checkpoints."""
         return asdict(self)
+
+
+FINE_TUNING = TrainConfig(
+    steps=300,
+    learning_rate=3e-4,
+    warmup=0.1,
+    coordinates_from=0.0,
+    freeze_norms_from=0.0,
+    ema=0.99,
+    checkpoint_every=100,
+)
+"""A few hundred small steps from trained weights, normalisations frozen; the widths are those of the weights."""

@@ -10,11 +10,20 @@ import torch
 from ..weights import write_model
 
 
-def export(checkpoint: Path, weights: Path, version: str) -> None:
-    """Write the averaged weights of a training checkpoint as a model file and its card."""
+def export(checkpoint: Path, weights: Path, version: str, more: dict | None = None) -> None:
+    """Write the averaged weights of a training checkpoint as a model file and its card.
+
+    Args:
+        checkpoint: written by :class:`loop.Trainer`.
+        weights: the ``.pt`` file to write.
+        version: model version shown to users.
+        more: further entries of the card's training summary; they replace entries of the same name.
+    """
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    training = {"steps": saved["step"], "cases": saved["cases"], "config": saved["config"]}
-    write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, training)
+    cases = sorted({*saved["cases"], *saved.get("seen", ())})  # of all stages
+    training = {"steps": saved["step"], "cases": cases, "config": saved["config"]}
+    training.update({name: saved[name] for name in ("commit", "start") if saved.get(name)})
+    write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, {**training, **(more or {})})
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from .config import TrainConfig
 from .crops import random_crop
 from .intensity import augment
 from .losses import total_loss
+from .provenance import code_commit
 from .targets import make_targets
 
 log = logging.getLogger(__name__)
@@ -50,11 +51,19 @@ class Trainer:
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.step = 0
+        self.commit, self.start, self.seen = code_commit(), {}, []
 
-    def initialize(self, state: dict) -> None:
-        """Start from given weights (fine-tuning) instead of random ones."""
+    def initialize(self, state: dict, start: dict[str, str] | None = None, seen: Iterable[str] = ()) -> None:
+        """Start from given weights instead of random ones.
+
+        Args:
+            state: tensors of the network.
+            start: which weights they are (:func:`provenance.start_of`).
+            seen: names of the cases that they were trained on.
+        """
         self.network.load_state_dict(state)
         self.average.load_state_dict(state)
+        self.start, self.seen = dict(start or {}), sorted(set(seen))
 
     def resume(self) -> bool:
         """Continue from the checkpoint in the output folder; false where there is none."""
@@ -66,6 +75,7 @@ class Trainer:
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step = saved["step"]
+        self.start, self.seen = saved.get("start", {}), saved.get("seen", [])
         history = self.out / HISTORY
         if history.is_file():  # lines written after the checkpoint are computed again
             lines = [line for line in history.read_text().splitlines() if json.loads(line)["step"] < self.step]
@@ -138,6 +148,9 @@ class Trainer:
             "step": self.step,
             "config": self.config.to_dict(),
             "cases": [case.name for case in self.cases],
+            "commit": self.commit,
+            "start": self.start,
+            "seen": self.seen,
         }
         temporary = self.out / (CHECKPOINT + ".tmp")
         torch.save(state, temporary)

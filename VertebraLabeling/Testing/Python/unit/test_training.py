@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from training_cases import TINY as CONFIG
+from training_cases import ball_case, write_case
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.network import BACKGROUND
-from VertebraLabelingLib.training.cases import Case, demo_names, find_cases, fold_names
+from VertebraLabelingLib.training.cases import demo_names, find_cases, fold_names
 from VertebraLabelingLib.training.config import TrainConfig
 from VertebraLabelingLib.training.crops import CropSettings, random_crop
 from VertebraLabelingLib.training.loop import Trainer, case_probabilities, learning_rate
+from VertebraLabelingLib.training.provenance import code_commit, start_of
 from VertebraLabelingLib.training.targets import IGNORE, make_targets
-
-CONFIG = TrainConfig(steps=6, batch=1, shapes=((48, 32, 32),), widths=(4, 8, 8, 8, 8), checkpoint_every=100)
-
-
-def ball_case(name="balls", first="T4", count=8, spacing=(3.0, 2.0, 2.0)) -> Case:
-    """A tube of soft tissue with a bright ball of 8 mm radius at every body centre."""
-    shape = (90, 80, 80)
-    z = 20.0 + 30.0 * torch.arange(count)
-    points = torch.stack([z, 80 + 10 * torch.sin(z / 60), torch.full_like(z, 78.0)], 1)
-    axes = [torch.arange(n) * s for n, s in zip(shape, spacing)]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    image = torch.full(shape, -1000.0)
-    image[(grid[..., 1:] - 80).norm(dim=-1) < 70] = 40.0
-    for point in points:
-        image[(grid - point).norm(dim=-1) < 8] = 900.0
-    start = LEVEL_INDEX[first]
-    levels = torch.arange(start, start + count).flip(0)  # z runs to Superior
-    return Case(name, image.short(), torch.tensor(spacing), levels, points, torch.zeros(count, dtype=torch.bool))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -141,18 +128,9 @@ def test_the_held_out_fold_and_the_demo_patient_are_never_found(shared_data):
 
 def test_the_command_trains_resumes_and_draws_the_curves(tmp_path, capsys):
     """From files to a checkpoint, through the command line, on a small CT written here."""
-    import SimpleITK as sitk
     from VertebraLabelingLib.cli import main
-    from VertebraLabelingLib.formats.mrk_json import write_labels
-    from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
-    from VertebraLabelingLib.volume import Volume, ijk_to_ras, to_sitk
 
-    case = ball_case()
-    volume = Volume(case.image.numpy(), np.diag([2.0, 2.0, 3.0, 1.0]))
-    sitk.WriteImage(to_sitk(volume), str(tmp_path / "scan.nii.gz"))
-    ras = ijk_to_ras(volume, (case.points / case.spacing).flip(1).numpy())
-    points = [LabeledPoint(LEVELS[k], tuple(p)) for k, p in zip(case.levels, ras)]
-    write_labels(tmp_path / "scan.mrk.json", SpineLabels(tuple(points)))
+    write_case(tmp_path, ball_case())
     config = tmp_path / "config.json"
     config.write_text(json.dumps(CONFIG.to_dict()))
     call = [
@@ -173,3 +151,22 @@ def test_the_command_trains_resumes_and_draws_the_curves(tmp_path, capsys):
     assert (tmp_path / "run" / "curves.png").read_bytes()[:4] == b"\x89PNG"
     again = [*call[:-4], "--out", str(tmp_path / "tuned"), "--device", "cpu", "--steps", "1"]
     assert main([*again, "--init", str(tmp_path / "run" / "checkpoint.pt")]) == 0
+    saved = torch.load(tmp_path / "tuned" / "checkpoint.pt", weights_only=True)
+    assert saved["start"] == start_of(tmp_path / "run" / "checkpoint.pt")
+    assert saved["commit"] == code_commit()
+
+
+def test_the_commit_is_that_of_this_repository_and_nothing_outside_one():
+    folder = Path(__file__).parent
+    done = subprocess.run(["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True)
+    assert code_commit().rstrip("+") == (done.stdout.strip() if done.returncode == 0 else "")
+
+
+def test_a_checkpoint_of_an_earlier_version_without_commit_is_resumed(tmp_path):
+    trainer = Trainer(CONFIG, [ball_case()], tmp_path)
+    tmp_path.mkdir(exist_ok=True)
+    trainer.save()
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del saved["commit"], saved["start"]
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    assert Trainer(CONFIG, [ball_case()], tmp_path).resume()

@@ -1,0 +1,209 @@
+"""A page on how a model was made: settings, seed, commit, cases and curves of every stage, and the file's SHA-256.
+
+    python -m VertebraLabelingLib.training.model_page runs/first runs/second --weights MODEL.pt --out docs/models
+
+writes ``docs/models/<version>.md`` and the curves beside it. The runs are the stages in their order; the page is only
+made when the weights are those of the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError, VertebraLabelingError
+from ..formats.atomic import write_text
+from ..weights import load_state, read_card
+from .config import TrainConfig
+from .curves import plot_curves
+from .loop import CHECKPOINT, HISTORY
+
+LAST_STEPS = 50  # the final losses are means over these
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a run folder says of one stage of training.
+
+    Attributes:
+        name: name of the run folder.
+        config: all settings.
+        steps: optimizer steps done.
+        cases: names of the cases trained on.
+        commit: git commit of the code; empty where it was not recorded.
+        start: file and SHA-256 of the weights it started from (:func:`provenance.start_of`); empty where not recorded.
+        seconds: computing time.
+        losses: mean of each loss term over the last steps.
+        average: tensors of the averaged weights.
+    """
+
+    name: str
+    config: dict
+    steps: int
+    cases: tuple[str, ...]
+    commit: str
+    start: dict[str, str]
+    seconds: float
+    losses: dict[str, float]
+    average: dict
+
+
+def read_stage(run: Path) -> Stage:
+    """Read a run folder.
+
+    Raises:
+        InputError: it holds no finished checkpoint with its history.
+    """
+    run = Path(run)
+    try:
+        saved = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
+        rows = [json.loads(line) for line in (run / HISTORY).read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run} holds no {CHECKPOINT} and {HISTORY}: name the --out folder of a training.") from error
+    last = rows[-LAST_STEPS:]
+    terms = [name for name in rows[-1] if name not in ("step", "seconds")] if rows else []
+    return Stage(
+        name=run.resolve().name,
+        config=json.loads(json.dumps(saved["config"])),
+        steps=saved["step"],
+        cases=tuple(saved["cases"]),
+        commit=saved.get("commit", ""),
+        start=saved.get("start", {}),
+        seconds=computing_seconds([row["seconds"] for row in rows]),
+        losses={name: sum(row[name] for row in last) / len(last) for name in terms},
+        average=saved["average"],
+    )
+
+
+def computing_seconds(clock: Sequence[float]) -> float:
+    """Sum of the times of a run that was resumed: the clock of its history begins again at zero each time."""
+    ends = [here for here, following in zip(clock, [*clock[1:], -1.0]) if following < here]
+    return sum(ends)
+
+
+def write_page(runs: Sequence[Path], weights: Path, out: Path, commit: str = "") -> Path:
+    """Write the page and the curves of each stage.
+
+    Args:
+        runs: run folders, in the order of training.
+        weights: the exported model file.
+        out: folder of the pages.
+        commit: what to say of stages whose checkpoint records no commit.
+
+    Raises:
+        InputError: a folder is no run, or the weights are not those of the last run.
+        WeightsError: the weights are damaged.
+    """
+    card, stages = read_card(weights), [read_stage(run) for run in runs]
+    if not same_weights(load_state(weights), stages[-1].average):
+        raise InputError(f"{weights.name} does not hold the weights of {stages[-1].name}: name the runs it came from.")
+    version, out = card["version"], Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for number, (run, stage) in enumerate(zip(runs, stages), start=1):
+        picture = f"{version}-stage-{number}.png"
+        plot_curves(Path(run) / HISTORY, out / picture)
+        parts.append(stage_text(number, stage, picture, commit))
+    page = out / f"{version}.md"
+    write_text(page, head(weights.stem, card) + "\n".join(parts))
+    return page
+
+
+def same_weights(state: dict, average: dict) -> bool:
+    """Whether exported tensors are the averaged weights of a checkpoint, rounded to fp16."""
+    if set(state) != set(average):
+        return False
+    return all(
+        torch.equal(value, average[name].half().float() if value.is_floating_point() else average[name])
+        for name, value in state.items()
+    )
+
+
+def head(name: str, card: dict) -> str:
+    """Title and file."""
+    return f"""# {name}, version {card["version"]}
+
+Made by `python -m VertebraLabelingLib.training.model_page` from the run folders; it checked that the weights are the
+averaged weights of the last stage in fp16. What the model is for, its licences and limits: its model card.
+
+| | |
+|---|---|
+| SHA-256 | `{card["sha256"]}` |
+| channel widths | {", ".join(map(str, card["widths"]))} |
+
+"""
+
+
+def stage_text(number: int, stage: Stage, picture: str, commit: str) -> str:
+    """The section of one stage."""
+    default = json.loads(json.dumps(TrainConfig().to_dict()))
+    changed = {name: value for name, value in stage.config.items() if value != default.get(name)}
+    groups = Counter(name.split("/")[0] if "/" in name else _group(name) for name in stage.cases)
+    start = f"`{stage.start['file']}`, SHA-256 `{stage.start['sha256']}`" if stage.start else "not recorded"
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in stage.losses.items())
+    return f"""## Stage {number}: {stage.name}
+
+| | |
+|---|---|
+| steps | {stage.steps} of {stage.config["steps"]} |
+| seed | {stage.config["seed"]} |
+| commit of the code | {f"`{stage.commit}`" if stage.commit else commit or "not recorded"} |
+| started from | {start} |
+| computing time | {stage.seconds / 60:.0f} min |
+| cases | {len(stage.cases)}: {", ".join(f"{group} {count}" for group, count in sorted(groups.items()))} |
+| losses, mean of the last {LAST_STEPS} steps | {losses} |
+
+![Training curves of stage {number}]({picture})
+
+Settings that differ from the defaults of this version (`training/config.py`):
+
+```json
+{json.dumps(changed, indent=1)}
+```
+
+<details><summary>All settings</summary>
+
+```json
+{json.dumps(stage.config, indent=1)}
+```
+
+</details>
+
+<details><summary>All cases</summary>
+
+{", ".join(f"`{name}`" for name in stage.cases)}
+
+</details>
+"""
+
+
+def _group(name: str) -> str:
+    """Cases that lie in no folder are grouped by the first word of their name."""
+    return name.split("_")[0]
+
+
+def main() -> int:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("docs/models"))
+    parser.add_argument("--commit", default="", help="said of stages whose checkpoint records no commit")
+    arguments = parser.parse_args()
+    try:
+        print(write_page(arguments.runs, arguments.weights, arguments.out, arguments.commit))
+    except VertebraLabelingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
