@@ -44,6 +44,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
     parser.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="place each point a second time on a grid shifted by half a voxel and take the mean (default: no)",
+    )
+    parser.add_argument(
         "--series", metavar="N", help="DICOM series number where a folder holds several CT series, or 'all'"
     )
     parser.add_argument("--overwrite", action="store_true", help="do again, and replace, what is there already")
@@ -66,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..workers import LabelerSpec, LazyLabeler
 
     plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
-    spec = LabelerSpec(arguments.weights, arguments.device)
+    spec = LabelerSpec(arguments.weights, arguments.device, refine=arguments.refine)
     reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
     inputs = find_scans(arguments.inputs, arguments.series)
     if any(plan.needs_labeler(job) for job in inputs.jobs):
