@@ -28,7 +28,7 @@ from ..io import read_volume
 from ..labeler import VertebraLabeler
 from ..labels import Evidence
 from ..volume import to_canonical
-from .cases import CT_SUFFIXES, find_cases, fold_names
+from .cases import find_cases, fold_names, truth_file
 from .crop_test_plan import Crop, draw_crop, patients_of, shares
 from .crop_test_report import Scored, report, score_sample, table
 from .crossval import held_out_labeler
@@ -96,7 +96,7 @@ def _label_patient(
         numbers = range(place, count, len(scans))
         if not numbers:
             continue
-        volume, truth = to_canonical(read_volume(found[name])), read_points(_truth_beside(found[name]))
+        volume, truth = to_canonical(read_volume(found[name])), read_points(truth_file(found[name]))
         for number in numbers:
             crop = draw_crop(volume, truth, rng)
             if crop is None:
@@ -124,11 +124,6 @@ def _write(out: Path, name: str, evidence: Evidence, crop: Crop, truth: Sequence
     cut = frozenset(point.level for point in truth if point.level not in crop.whole)
     write_truth(truth_path(out, name), {point.level: point.ras for point in truth}, cut)
     write_text(evidence_path(out, name), evidence.to_json())
-
-
-def _truth_beside(ct: Path) -> Path:
-    stem = next(ct.name[: -len(suffix)] for suffix in CT_SUFFIXES if ct.name.endswith(suffix))
-    return ct.with_name(f"{stem}.mrk.json")
 
 
 def score_folder(out: Path) -> list[Scored]:
