@@ -1,9 +1,9 @@
 """From the solver's posterior to a confidence that holds: logistic calibration (Platt 1999) with three terms.
 
-The posterior trusts the network's costs. On a patient unlike those it was trained on, the network is wrong and sure of
-it, but it also sees all vertebral bodies less clearly. So the log-odds that a level is right are taken as a weighted
-sum of the log-odds of its posterior, the mean log-odds of detection over the chain, and the logarithm of the margin to
-the shifted chain. The weights come from scans of patients that the network has not seen: ``training/calibration.py``.
+The posterior trusts the network's costs, which are too sure on a patient unlike those it was trained on. So the
+log-odds that a level is right are taken as a weighted sum of the log-odds of its posterior, the log-odds of the body's
+detection, and the logarithm of the chain's margin to the shifted one. The weights come from scans of patients that the
+network has not seen: ``training/calibration.py``.
 
 numpy only, as the solver.
 """
@@ -32,10 +32,8 @@ def terms(posterior: np.ndarray, detection: np.ndarray, margin: float) -> np.nda
         margin: of the chain to the shifted one, natural log units, >= 0.
     """
     count = len(posterior)
-    seen = float(np.mean(log_odds(detection))) if count else 0.0
-    return np.stack(
-        [np.ones(count), log_odds(posterior), np.full(count, seen), np.full(count, np.log1p(margin))], axis=1
-    )
+    columns = [np.ones(count), log_odds(posterior), log_odds(detection), np.full(count, np.log1p(margin))]
+    return np.stack(columns, axis=1)
 
 
 def calibrated(
