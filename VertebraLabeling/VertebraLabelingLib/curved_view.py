@@ -18,10 +18,13 @@ STEP_MM = 0.7
 ABOVE_MM, BELOW_MM = 22.0, 30.0
 SAGITTAL_SLAB_MM = 6.0
 CORONAL_SLAB_MM = 8.0
+RIB_SLAB_MM = (-26.0, 2.0)
+"""Reach of the rib view along the front axis from the body centres: heads, necks and the first bend of the ribs."""
 
 _UPRIGHT_DEG = 40.0  # a spine within this angle of the patient axis is drawn along that axis
 _MERGE_MM = 2.0
 _SLAB_STEP_MM = 2.0
+_RIB_STEP_MM = 4.0  # a rib is twice as thick
 _STEEPEST = 1.5  # sideways mm per mm of height where the curve runs on beyond the last point
 
 
@@ -61,19 +64,22 @@ class CurvedImage:
     extent: tuple[float, float, float, float]
 
 
-def spine_frame(volume: Volume, points: np.ndarray) -> SpineFrame:
+def spine_frame(
+    volume: Volume, points: np.ndarray, above_mm: float = ABOVE_MM, below_mm: float = BELOW_MM
+) -> SpineFrame:
     """Lay a smooth curve through body centres.
 
     Args:
         volume: limits how far the view runs on beyond the last points.
         points: (N, 3) body centres, RAS mm, N >= 1, head to foot.
+        above_mm, below_mm: how far it runs on at most.
     """
     points = np.asarray(points, dtype=float).reshape(-1, 3)
     up, front, right = _axes(points)
     inside = volume.corners @ up
     knots = points @ up
-    low = max(knots.min() - BELOW_MM, min(inside.min(), knots.min()))
-    high = min(knots.max() + ABOVE_MM, max(inside.max(), knots.max()))
+    low = max(knots.min() - below_mm, min(inside.min(), knots.min()))
+    high = min(knots.max() + above_mm, max(inside.max(), knots.max()))
     heights = np.arange(low, max(high, low + STEP_MM) + STEP_MM / 2, STEP_MM)
     fronts, rights = (_smooth(knots, points @ axis, heights) for axis in (front, right))
     return SpineFrame(up, front, right, heights, fronts, rights)
@@ -81,12 +87,24 @@ def spine_frame(volume: Volume, points: np.ndarray) -> SpineFrame:
 
 def sagittal_view(volume: Volume, frame: SpineFrame) -> CurvedImage:
     """The view from the patient's left, front to the left; mean over a slab of :data:`SAGITTAL_SLAB_MM`."""
-    return _view(volume, frame, frame.front, frame.fronts, frame.right, frame.rights, SAGITTAL_SLAB_MM)
+    slab = _centered(SAGITTAL_SLAB_MM)
+    return _view(volume, frame, frame.front, frame.fronts, frame.right, frame.rights, slab)
 
 
 def coronal_view(volume: Volume, frame: SpineFrame) -> CurvedImage:
     """The view from the front, the patient's right to the left; mean over a slab of :data:`CORONAL_SLAB_MM`."""
-    return _view(volume, frame, frame.right, frame.rights, frame.front, frame.fronts, CORONAL_SLAB_MM)
+    slab = _centered(CORONAL_SLAB_MM)
+    return _view(volume, frame, frame.right, frame.rights, frame.front, frame.fronts, slab)
+
+
+def rib_view(volume: Volume, frame: SpineFrame) -> CurvedImage:
+    """As :func:`coronal_view`, but the maximum over :data:`RIB_SLAB_MM`: transverse processes and ribs."""
+    slab = np.arange(RIB_SLAB_MM[0], RIB_SLAB_MM[1] + 0.1, _RIB_STEP_MM)
+    return _view(volume, frame, frame.right, frame.rights, frame.front, frame.fronts, slab, maximum=True)
+
+
+def _centered(slab_mm: float) -> np.ndarray:
+    return np.arange(-slab_mm / 2, slab_mm / 2 + 0.1, _SLAB_STEP_MM)
 
 
 def _axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -131,23 +149,32 @@ def _view(
     center: np.ndarray,
     depth: np.ndarray,
     depth_center: np.ndarray,
-    slab_mm: float,
+    slab: np.ndarray,
+    maximum: bool = False,
 ) -> CurvedImage:
-    """Sample the surface ``height * up + w * across + depth_center(height) * depth``, averaged along ``depth``."""
+    """Sample the surface ``height * up + w * across + depth_center(height) * depth``; mean (or maximum) over a slab.
+
+    ``slab`` holds offsets along ``depth``, mm.
+    """
     columns = np.arange(center.max() + REACH_MM, center.min() - REACH_MM - STEP_MM / 2, -STEP_MM)
     rows = np.arange(len(frame.heights))[::-1]
     near = np.abs(columns[None, :] - center[rows, None]) <= REACH_MM
     row, column = np.nonzero(near)
     row = rows[row]
     base = frame.heights[row, None] * frame.up + columns[column, None] * across + depth_center[row, None] * depth
-    total, count = np.zeros(len(row)), np.zeros(len(row))
-    for offset in np.arange(-slab_mm / 2, slab_mm / 2 + 0.1, _SLAB_STEP_MM):
+    total, count = np.full(len(row), -np.inf if maximum else 0.0), np.zeros(len(row))
+    for offset in slab:
         values = sample(volume, base + offset * depth)
         inside = np.isfinite(values)
-        total[inside] += values[inside]
+        if maximum:
+            total[inside] = np.maximum(total[inside], values[inside])
+        else:
+            total[inside] += values[inside]
         count += inside
+    if not maximum:
+        total /= np.maximum(count, 1)
     pixels = np.full(near.shape, np.nan, dtype=np.float32)
-    pixels[near] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    pixels[near] = np.where(count > 0, total, np.nan)
     half = STEP_MM / 2
     extent = (columns[0] + half, columns[-1] - half, frame.heights[0] - half, frame.heights[-1] + half)
     return CurvedImage(pixels, extent)

@@ -1,4 +1,4 @@
-"""Truth files of synthetic and of reviewed cases: 3D Slicer markups (``.mrk.json``), LPS on disk, ``cut`` as the description."""
+"""Truth files of synthetic and reviewed cases: Slicer markups (``.mrk.json``), LPS on disk, ``cut`` as description."""
 
 from __future__ import annotations
 

@@ -1,0 +1,153 @@
+"""``vertebra-labeling review``: look at proposed points scan by scan, and turn the decisions into truth."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import InputError
+
+DECISIONS, PROPOSALS, SUFFIX = "decisions.csv", "proposals", ".mrk.json"
+
+_EXAMPLES = """\
+examples:
+  vertebra-labeling review scans/ -o review                              label, draw, start decisions.csv
+  vertebra-labeling review scans/ -o review --labels out                 points that are there already
+  vertebra-labeling review --apply review/decisions.csv -o truth         write what was accepted or corrected
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Register the sub-command."""
+    parser = subparsers.add_parser(
+        "review",
+        help="look at proposed points and turn the decisions into truth",
+        description="Draw contact sheets of scans with proposed points (curved sagittal, coronal and rib view) and "
+        "start a table of decisions; with --apply write the accepted and corrected points as truth. docs/review.md "
+        "tells how to count and how to write corrections.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="CT files or folders, as for 'label'")
+    parser.add_argument("-o", "--out", required=True, type=Path, metavar="DIR", help="folder for the output")
+    parser.add_argument("--labels", type=Path, metavar="DIR", help="folder of <name>.mrk.json; what lacks is labeled")
+    parser.add_argument(
+        "--balance",
+        type=Path,
+        metavar="DIR",
+        help="move points along the spine toward the usual spacing of truth in DIR",
+    )
+    parser.add_argument("--truth", type=Path, metavar="DIR", help="folder of known <name>.mrk.json, drawn as crosses")
+    parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--per-page", type=int, default=4, metavar="N", help="scans on one picture (default: 4)")
+    parser.add_argument("--apply", type=Path, metavar="CSV", help="write truth after these decisions instead")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the sub-command; returns 1 when a scan or a decision failed."""
+    if arguments.apply:
+        return apply(arguments.apply, arguments.labels or arguments.apply.parent / PROPOSALS, arguments.out)
+    if not arguments.inputs or arguments.per_page < 1:
+        raise InputError("Give the scans to review and at least one scan a page, or --apply and a table of decisions.")
+    return render(arguments)
+
+
+def render(arguments: argparse.Namespace) -> int:
+    """Write the pages, the proposals and the empty lines of the table; returns the exit code."""
+    from ..formats.mrk_json import read_labels, write_labels
+    from ..inputs import find_scans
+    from ..io import read_volume
+    from ..review_decisions import Decision, read_decisions, write_decisions
+    from ..review_sheet import review_scan, write_sheet
+    from ..workers import LabelerSpec, LazyLabeler
+
+    inputs = find_scans(arguments.inputs)
+    failures = [f"{problem.path}: {problem.message}" for problem in inputs.problems]
+    labeler = LazyLabeler(LabelerSpec(arguments.weights, arguments.device))
+    gaps = _usual_gaps(arguments.balance) if arguments.balance else None
+    table = arguments.out / DECISIONS
+    decisions = {row.case: row for row in read_decisions(table)} if table.exists() else {}
+    page, pages = [], 0
+    for number, job in enumerate(inputs.jobs, start=1):
+        try:
+            volume = read_volume(job.path, job.series or None)
+            given = arguments.labels / (job.name + SUFFIX) if arguments.labels else None
+            labels = read_labels(given) if given and given.is_file() else labeler.label(volume)
+            labels = _balanced(labels, gaps) if gaps else labels
+            known = arguments.truth / (job.name + SUFFIX) if arguments.truth else None
+            truth = read_labels(known).points if known and known.is_file() else ()
+            page.append(review_scan(volume, labels, _title(job.name, labels), truth))
+            write_labels(arguments.out / PROPOSALS / (job.name + SUFFIX), labels)
+            decisions.setdefault(job.name, Decision(job.name))
+        except Exception as error:  # one scan must not end the review of the others
+            failures.append(f"{job.name}: {error}")
+        if page and (len(page) == arguments.per_page or number == len(inputs.jobs)):
+            pages += 1
+            write_sheet(arguments.out / f"page_{pages:03d}.png", page)
+            page = []
+    if pages:
+        write_decisions(table, decisions.values())
+        print(f"{pages} pages in {arguments.out}; write the verdicts into {table}")
+    return _told(failures)
+
+
+def _usual_gaps(folder: Path) -> dict:
+    from ..formats.mrk_json import read_points
+    from ..review_balance import usual_gaps
+
+    files = sorted(folder.glob("*" + SUFFIX))
+    if not files:
+        raise InputError(f"{folder} holds no {SUFFIX} file: give the folder of truth of the same kind of scan.")
+    return usual_gaps({point.level: point.ras for point in read_points(file) if not point.cut} for file in files)
+
+
+def _balanced(labels, gaps: dict):
+    from ..review_balance import balanced
+
+    moved = balanced({point.level: point.ras for point in labels.points}, gaps)
+    return labels.with_points(tuple(replace(point, ras=moved[point.level]) for point in labels.points))
+
+
+def _title(name: str, labels) -> str:
+    found, lowest = labels.points, min((point.confidence for point in labels.points), default=0.0)
+    levels = f"{found[0].level}-{found[-1].level}" if found else "nothing"
+    return f"{name}   {levels}, {len(found)} points, lowest confidence {lowest:.2f}"
+
+
+def apply(table: Path, proposals: Path, out: Path) -> int:
+    """Write the truth files of all decisions that make one; returns the exit code."""
+    from ..formats.mrk_json import read_points
+    from ..review_decisions import REJECT, apply_decision, read_decisions
+    from ..training.synthetic_truth import write_truth
+
+    counts: dict[str, int] = {}
+    failures = []
+    for row in read_decisions(table):
+        target = out / (row.case + SUFFIX)
+        try:
+            if not row.case or Path(row.case).name != row.case:
+                raise InputError(f"The case name {row.case!r} is no plain file name: correct the line.")
+            if row.verdict in ("", REJECT):
+                if target.exists():
+                    raise InputError(f"{target} exists but the case is not accepted: delete the file.")
+            else:
+                points = read_points(proposals / (row.case + SUFFIX))
+                truth = apply_decision(row, {point.level: point.ras for point in points})
+                write_truth(target, truth.points, truth.cut, f"status=reviewed;anchor={row.anchor}")
+            counts[row.verdict or "not looked at"] = counts.get(row.verdict or "not looked at", 0) + 1
+        except InputError as error:
+            failures.append(str(error))
+        except OSError as error:
+            raise InputError(f"{target} cannot be written ({error.strerror}): choose another folder.") from error
+    print(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())) or "no decisions")
+    return _told(failures)
+
+
+def _told(failures: list[str]) -> int:
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    return int(bool(failures))
