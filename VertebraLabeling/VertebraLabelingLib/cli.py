@@ -20,6 +20,7 @@ from .errors import VertebraLabelingError
 COMMANDS = (
     ".commands.label",
     ".commands.evaluate",
+    ".commands.review",
     ".training.command",
 )
 """Modules of the sub-commands, in the order of the help text."""
