@@ -105,11 +105,14 @@ def _overridden(config, arguments: argparse.Namespace):
 
 
 def _train(arguments: argparse.Namespace, config, exclude: list[str], device: str) -> int:
+    from ..errors import InputError
     from .cases import GROWN_TRUTH, find_cases, read_cases
     from .curves import plot_curves
     from .loop import CHECKPOINT, HISTORY, Trainer
     from .provenance import start_of
 
+    if arguments.truth and not arguments.truth.is_dir():
+        raise InputError(f"The truth folder {arguments.truth} does not exist: give a folder of .mrk.json files.")
     truth = arguments.truth or GROWN_TRUTH
     cases = read_cases(find_cases(arguments.data, exclude, truth=truth), truth)
     print(f"{len(cases)} cases, {sum(len(case.levels) for case in cases)} vertebrae, device {device}")

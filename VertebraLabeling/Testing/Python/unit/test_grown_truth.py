@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from phantoms import body
+from VertebraLabelingLib import cli
 from VertebraLabelingLib.formats.mrk_json import read_points, write_labels
 from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.review_decisions import read_decisions
@@ -76,3 +77,9 @@ def test_every_kept_point_lies_in_its_ct_in_a_row_from_head_to_foot(shared_data)
 def test_no_fold_scores_a_patient_of_the_kept_truth(shared_data):
     scored = {name for fold in range(3) for name in fold_names(shared_data / "splits.json", fold)}
     assert not scored & {f"openkbp/{path.name[: -len('.mrk.json')]}" for path in GROWN_TRUTH.rglob("*.mrk.json")}
+
+
+def test_a_truth_folder_that_does_not_exist_is_one_sentence(folders, tmp_path, capsys):
+    arguments = ["train", "--data", str(folders[0]), "--truth", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    assert cli.main(arguments) == 1
+    assert "does not exist" in capsys.readouterr().err
