@@ -23,7 +23,7 @@ from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
 from VertebraLabelingMRML import labeling, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
-from VertebraLabelingPanel import sample_data
+from VertebraLabelingPanel import sample_data, view_menu
 from VertebraLabelingPanel.panel import Panel
 from VertebraLabelingPanel.parameters import VertebraLabelingParameterNode
 from VertebraLabelingPanel.run import LabelingRun
@@ -38,7 +38,7 @@ class VertebraLabeling(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Vertebra Labeling")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        parent.dependencies = ["Markups"]
+        parent.dependencies = ["Markups", "SubjectHierarchy"]
         parent.contributors = ["The VertebraLabeling contributors"]
         parent.helpText = _(
             "Finds the vertebrae in a CT, names them C1 to L5 and places one editable point in each vertebral body. "
@@ -52,6 +52,7 @@ class VertebraLabeling(ScriptedLoadableModule):
             "the authors are used."
         )
         slicer.app.connect("startupCompleted()", sample_data.register)
+        slicer.app.connect("startupCompleted()", view_menu.register)
 
 
 class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -98,6 +99,11 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onNodeRemoved(self, caller, event):
         if self._parameterNode and not slicer.mrmlScene.IsBatchProcessing():
             self.onParametersModified()
+
+    def nameVertebra(self, pointsNode, index, level):
+        """ "This is L1", from the menu of a point in a view: the panel turns to these points and names them again."""
+        self._parameterNode.outputPoints = pointsNode
+        self.panel.corrections.name(index, level)
 
     def initializeParameterNode(self):
         """Take up the scene's choices; where no volume is chosen, the likely one is."""
@@ -183,6 +189,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         weights=None,
         device="auto",
         newOutput=False,
+        refine=False,
     ):
         """Label a CT in a process of its own: Slicer stays alive, and the scene is as it was until the result is there.
 
@@ -195,6 +202,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             weights: model file; the shipped one by default.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
             newOutput: create a point list even where an earlier run on this volume has left one.
+            refine: place each point a second time, on a grid shifted by half a voxel (2 mm), and take the mean.
 
         Returns:
             LabelingRun: with ``cancel()``, ``wait()``, ``running``, ``pointsNode`` and ``error``.
@@ -216,7 +224,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             if onFinished:
                 onFinished(run)
 
-        arguments = {"weights": weights, "device": device}
+        arguments = {"weights": weights, "device": device, "refine": refine}
         run = LabelingRun(request, arguments, onProgress, finished, self.backgroundLabeler)
         run.start()
         self._runs.add(run)  # a run must outlive the variable of whoever started it
@@ -228,6 +236,9 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         self, inputFolder, outputFolder, pattern="*", formats=("mrk.json",), overwrite=False, progress=None
     ):
         """Label every CT below a folder (NIfTI, NRRD, MetaImage, DICOM series); the scene is not touched.
+
+        Runs in Slicer's own process: its windows answer between the steps of a scan only, up to some seconds apart. For
+        hundreds of scans use ``vertebra-labeling label`` in a shell, which also has workers.
 
         Args:
             inputFolder: searched at any depth.

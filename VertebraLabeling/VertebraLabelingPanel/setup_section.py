@@ -1,6 +1,7 @@
 """The Set-up section: PyTorch, the network weights, and the sample CT. Nothing here runs before the user asks."""
 
 import json
+import re
 from pathlib import Path
 
 import qt
@@ -8,6 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 from VertebraLabelingLib import background, weights
 from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingLib.model_card import read_licenses
 from VertebraLabelingMRML.engine import torchVersion
 
 from . import sample_data
@@ -52,6 +54,7 @@ class SetupSection:
         self._ui.torchLabel.text = _("PyTorch {version}").format(version=version) if version else _("not installed")
         self._ui.installTorchButton.enabled = version is None
         self._ui.weightsLabel.text = weightsState(self.weightsPath)
+        self._ui.licenseLabel.text, self._ui.licenseLabel.toolTip = licenseTexts(self.weightsPath)
         sample = sample_data.cachedFile()
         self._ui.sampleLabel.text = _("downloaded") if sample.is_file() else _("not downloaded")
         self._ui.removeSampleButton.enabled = sample.is_file()
@@ -143,6 +146,18 @@ def weightsState(path=None):
     return _("{name}, version {version}, SHA-256 {digest} ... checked").format(
         name=file.stem, version=card["version"], digest=card["sha256"][:12]
     )
+
+
+def licenseTexts(path=None):
+    """Licence of the weights and of their training data, from the model card: one line, and one line a source."""
+    licenses = read_licenses(path or weights.default_weights())
+    if licenses is None:
+        return _("not stated: no model card beside the weights"), ""
+    terms = dict.fromkeys(term.strip() for _name, each in licenses.sources for term in each.split(";"))
+    line = re.sub(r" *[(].*", "", licenses.weights)
+    if terms:
+        line += _("; trained on data under {terms}").format(terms=", ".join(terms))
+    return line, "\n".join(f"{name}: {each}" for name, each in licenses.sources)
 
 
 def devicesText(lines):

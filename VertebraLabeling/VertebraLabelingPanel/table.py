@@ -78,17 +78,11 @@ class LevelTable:
         rows = self._selectedRows()
         return self._rows[rows[0]].point.level if rows else None
 
-    def levelsNear(self, level):
-        """The levels that the menu of a row offers."""
-        place = LEVEL_INDEX[level]
-        near = [other for other in LEVEL_INDEX if other != level and abs(LEVEL_INDEX[other] - place) <= NEIGHBORS]
-        return [other for other in near if other in USUAL_LEVELS or abs(LEVEL_INDEX[other] - place) <= 1]
-
     def makeMenu(self, row):
         """The menu of a row: "This is T12" for the levels near it."""
         menu = qt.QMenu(self._widget)
         each = self._rows[row]
-        for level in self.levelsNear(each.point.level):
+        for level in levelsNear(each.point.level):
             action = menu.addAction(_("This is {level}").format(level=level))
             action.connect("triggered()", lambda index=each.index, level=level: self._onNamed(index, level))
         return menu
@@ -120,3 +114,10 @@ class LevelTable:
         if item is not None:
             self._menu = self.makeMenu(item.row())  # kept: popup() returns at once
             self._menu.popup(self._widget.viewport().mapToGlobal(position))
+
+
+def levelsNear(level):
+    """The levels that the menu of a vertebra offers: some on either side; T13 and L6 only beside their neighbors."""
+    place = LEVEL_INDEX[level]
+    near = [other for other in LEVEL_INDEX if other != level and abs(LEVEL_INDEX[other] - place) <= NEIGHBORS]
+    return [other for other in near if other in USUAL_LEVELS or abs(LEVEL_INDEX[other] - place) <= 1]

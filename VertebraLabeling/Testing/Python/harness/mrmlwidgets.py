@@ -46,7 +46,7 @@ class qMRMLNodeComboBox(QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._scene, self._tags, self._currentID = None, [], ""
+        self._scene, self._currentID = None, ""
         self._settings = {
             "nodeTypes": [],
             "showChildNodeTypes": True,
@@ -66,15 +66,15 @@ class qMRMLNodeComboBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
         self._box.activated.connect(self._onActivated)
+        observations = self._observations = []  # (scene, tag); not self in the slot: it is gone by then
+        self.destroyed.connect(lambda: _stopObserving(observations))
 
     def mrmlScene(self):
         return self._scene
 
     def setMRMLScene(self, scene):
-        if self._scene is not None:
-            for tag in self._tags:
-                self._scene.RemoveObserver(tag)
-        self._scene, self._tags = scene, []
+        _stopObserving(self._observations)
+        self._scene = scene
         if scene is not None:
             events = (
                 slicer.vtkMRMLScene.NodeAddedEvent,
@@ -82,7 +82,7 @@ class qMRMLNodeComboBox(QWidget):
                 slicer.vtkMRMLScene.EndCloseEvent,
                 slicer.vtkMRMLScene.EndBatchProcessEvent,
             )
-            self._tags = [scene.AddObserver(event, lambda *_: self._refresh()) for event in events]
+            self._observations += [(scene, scene.AddObserver(event, lambda *_: self._refresh())) for event in events]
         self._refresh()
 
     def currentNode(self):
@@ -166,6 +166,12 @@ class qMRMLNodeComboBox(QWidget):
     baseName = _setting("baseName", str)
     noneDisplay = _setting("noneDisplay", str)
     currentNodeID = Property(str, lambda self: self._currentID, setCurrentNodeID)
+
+
+def _stopObserving(observations):
+    for scene, tag in observations:
+        scene.RemoveObserver(tag)
+    observations.clear()
 
 
 WIDGETS = (qMRMLWidget, qMRMLNodeComboBox)

@@ -80,7 +80,9 @@ class TestLabelButton(PanelCase):
     def test_the_chosen_device_and_weights_reach_the_engine(self):
         self.ui.deviceComboBox.currentText = "cpu"
         self.ui.modelPathLineEdit.currentPath = "/models/mine.pt"
-        self.assertEqual(self.widget.panel.runArguments(), {"weights": "/models/mine.pt", "device": "cpu"})
+        self.ui.refineCheckBox.checked = True
+        expected = {"weights": "/models/mine.pt", "device": "cpu", "refine": True}
+        self.assertEqual(self.widget.panel.runArguments(), expected)
         self.ui.modelPathLineEdit.currentPath = ""
         self.assertIsNone(self.widget.panel.runArguments()["weights"])
 
@@ -88,11 +90,12 @@ class TestLabelButton(PanelCase):
         volumeNode = addVolume()
         request = []
         self.logic.backgroundLabeler = "echo_labeler:EchoLabeler"
-        run = self.logic.startLabeling(volumeNode, onFinished=request.append, waitForCompletion=True)
+        run = self.logic.startLabeling(volumeNode, onFinished=request.append, waitForCompletion=True, refine=True)
         told = run.pointsNode.GetAttribute("VertebraLabeling.provenance")
         array = slicer.util.arrayFromVolume(volumeNode)
         self.assertIn(f'"sum": {int(array.astype("int64").sum())}', told)
         self.assertIn(f'"dtype": "{array.dtype}"', told)
+        self.assertIn('"refine": true', told)
         self.assertEqual(request, [run])
 
     def test_nothing_is_left_in_the_temporary_folder(self):

@@ -37,6 +37,7 @@ class TestScenes(PanelCase):
         self.ui.amberSlider.value = 0.35
         self.ui.curveCheckBox.checked = True
         self.ui.followDragCheckBox.checked = False
+        self.ui.refineCheckBox.checked = True
         self.saveAndLoad()
         self.assertEqual(self.ui.inputSelector.currentNode().GetName(), "CT")
         self.assertEqual(self.node.GetName(), "CT vertebrae")
@@ -46,6 +47,7 @@ class TestScenes(PanelCase):
         self.assertAlmostEqual(self.ui.amberSlider.value, 0.35)
         self.assertTrue(self.ui.curveCheckBox.checked)
         self.assertFalse(self.ui.followDragCheckBox.checked)
+        self.assertTrue(self.ui.refineCheckBox.checked)
         self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLMarkupsCurveNode")), 1)
         self.assertEqual(len(slicer.util.getNodes("CT vertebrae thoracic", useLists=True)["CT vertebrae thoracic"]), 1)
 

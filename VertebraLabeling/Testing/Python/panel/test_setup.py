@@ -87,6 +87,22 @@ class TestWeights(SetupCase):
     def test_missing_weights_are_told(self):
         self.assertIn("missing", setup_section.weightsState(self.folder() / "none.pt"))
 
+    def test_the_licenses_of_weights_and_training_data_are_told(self):
+        self.ui.setupCollapsibleButton.collapsed = True
+        self.ui.setupCollapsibleButton.collapsed = False
+        self.assertTrue(self.ui.licenseLabel.text.startswith("CC BY-SA 4.0; trained on data under "))
+        self.assertIn("CC BY 3.0", self.ui.licenseLabel.text)
+        for source in ("OpenKBP", "TotalSegmentator"):
+            self.assertIn(source, self.ui.licenseLabel.toolTip)
+        path = self.write(self.folder())
+        self.assertIn("no model card", setup_section.licenseTexts(path)[0])
+        path.with_suffix(".md").write_text("| licence of the weights | CC BY 4.0 (our own) |\n")
+        self.assertEqual(setup_section.licenseTexts(path), ("CC BY 4.0", ""))
+
+    def test_the_panel_says_what_it_is_and_is_not(self):
+        self.assertIn("Not a medical device", self.ui.noteLabel.text)
+        self.assertIn("re-implementation from the published abstract", self.ui.noteLabel.text)
+
     def test_a_chosen_model_file_is_remembered_for_the_next_session_and_shown(self):
         path = self.write(self.folder())
         self.ui.modelPathLineEdit.currentPath = str(path)
@@ -101,7 +117,7 @@ class TestDevices(SetupCase):
             self.skipTest("needs PyTorch")
         self.ui.advancedCollapsibleButton.collapsed = True
         self.ui.advancedCollapsibleButton.collapsed = False
-        self.waitUntil(lambda: self.ui.deviceInfoLabel.text and "looking" not in self.ui.deviceInfoLabel.text)
+        self.waitUntil(lambda: "looking" not in self.ui.deviceInfoLabel.text, seconds=300)
         self.assertRegex(self.ui.deviceInfoLabel.text, "no CUDA GPU|GB free")
 
     def test_gpus_are_told_with_their_memory(self):

@@ -48,6 +48,18 @@ def test_the_result_says_where_it_comes_from(labels):
     assert all(0 <= point.confidence <= 1 and point.status == "predicted" for point in labels.points)
 
 
+def test_refined_points_stay_at_their_vertebrae_and_the_progress_of_both_passes_rises(volume, labels):
+    told = []
+    refined = VertebraLabeler(device="cpu", refine=True).label(
+        volume, progress=lambda fraction, _: told.append(fraction)
+    )
+    assert [p.level for p in refined.points] == [p.level for p in labels.points]
+    moved = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(refined.points, labels.points)]
+    assert np.mean(moved) > 0.05 and max(moved) < 3.1
+    assert told == sorted(told) and sum(0.78 <= fraction < 0.95 for fraction in told) >= 5
+    assert refined.provenance["refined"] and not labels.provenance["refined"]
+
+
 def test_axis_order_and_flips_do_not_move_a_point(labeler, volume, labels):
     """The array stored sagittally and upside down, its affine saying so, is the same scan."""
     array = volume.array.transpose(2, 0, 1)[:, ::-1]
