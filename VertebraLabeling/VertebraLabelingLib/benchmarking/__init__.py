@@ -1,0 +1,1 @@
+"""``vertebra-labeling benchmark``: how fast labelling is, what memory it needs, what peers take for the same work."""
