@@ -21,6 +21,7 @@ COMMANDS = (
     ".commands.label",
     ".commands.evaluate",
     ".commands.review",
+    ".commands.benchmark",
     ".training.command",
 )
 """Modules of the sub-commands, in the order of the help text."""
