@@ -188,7 +188,7 @@ def screenshots(volumeNode):
         section.collapsed = True
     while "looking" in widget.ui.deviceInfoLabel.text:
         slicer.app.processEvents()
-    panelPicture(widget, height=660).save(str(folder / "setup.png"))
+    panelPicture(widget, height=760).save(str(folder / "setup.png"))
 
 
 def main():

@@ -102,6 +102,25 @@ def test_the_icon_is_128_pixels_square(path):
     assert struct.unpack(">II", (REPOSITORY / path).read_bytes()[16:24]) == (128, 128)
 
 
+def test_the_readme_has_what_reviewers_of_the_index_ask_for_in_their_order():
+    """Name, summary, picture, modules, publication, installation, tutorial with sample data, downloads."""
+    text = (REPOSITORY / "README.md").read_text()
+    headings = ("Modules", "Method and how to cite", "Install in Slicer", "Tutorial", "Sample data")
+    wanted = [
+        "# VertebraLabeling\n",
+        "**Names the vertebrae",
+        "Not a medical device",
+        "![",
+        *(f"## {h}" for h in headings),
+    ]
+    places = [text.find(each) for each in wanted]
+    assert -1 not in places and places == sorted(places), dict(zip(wanted, places))
+    for fact in ("re-implementation from the published abstract", "Remove", "nothing is ever sent", "5.8 or newer"):
+        assert fact in text, fact
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert linked and [path for path in linked if not (REPOSITORY / path).exists()] == []
+
+
 def test_weights_and_history_leave_the_repository_small():
     weights = sum(path.stat().st_size for path in (MODULE / "Resources" / "Models").glob("*.pt"))
     assert weights <= 12e6
