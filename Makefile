@@ -1,4 +1,5 @@
 # make demo   label the sample CT in an own virtual environment
+# make web    open the sample CT in a browser page, to label and correct it there
 # make test   all tests but the long ones;  make test-long   soak, fuzz and scaling as well
 # make lint   style checks
 
@@ -6,9 +7,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-output
+PORT   ?= 8080
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-long lint system clean
+.PHONY: demo web test test-long lint system clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -18,7 +20,11 @@ $(VENV)/.base: $(BIN)/python requirements/base.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.test: $(VENV)/.base requirements/test.txt
+$(VENV)/.web: $(VENV)/.base requirements/web.txt
+	$(BIN)/python -m pip install --quiet -r requirements/web.txt
+	touch $@
+
+$(VENV)/.test: $(VENV)/.base requirements/web.txt requirements/test.txt
 	$(BIN)/python -m pip install --quiet -r requirements/test.txt
 	touch $@
 
@@ -28,6 +34,11 @@ demo: $(VENV)/.base
 	@echo
 	@echo "Open in 3D Slicer: drag $(DEMO)/lidc_idri_0001.nii.gz and $(DEMO)/lidc_idri_0001.mrk.json onto its window."
 	@echo "The picture of the labeled spine is $(DEMO)/lidc_idri_0001.png"
+	@echo "See and correct it in a browser, without Slicer: make web"
+
+web: $(VENV)/.web
+	$(BIN)/python -m VertebraLabelingLib.sample $(DEMO)
+	$(BIN)/vertebra-labeling serve $(DEMO)/lidc_idri_0001.nii.gz --port $(PORT)
 
 system:
 	@bash VertebraLabeling/Testing/install-system-packages.sh

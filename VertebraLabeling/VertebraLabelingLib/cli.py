@@ -20,6 +20,7 @@ from .errors import VertebraLabelingError
 COMMANDS = (
     ".commands.label",
     ".commands.evaluate",
+    ".commands.serve",
     ".commands.review",
     ".commands.benchmark",
     ".training.command",

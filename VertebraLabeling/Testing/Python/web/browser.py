@@ -1,0 +1,210 @@
+"""A headless Chromium that opens the page, and a server process behind it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SERVE = HERE / "serve_for_tests.py"
+BALLS = "balls:UnhurriedBallLabeler"
+WAIT_MS = 120_000  # the machine may be busy
+START_S = 180
+
+
+def chromium() -> str | None:
+    """The program; Debian calls it chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+class ServerProcess:
+    """A server in a process of its own.
+
+    Args:
+        folder: its temporary files lie here.
+        files: what it serves.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[Path], labeler=BALLS, grace=1.0, limit=2 * 10**7, command=None):
+        self.folder, self.port = folder, free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [HERE.parents[2], HERE.parent / "mrml", HERE.parent / "unit"]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "TMPDIR": str(folder),
+            "OMP_NUM_THREADS": "2",
+        }
+        given = [str(SERVE), str(self.port), str(grace), labeler, str(limit), *map(str, files)]
+        self.log = (folder / "log.txt").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, *(given if command is None else [*command, "--port", str(self.port)])],
+            env=environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def text(self) -> str:
+        """What it printed."""
+        return (self.folder / "log.txt").read_text()
+
+    def wait(self):
+        """Until it answers."""
+        end = time.monotonic() + START_S
+        while "in a browser" not in self.text():
+            assert self.process.poll() is None, self.text()
+            assert time.monotonic() < end, f"the server did not start: {self.text()}"
+            time.sleep(0.1)
+        return self
+
+    def session_folders(self) -> list[Path]:
+        return list(self.folder.glob("VertebraLabeling-web-*"))
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+        """Status and text of a plain request, redirects followed."""
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=headers or {})) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, what="", seconds=WAIT_MS / 1000):
+    """Wait for something outside the browser."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited too long {what}"
+        time.sleep(0.1)
+
+
+class Visitor:
+    """A person with a browser of their own.
+
+    Attributes:
+        page: Playwright's page.
+        requested: addresses of other servers that the browser asked; there must be none.
+        problems: exceptions in the page's scripts.
+    """
+
+    def __init__(self, browser, server: ServerProcess):
+        self.server = server
+        self.context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+        self.context.set_default_timeout(WAIT_MS)
+        self.page = self.context.new_page()
+        self.requested, self.problems = [], []
+        self.page.on("request", lambda request: self._note(request.url))
+        self.page.on("websocket", lambda socket: self._note(socket.url.replace("ws:", "http:")))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self.server.url, "data:", "blob:")):
+            self.requested.append(url)
+
+    def open(self) -> Visitor:
+        """Open the page as soon as it is free."""
+        until(lambda: self._try_to_open(), "for the page to be free")
+        self.page.wait_for_function("window.trame?.state?.get('views')?.length")
+        return self
+
+    def _try_to_open(self) -> bool:
+        answer = self.page.goto(self.server.url, wait_until="commit")
+        return answer.status == 200
+
+    def open_scan(self) -> Visitor:
+        """Open the page and wait until the scan is drawn."""
+        self.open()
+        self.wait("state.get('scan_name') && !state.get('busy_text') && state.get('slices').Sagittal")
+        self.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100")
+        return self
+
+    def wait(self, condition: str) -> None:
+        """Wait for something in trame's ``state``."""
+        self.page.wait_for_function(f"(() => {{ const state = window.trame.state; return {condition}; }})()")
+
+    def state(self, name: str):
+        return self.page.evaluate("name => window.trame.state.get(name)", name)
+
+    def ask(self, name: str, *arguments):
+        """Call a trigger of ``serve_for_tests``."""
+        call = "([name, given]) => window.trame.trigger(name, given)"
+        return self.page.evaluate(call, [f"test_{name}", list(arguments)])
+
+    def label(self) -> None:
+        """Press the button and wait for the points."""
+        self.page.click("#label")
+        self.wait("state.get('rows').length && !state.get('running')")
+
+    def levels(self) -> list[str]:
+        return [row["level"] for row in self.state("rows")]
+
+    def choose(self, level: str) -> None:
+        self.page.click(f"#row-{level}")
+        self.wait(f"state.get('chosen') === '{level}'")
+
+    def drag(self, level: str, right: float, up: float, view="Sagittal") -> tuple[list[float], list[float]]:
+        """Drag a point by pixels; returns where it was and where the mouse let it go, world RAS mm."""
+        x, y, width, height = self.ask("place", level, view)
+        box = self.page.locator(f".{view} img").first.bounding_box()
+        assert abs(box["width"] - width) <= 2 and abs(box["height"] - height) <= 2, (box, width, height)
+        start = box["x"] + x, box["y"] + box["height"] - y
+        mouse = self.page.mouse
+        mouse.move(start[0] - 20, start[1])
+        mouse.move(*start, steps=4)
+        self.page.wait_for_timeout(400)
+        mouse.down()
+        self.page.wait_for_timeout(100)
+        mouse.move(start[0] + right, start[1] - up, steps=8)
+        self.page.wait_for_timeout(200)
+        mouse.up()
+        return self.ask("positions").get(level), self.ask("to_world", view, x + right, y + up)
+
+    def save(self, button: str) -> tuple[str, bytes]:
+        """Press a button that saves; returns name and content of the file."""
+        with self.page.expect_download() as started:
+            self.page.click(button)
+        return started.value.suggested_filename, Path(started.value.path()).read_bytes()
+
+    def close(self) -> None:
+        self.context.close()
+        assert not self.problems, self.problems
+        assert not self.requested, f"the page asked other servers: {self.requested}"
+
+
+@contextmanager
+def visitor(browser, server):
+    """A visitor that leaves in the end."""
+    person = Visitor(browser, server)
+    try:
+        yield person
+    finally:
+        person.close()

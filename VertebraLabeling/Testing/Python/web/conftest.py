@@ -1,0 +1,71 @@
+"""Servers and a headless Chromium for the tests of the page; without them the tests skip and say what is missing."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "mrml"), str(TESTS / "unit")]
+
+from browser import ServerProcess, chromium, visitor  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests; each visitor has a profile of its own in it."""
+    if find_spec("trame_slicer") is None or find_spec("playwright") is None:
+        pytest.skip("needs trame-slicer and playwright: pip install -r requirements/test.txt")
+    if chromium() is None:
+        pytest.skip("needs a browser: apt-get install --no-install-recommends chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        running = playwright.chromium.launch(executable_path=chromium(), args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def ball_ct(tmp_path_factory) -> Path:
+    """A small CT with balls for T8 to L4, as a file."""
+    import SimpleITK as sitk
+    from balls import centers, voxels
+    from VertebraLabelingLib.volume import Volume, to_sitk
+
+    balls = np.array(list(centers().values()))
+    spacing, size = np.array([2.5, 2.5, 3.0]), (36, 40, 110)
+    matrix = np.diag([*spacing, 1.0])
+    matrix[:3, 3] = balls.mean(axis=0) - spacing * (np.array(size) - 1) / 2
+    array = voxels(balls, matrix, size)
+    array[:, :4] = -1000  # air, as in a CT
+    path = tmp_path_factory.mktemp("ct") / "balls.nii.gz"
+    sitk.WriteImage(to_sitk(Volume(array, matrix)), str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(browser, ball_ct, tmp_path_factory):
+    """A server that opens the balls for each session, and labels them in half a second."""
+    process = ServerProcess(tmp_path_factory.mktemp("server"), [ball_ct])
+    yield process.wait()
+    process.stop()
+
+
+@pytest.fixture
+def person(browser, server):
+    """Somebody who has the balls before them."""
+    with visitor(browser, server) as visiting:
+        yield visiting.open_scan()
+
+
+@pytest.fixture
+def reader(person):
+    """Somebody who has labeled the balls."""
+    person.label()
+    return person

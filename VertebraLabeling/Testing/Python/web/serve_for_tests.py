@@ -1,0 +1,53 @@
+"""Serves the page as ``vertebra-labeling serve`` does, and lets a test look into the scene behind it.
+
+python serve_for_tests.py PORT GRACE LABELER UPLOAD_LIMIT [FILE...]
+"""
+
+import sys
+from pathlib import Path
+
+MODULE = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(MODULE))
+
+import numpy as np  # noqa: E402
+import slicer  # noqa: E402
+from VertebraLabelingMRML.points import levelPoints  # noqa: E402
+from VertebraLabelingWeb import scans, server  # noqa: E402
+
+
+def look_into(trame_server, page):
+    """Triggers that tell a test what is in the MRML scene; the page itself does not have them."""
+
+    def positions():
+        """level -> world RAS mm, from the control points."""
+        node = page.scene.points_node
+        return {} if node is None else {each.point.level: list(each.point.ras) for each in levelPoints(node)}
+
+    def place(level, view):
+        """Where a point is in a view: pixels from the lower left corner, and the size of the view."""
+        to_xy = np.linalg.inv(slicer.util.arrayFromVTKMatrix(page.views.slices[view].get_view_node().GetXYToRAS()))
+        x, y = (to_xy @ [*positions()[level], 1.0])[:2]
+        return [float(x), float(y), *page.views.slices[view].render_window().GetSize()]
+
+    def to_world(view, x, y):
+        """World RAS mm of a pixel."""
+        matrix = slicer.util.arrayFromVTKMatrix(page.views.slices[view].get_view_node().GetXYToRAS())
+        return (matrix @ [x, y, 0.0, 1.0])[:3].tolist()
+
+    def window():
+        display = page.scene.volume_node.GetDisplayNode()
+        return [display.GetWindow(), display.GetLevel()]
+
+    def nodes():
+        """Names of the volumes and point lists in the scene."""
+        classes = ("vtkMRMLScalarVolumeNode", "vtkMRMLMarkupsFiducialNode")
+        return [node.GetName() for each in classes for node in slicer.util.getNodesByClass(each)]
+
+    for function in (positions, place, to_world, window, nodes):
+        trame_server.controller.trigger(f"test_{function.__name__}")(function)
+
+
+if __name__ == "__main__":
+    port, grace, labeler, limit, *files = sys.argv[1:]
+    options = server.Options(port=int(port), grace=float(grace), labeler=labeler, upload_limit=int(limit))
+    server.serve(scans.served_scans(files), options, look_into)

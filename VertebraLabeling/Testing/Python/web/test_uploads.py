@@ -1,0 +1,57 @@
+"""What the browser sends: a bad file gets a sentence, a good one is opened."""
+
+from __future__ import annotations
+
+import pytest
+from browser import visitor
+
+HEADER = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 4 4 4\nencoding: raw\ndata file: /etc/passwd\n\n"
+META = b"ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\nElementType = MET_SHORT\nElementDataFile = /etc/passwd\n"
+
+
+@pytest.fixture(scope="module")
+def person(browser, server):
+    """One visitor for all tests of this file: nothing that is refused may change what is open."""
+    with visitor(browser, server) as visiting:
+        yield visiting.open_scan()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("report.pdf", b"%PDF-1.7 no CT", "This is no CT that can be read here"),
+        ("ct.nii.gz", b"not really", "ct.nii.gz cannot be read"),
+        ("ct.nrrd", HEADER, "only a header that names other files"),
+        ("ct.mha", META, "only a header that names other files"),
+        ("big.nii.gz", b"\0" * (2 * 10**7 + 1), "The upload is larger than 20 MB: crop the scan"),
+    ],
+    ids=["pdf", "damaged", "nrrd-header", "mha-header", "too-large"],
+)
+def test_a_bad_file_gets_a_sentence_and_the_scan_before_stays(person, name, content, sentence):
+    before = person.state("scan_name")
+    person.page.set_input_files(
+        "#open-menu input.file", [{"name": name, "mimeType": "application/octet-stream", "buffer": content}]
+    )
+    person.page.wait_for_selector("#error")
+    assert sentence in person.page.inner_text("#error")
+    person.wait("!state.get('busy_text') && !state.get('uploading')")
+    assert person.state("scan_name") == before and person.ask("nodes") == [before]
+    person.page.click("#error button")
+    person.page.wait_for_selector("#error", state="detached")
+
+
+def test_the_server_itself_holds_to_the_limit_and_keeps_nothing(person, server):
+    form = {"file": {"name": "big.nii.gz", "mimeType": "application/gzip", "buffer": b"\0" * (2 * 10**7 + 1)}}
+    answer = person.context.request.post(f"{server.url}/upload", multipart=form)
+    assert "The upload is larger than 20 MB" in answer.json()["error"]
+    assert [path for folder in server.session_folders() for path in folder.iterdir()] == []
+
+
+def test_a_dicom_series_is_opened(person, ball_ct, tmp_path):
+    from dicom_files import write_series
+    from VertebraLabelingLib.io import read_volume
+
+    files = write_series(tmp_path, read_volume(ball_ct))
+    person.page.set_input_files("#open-menu input.file", [str(path) for path in files])
+    person.wait("state.get('scan_name').startsWith('DICOM series') && !state.get('busy_text')")
+    assert person.ask("nodes") == [person.state("scan_name")]

@@ -1,0 +1,52 @@
+"""The names that the template ``static/page.html`` reads, and what they are before a scan is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from VertebraLabelingLib.anatomy import LEVELS
+from VertebraLabelingLib.inputs import ScanJob
+
+from .scene import WINDOWS
+from .views import NAMES
+
+STATE: dict[str, object] = {
+    "scan_name": "",
+    "busy_text": "",
+    "uploading": False,
+    "error": "",
+    "message": "",
+    "warnings": [],
+    "running": False,
+    "progress": 0,
+    "stage": "",
+    "rows": [],
+    "chosen": "",
+    "level": "L1",
+    "undo_what": "",
+    "follow": True,
+    "show_bone": True,
+    "window_name": "Bone",
+    "slices": {},
+}
+"""What a new session begins with."""
+
+SAMPLE_TITLE = "Open the sample CT (chest, LIDC-IDRI)"
+
+
+def initial(jobs: Sequence[ScanJob], upload_limit: int) -> dict[str, object]:
+    """The whole state of a new server: :data:`STATE` and what stays the same for all sessions."""
+    windows = [
+        {"name": name, "title": f"Window {window:.0f}, level {level:.0f} HU ({key})"}
+        for key, (name, (window, level)) in enumerate(WINDOWS.items(), start=1)
+    ]
+    return {
+        **STATE,
+        "views": list(NAMES),
+        "levels": list(LEVELS),
+        "windows": windows,
+        "sample_title": SAMPLE_TITLE,
+        "scans": [{"number": number, "name": job.name} for number, job in enumerate(jobs)],
+        "limit_bytes": upload_limit,
+        "limit_text": f"{upload_limit / 1e9:.1f} GB" if upload_limit >= 1e9 else f"{upload_limit / 1e6:.0f} MB",
+    }

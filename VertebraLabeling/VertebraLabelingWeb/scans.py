@@ -1,0 +1,85 @@
+"""What can be opened: the scans that were served, the sample CT, and what the browser sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from VertebraLabelingLib import sample
+from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.inputs import ScanJob, find_scans
+from VertebraLabelingLib.io import Scan, read_scan
+from VertebraLabelingLib.scan_job import in_hounsfield
+
+SAMPLE_NAME = "LIDC-IDRI-0001"
+
+
+@dataclass(frozen=True)
+class OpenScan:
+    """A scan that was read.
+
+    Attributes:
+        name: what the page and the names of downloads call it.
+        scan: voxels in HU, notes of the reader, DICOM files.
+    """
+
+    name: str
+    scan: Scan
+
+
+def served_scans(arguments: Sequence[str]) -> list[ScanJob]:
+    """The scans behind the arguments of the command line: files, DICOM folders, folders of both.
+
+    Raises:
+        InputError: an argument stands for no scan.
+    """
+    inputs = find_scans(arguments)
+    if inputs.problems:
+        raise InputError(inputs.problems[0].message)
+    return inputs.jobs
+
+
+def read_job(job: ScanJob) -> OpenScan:
+    """Read a scan that :func:`served_scans` found.
+
+    Raises:
+        InputError: it cannot be read, or is no CT.
+    """
+    return OpenScan(job.name, in_hounsfield(read_scan(job.path, job.series or None)))
+
+
+def read_upload(path: Path) -> OpenScan:
+    """Read what :func:`uploads.receive` saved; of several DICOM series the one with the most slices.
+
+    Raises:
+        InputError: it cannot be read, or is no CT.
+    """
+    if path.is_file():
+        return read_job(served_scans([str(path)])[0])
+    inputs = find_scans([str(path)], series="all")
+    if not inputs.jobs:
+        raise InputError(inputs.problems[0].message if inputs.problems else "No CT series is among the files.")
+    scans = [read_job(job) for job in inputs.jobs]
+    largest = max(scans, key=lambda each: each.scan.volume.array.shape[0])
+    if len(scans) == 1:
+        return largest
+    note = f"{len(scans)} series were sent; the one with the most slices is shown."
+    return replace(largest, scan=replace(largest.scan, notes=(*largest.scan.notes, note)))
+
+
+def sample_folder() -> Path:
+    """Where the sample CT is kept once it was downloaded: the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "vertebra-labeling"
+
+
+def read_sample() -> OpenScan:
+    """Download the sample CT where it is not there yet, and read it.
+
+    Raises:
+        InputError: it cannot be downloaded.
+    """
+    path = sample.fetch_sample(sample_folder())
+    return replace(read_job(served_scans([str(path)])[0]), name=SAMPLE_NAME)

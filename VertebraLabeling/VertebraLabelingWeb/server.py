@@ -1,0 +1,168 @@
+"""Serves the page: one process, one scene, one session at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trame.app import get_server
+from trame.ui.html import DivLayout
+from VertebraLabelingLib import background
+from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingLib.inputs import ScanJob
+from vtkmodules.vtkCommonCore import vtkObject
+
+from .gate import LOOPBACK, Gate
+from .occupancy import Occupancy
+from .page import Page
+from .session_folder import remove_leftovers
+from .transfers import Transfers
+
+STATIC = Path(__file__).with_name("static")
+STATIC_URL = "vertebra_labeling"
+GRACE_S = 20.0
+ENDED = (
+    '<div class="ended"><b>The connection to this page has ended.</b>'
+    "<span>It was opened in another tab, or the program was closed. Reload the page to go on.</span></div>"
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to serve.
+
+    Attributes:
+        host, port: where to listen; port 0 takes a free one.
+        upload_limit: bytes of one upload.
+        grace: seconds after which a session without a connection ends.
+        labeler: what labels in its own process; see :mod:`VertebraLabelingLib.background`.
+        arguments: of the labeler, e.g. ``device``.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    upload_limit: int = 2 * 10**9
+    grace: float = GRACE_S
+    labeler: str = background.NETWORK
+    arguments: dict[str, object] | None = None
+
+
+def serve(jobs: Sequence[ScanJob], options: Options, prepare: Callable[[object, Page], None] | None = None) -> None:
+    """Serve the page until the program is interrupted.
+
+    Args:
+        jobs: scans that the page offers; a single one is opened at once.
+        options: how to serve.
+        prepare: called with the trame server and the page before the start; for tests.
+
+    Raises:
+        VertebraLabelingError: the port cannot be used.
+    """
+    check_port(options)
+    check_rendering()
+    remove_leftovers()
+    if not log.isEnabledFor(logging.DEBUG):
+        vtkObject.GlobalWarningDisplayOff()  # of what VTK and trame-slicer say to their developers
+    os.environ["TRAME_ARGS"] = ""  # trame would read our command line
+    os.environ["WSLINK_READY_MSG"] = ""
+    server = get_server("vertebra-labeling", client_type="vue3")
+    page = Page(server, jobs, options.labeler, options.arguments, options.upload_limit)
+    build_layout(server)
+    token = None if options.host in LOOPBACK else secrets.token_urlsafe(16)
+    server.controller.on_server_bind.add(lambda web_server: _bind(web_server, page, options, token))
+    server.controller.on_server_ready.add(lambda **_: _announce(options.host, server.port, token))
+    if prepare:
+        prepare(server, page)
+    try:
+        server.start(host=options.host, port=options.port, timeout=0, open_browser=False, show_connection_info=False)
+    finally:
+        page.folder.remove()
+
+
+def build_layout(server) -> None:
+    """The page's template, style and script, all from this package."""
+    server.enable_module(
+        {
+            "serve": {STATIC_URL: str(STATIC)},
+            "styles": [f"{STATIC_URL}/page.css"],
+            "scripts": [f"{STATIC_URL}/page.js"],
+        }
+    )
+    server.state.trame__title = "Vertebra Labeling"
+    server.state.trame__favicon = f"{STATIC_URL}/icon.png"
+    server.state.trame__template_error = ENDED
+    with DivLayout(server) as layout:
+        layout.root.add_child((STATIC / "page.html").read_text(encoding="utf-8"))
+
+
+def check_port(options: Options) -> None:
+    """Raise VertebraLabelingError where the address cannot be listened on."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise VertebraLabelingError(
+            f"{options.host}:{options.port} cannot be listened on ({error.strerror}): choose another --port or --host."
+        ) from error
+
+
+def check_rendering() -> None:
+    """Raise VertebraLabelingError where the system libraries are missing without which VTK crashes on Linux."""
+    if not sys.platform.startswith("linux"):
+        return
+    needed = (("libX11.so.6",), ("libEGL.so.1", "libOSMesa.so.8", "libGL.so.1"))
+    if not all(any(_loads(name) for name in names) for names in needed):
+        raise VertebraLabelingError(
+            "The libraries for rendering are missing: on Debian or Ubuntu, apt-get install libgl1 libegl1 libx11-6."
+        )
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _bind(web_server, page: Page, options: Options, token: str | None) -> None:
+    """Put the gate before everything that is served, and add the ways of files."""
+
+    async def close_sockets() -> None:
+        for handler in web_server._ws_handlers:
+            for each in list(handler.connections.values()):
+                asyncio.get_running_loop().create_task(each.close(code=4001, message=b"opened elsewhere"))
+
+    occupancy = Occupancy(page.end, options.grace)
+    gate = Gate(occupancy, options.port, token, close_sockets)
+    web_server.app.middlewares.append(gate.handle)
+    web_server.app.router.add_routes(Transfers(page, options.upload_limit).routes())
+
+
+def _announce(host: str, port: int, token: str | None) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    if token is None:
+        print(f"Vertebra Labeling: open http://{shown}:{port}/ in a browser. Ctrl+C ends it.", flush=True)
+        return
+    if host in ("0.0.0.0", "::"):
+        shown = socket.gethostname()
+    print(
+        f"Warning: {host} can be reached from other computers, and the connection is not encrypted. Whoever has the "
+        "link below can see the scan. Safer: leave out --host and use an SSH tunnel.",
+        file=sys.stderr,
+        flush=True,
+    )
+    print(f"Vertebra Labeling: open http://{shown}:{port}/?token={token} in a browser. Ctrl+C ends it.", flush=True)

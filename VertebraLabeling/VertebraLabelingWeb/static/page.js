@@ -1,0 +1,102 @@
+// What the page cannot say in its template: files on their way to the server, and keys. No library, no other server.
+"use strict";
+(() => {
+  const KEYS = {
+    ArrowUp: ["step", -1], ArrowDown: ["step", 1], ArrowLeft: ["scroll", -1], ArrowRight: ["scroll", 1],
+    PageUp: ["scroll", 1], PageDown: ["scroll", -1],
+    1: ["window", "Bone"], 2: ["window", "Soft tissue"], 3: ["window", "Lung"],
+    l: ["label"], Escape: ["cancel"], "+": ["shift", 1], "-": ["shift", -1], "−": ["shift", -1],
+    a: ["add"], Delete: ["delete"], Enter: ["confirm"], u: ["undo"], f: ["fit"],
+  };
+  let viewUnderMouse = "Sagittal";
+  const set = (values) => { Object.entries(values).forEach(([key, value]) => window.trame.state.set(key, value)); };
+  const closeMenus = (except) => document.querySelectorAll("details.menu[open]").forEach((menu) => {
+    if (menu !== except) menu.open = false;
+  });
+
+  document.addEventListener("mouseover", (event) => {
+    const view = event.target.closest?.(".view");
+    if (view && view.dataset.view !== "ThreeD") viewUnderMouse = view.dataset.view;
+  });
+  document.addEventListener("contextmenu", (event) => { if (event.target.closest?.(".view")) event.preventDefault(); });
+  document.addEventListener("click", (event) => {
+    const menu = event.target.closest?.("details.menu");
+    closeMenus(event.target.closest?.(".item") ? null : menu);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input:not([type=checkbox]):not([type=range]), select, textarea, button, a, summary");
+    const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
+    if (!undo && (event.ctrlKey || event.metaKey || event.altKey)) return;
+    if (typing && ["Enter", " ", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)
+      && event.target.matches("select, button, a, summary")) {
+      if (event.key === "Enter" || event.key === " " || event.target.matches("select")) return;
+    }
+    const found = undo ? ["undo"] : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!found || !window.trame || !document.querySelector(".page")) return;
+    event.preventDefault();
+    if (event.key === "Escape") closeMenus(null);
+    const given = found[0] === "scroll" ? [viewUnderMouse, found[1]] : found.slice(1);
+    window.trame.trigger(found[0], given);
+  }, true);
+
+  new MutationObserver(() => {
+    const row = document.querySelector("#levels .chosen");
+    if (row && row.id !== document.body.dataset.chosen) row.scrollIntoView({ block: "nearest" });
+    document.body.dataset.chosen = row ? row.id : "";
+  }).observe(document.documentElement, { subtree: true, attributes: true, childList: true, attributeFilter: ["class"] });
+
+  function upload(files) {
+    if (!files.length || document.querySelector(".page").dataset.uploading === "true") return;
+    const size = Array.from(files).reduce((sum, file) => sum + file.size, 0);
+    if (size > window.trame.state.get("limit_bytes")) {
+      set({ error: `The upload is larger than ${window.trame.state.get("limit_text")}: crop the scan, or raise --upload-limit.` });
+      return;
+    }
+    const form = new FormData();
+    Array.from(files).forEach((file) => form.append("file", file, file.name));
+    const request = new XMLHttpRequest();
+    set({ uploading: true, error: "", busy_text: "Uploading …" });
+    request.upload.onprogress = (event) => {
+      if (event.lengthComputable && event.loaded < event.total) {
+        set({ busy_text: `Uploading … ${Math.floor((100 * event.loaded) / event.total)} %` });
+      }
+    };
+    const end = (error) => set({ uploading: false, ...(error ? { error, busy_text: "" } : {}) });
+    request.onerror = () => end("The upload broke off: it is larger than allowed, or the connection was lost.");
+    request.onload = () => {
+      let answer = {};
+      try { answer = JSON.parse(request.responseText); } catch { answer = { error: "The upload was not accepted: reload the page." }; }
+      end(answer.error);
+    };
+    request.open("POST", "upload");
+    request.send(form);
+  }
+
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches?.("input.file")) return;
+    upload(event.target.files);
+    event.target.value = "";
+  });
+  const dragging = (on) => document.body.classList.toggle("dragging", on);
+  document.addEventListener("dragover", (event) => { event.preventDefault(); dragging(true); });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) dragging(false); });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    dragging(false);
+    const entries = Array.from(event.dataTransfer.items, (item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    Promise.all(entries.map(filesOf)).then((found) => upload(found.flat()));
+  });
+
+  // The files of a dropped file or folder, at any depth.
+  async function filesOf(entry) {
+    if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+    const reader = entry.createReader();
+    const found = [];
+    for (;;) {
+      const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // at most a hundred at a time
+      if (!some.length) return found;
+      for (const each of some) found.push(...await filesOf(each));
+    }
+  }
+})();
