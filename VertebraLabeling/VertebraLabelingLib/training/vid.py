@@ -1,9 +1,10 @@
 """The chain solver on ImFusion VID: ``python -m VertebraLabelingLib.training.vid --data DIR evaluate|tune``.
 
-Detections and their scores are VID's own; only the naming is ours. Two kinds of evidence: the three region scores as
-they are, and costs of all levels learned from training scans (:mod:`.vid_levels`). Two protocols: *patients apart*
-(no training scan of a validation patient is used) and *as published* (patients recur: mostly the prone and the supine
-scan of one colonography).
+Detections and their scores are VID's own; only the naming is ours. Three kinds of evidence: the three region scores as
+they are (*scores*); costs of all levels learned from training scans (*learned*, :mod:`.vid_levels`); the same with the
+bodies that follow from pedicles whose body was not detected (*pedicles*, :mod:`.vid_pedicles`). Two protocols:
+*patients apart* (no training scan of a validation patient is used) and *as published* (patients recur: mostly the prone
+and the supine scan of one colonography).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .chain_tuning import Sample, calibrate, reliability, score, shift_margins, 
 from .vid_data import SAME_VERTEBRA_MM, VidScan, mean_spacing, read_vid
 from .vid_levels import LevelModel, out_of_fold
 from .vid_parameters import VID_LEARNED, VID_SCORES
+from .vid_pedicles import with_inferred
 
 PUBLISHED_ID = 0.9719
 
@@ -86,20 +88,23 @@ def run_evaluate(training: Sequence[VidScan], validation: Sequence[VidScan], boo
 
     plain = to_samples(validation, [scan.evidence for scan in validation])
     rows = [Row("no training", "scores", score(plain, VID_SCORES))]
+    learned = {}
     for protocol, scans in (("patients apart", separate), ("as published", training)):
-        model = LevelModel().fit(scans)
-        learned = to_samples(validation, [model.evidence(scan) for scan in validation])
-        rows.append(Row(protocol, "learned", score(learned, VID_LEARNED)))
-        if protocol == "patients apart":
-            checked = learned
+        for name, prepare in (("learned", lambda scan: scan), ("pedicles", with_inferred)):
+            model = LevelModel().fit([prepare(scan) for scan in scans])
+            evidence = [model.evidence(prepare(scan)) for scan in validation]
+            learned[protocol, name] = to_samples(validation, evidence)
+            rows.append(Row(protocol, name, score(learned[protocol, name], VID_LEARNED)))
     _print_table(rows, validation, bootstrap)
-    for name, scans, parameters in (("scores", plain, VID_SCORES), ("learned, apart", checked, VID_LEARNED)):
+    checked = learned["patients apart", "pedicles"]
+    for name, scans, parameters in (("scores", plain, VID_SCORES), ("pedicles, apart", checked, VID_LEARNED)):
         _print_calibration(name, scans, parameters)
 
 
 def run_tune(scans: Sequence[VidScan], options: argparse.Namespace) -> None:
     """Tune on a random part of the training scans, check on the others, and print the weights."""
     learned = options.evidence == "learned"
+    scans = [with_inferred(scan) for scan in scans] if learned else scans
     evidence = out_of_fold(scans) if learned else [scan.evidence for scan in scans]
     ready = to_samples(scans, evidence)
     start = replace(VID_LEARNED if learned else VID_SCORES, spacing=mean_spacing(scans))

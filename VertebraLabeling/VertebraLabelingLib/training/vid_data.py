@@ -43,6 +43,7 @@ class VidScan:
         bodies: (N, 3) detected body centres, world RAS mm.
         scores: (N, 3) score 0..1 of each detection being cervical, thoracic, lumbar; each a sigmoid of its own.
         left, right: (M, 3) detected pedicles, world RAS mm.
+        inferred: (N,) bool, the body is no detection but follows from its pedicles (:mod:`.vid_pedicles`).
     """
 
     name: str
@@ -53,6 +54,11 @@ class VidScan:
     scores: np.ndarray
     left: np.ndarray
     right: np.ndarray
+    inferred: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.inferred is None:
+            object.__setattr__(self, "inferred", np.zeros(len(self.bodies), bool))
 
     @property
     def evidence(self) -> Evidence:

@@ -36,7 +36,7 @@ def features(scan: VidScan) -> tuple[np.ndarray, np.ndarray]:
     points = scan.bodies[curve.order]
     score = np.clip(scan.scores[curve.order], 0.002, 0.998)
     own = [np.log(score / (1 - score)) / 4, _pedicles(points, curve.tangent, scan.left, scan.right), _gaps(points)]
-    own = np.concatenate([np.ones((len(points), 1)), *own], axis=1)
+    own = np.concatenate([np.ones((len(points), 1)), *own, scan.inferred[curve.order, None]], axis=1)
     padded = np.pad(own, ((REACH, REACH), (0, 0)))
     around = [padded[shift : shift + len(points)] for shift in range(2 * REACH + 1)]
     above = np.arange(len(points))

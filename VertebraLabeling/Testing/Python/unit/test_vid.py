@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from VertebraLabelingLib.training.chain_tuning import objective, score
 from VertebraLabelingLib.training.vid_data import VidScan, mean_spacing, patient_of, read_vid
 from VertebraLabelingLib.training.vid_levels import LevelModel, features, out_of_fold
 from VertebraLabelingLib.training.vid_parameters import VID_SCORES
+from VertebraLabelingLib.training.vid_pedicles import with_inferred
 
 
 def made_up(levels, seed: int, patient: str = "p", scale: float = 1.0) -> VidScan:
@@ -120,6 +122,29 @@ def test_features_do_not_depend_on_the_place_of_the_patient_or_the_order_of_dete
     other, same = features(moved)
     assert back[other].tolist() == order.tolist()
     np.testing.assert_allclose(same, rows, atol=1e-9)
+
+
+@pytest.mark.parametrize("level", ["T4", "T9", "L3"])
+def test_a_body_that_was_missed_follows_from_its_pedicles(level):
+    levels = USUAL_LEVELS[10:22]
+    scan = made_up(levels, seed=2)
+    missed = int(np.linalg.norm(scan.bodies - np.array(scan.truth[level]), axis=1).argmin())
+    scan = replace(
+        scan, bodies=np.delete(scan.bodies, missed, 0), scores=np.delete(scan.scores, missed, 0), inferred=None
+    )
+    assert LEVEL_INDEX[level] not in scan.matched_levels()
+    more = with_inferred(scan)
+    assert more.inferred.tolist() == [False] * len(scan.bodies) + [True]
+    assert np.linalg.norm(more.bodies[-1] - scan.truth[level]) < 6
+    assert more.matched_levels()[-1] == LEVEL_INDEX[level]
+    assert more.scores[-1].max() <= 0.5
+
+
+def test_nothing_is_inferred_where_every_body_was_detected_or_pedicles_are_missing():
+    scan = made_up(USUAL_LEVELS[10:22], seed=2)
+    none = np.empty((0, 3))
+    for other in (scan, replace(scan, left=none), replace(scan, left=none, right=none)):
+        assert with_inferred(other) is other
 
 
 def test_the_level_model_learns_from_its_scans_and_gives_the_same_twice():
