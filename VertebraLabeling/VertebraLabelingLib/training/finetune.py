@@ -84,7 +84,7 @@ def fine_tune(
     found = usable_cases(find_cases(data, list(exclude)))
     training, validation = split_cases(found, seen, held_out, config.seed)
     print(f"start: {parent.stem}, version {card['version']}")
-    print(f"training: {len(training)} cases; {_uncorrected(training)}")
+    print(f"training: {len(training)} cases{_uncorrected(training)}")
     print(f"validation: {len(validation)} of {len(found)} cases, seed {config.seed}: {', '.join(validation)}")
 
     before = score_model(parent, validation, device, _stage(progress, "labeling before: "))
@@ -189,7 +189,7 @@ def _uncorrected(cases: Mapping[str, Path]) -> str:
         all(point.status == PREDICTED and point.confidence < 1 for point in read_labels(truth_file(ct)).points)
         for ct in cases.values()
     )
-    return f"{plain} of them hold no point that was moved, named or confirmed"
+    return f"; {plain} of them hold no point that was moved, named or confirmed: were they corrected?" if plain else ""
 
 
 def _resume(trainer: Trainer) -> None:

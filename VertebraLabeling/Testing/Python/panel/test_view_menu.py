@@ -13,12 +13,13 @@ class TestViewMenu(PanelCase):
     def setUp(self):
         super().setUp()
         self.showBalls()
-        if not hasattr(slicer, "qSlicerSubjectHierarchyScriptedPlugin"):
+        inSlicer = hasattr(slicer, "qSlicerSubjectHierarchyScriptedPlugin")
+        if not inSlicer:
             self.standIn()
         from VertebraLabelingPanel import VertebraLabelingSubjectHierarchyPlugin as plugins
 
         self.plugins = plugins
-        self.parent = qt.QObject()  # in Slicer a qSlicerSubjectHierarchyScriptedPlugin
+        self.parent = slicer.qSlicerSubjectHierarchyScriptedPlugin(None) if inSlicer else qt.QObject()
         self.plugin = plugins.VertebraLabelingSubjectHierarchyPlugin(self.parent)
 
     def standIn(self):
