@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .dicom_lengths import lengths_fit
+
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = ("", ".dcm", ".dicom", ".ima")
@@ -44,9 +46,22 @@ def looks_like_dicom(path: Path) -> bool:
     return head[128:132] == b"DICM" or (len(head) == 132 and path.suffix.lower() in _SUFFIXES)
 
 
+def readable_name(path: Path) -> bool:
+    """The path is UTF-8: SimpleITK ends the whole process at one that is not."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_header(path: Path) -> SliceHeader | None:
     """The header of an image file; ``None`` for reports, structure sets, damaged files and anything else."""
     import SimpleITK as sitk
+
+    if not readable_name(path) or not lengths_fit(path):
+        logger.debug("%s: its name is not UTF-8, or its lengths do not fit", ascii(path))
+        return None
 
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")

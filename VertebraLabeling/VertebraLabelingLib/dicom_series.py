@@ -13,6 +13,9 @@ import numpy as np
 from .dicom_headers import SliceHeader, looks_like_dicom, numbers_of, read_header
 from .errors import InputError
 
+MOST_LISTED = 8
+"""Series named in one message."""
+
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
@@ -146,7 +149,16 @@ def _reason_to_skip(slices: list[SliceHeader]) -> str:
         return "a single image"
     if not all(item.position and item.orientation and item.pixel_spacing for item in slices):
         return "no slice positions"
+    if not all(_is_sound(item) for item in slices):
+        return "a damaged orientation or pixel spacing"
     return ""
+
+
+def _is_sound(item: SliceHeader) -> bool:
+    """Rows and columns are unit vectors at a right angle, and pixels have a size."""
+    row, column = np.array(item.orientation[:3]), np.array(item.orientation[3:])
+    products = (row @ row, column @ column, 1.0 + row @ column)
+    return bool(np.allclose(products, 1.0, atol=0.01) and min(item.pixel_spacing) > 0)
 
 
 def _phases(slices: list[SliceHeader]) -> list[list[SliceHeader]]:
@@ -190,10 +202,15 @@ def _with_unique_keys(series: list[DicomSeries]) -> list[DicomSeries]:
 
 
 def _listing(series: Sequence[DicomSeries]) -> str:
-    return "; ".join(str(item) for item in series)
+    return _first_few([str(item) for item in series])
+
+
+def _first_few(texts: list[str]) -> str:
+    more = f"; and {len(texts) - MOST_LISTED} more" if len(texts) > MOST_LISTED else ""
+    return "; ".join(texts[:MOST_LISTED]) + more
 
 
 def _skipped_listing(series: Sequence[DicomSeries]) -> str:
     if not series:
         return " (no DICOM image was found)"
-    return " (skipped: " + "; ".join(f"{item}: {item.skipped}" for item in series) + ")"
+    return " (skipped: " + _first_few([f"{item}: {item.skipped}" for item in series]) + ")"

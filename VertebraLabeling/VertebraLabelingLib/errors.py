@@ -6,6 +6,15 @@ from __future__ import annotations
 class VertebraLabelingError(Exception):
     """Base of every error whose message is written for the user. Programming errors are never of this type."""
 
+    def __str__(self) -> str:
+        """The sentence on one printable line: names of files and texts of headers come from outside."""
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """``text`` without line ends, control characters and halves of characters, which terminals and files refuse."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
 
 class InputError(VertebraLabelingError):
     """A file, folder or volume cannot be used as it is (unreadable, truncated, wrong dimensions, bad geometry)."""

@@ -13,12 +13,14 @@ from math import prod
 from pathlib import Path
 
 from .ct_check import check_ct, to_hounsfield
-from .dicom_headers import looks_like_dicom
+from .dicom_headers import looks_like_dicom, readable_name
+from .dicom_lengths import lengths_fit
 from .dicom_series import choose_series, find_series
 from .dicom_volume import read_series
 from .errors import InputError
 from .native_output import native_output_to_log
 from .nifti import check_complete, sheared_axes_allowed, with_sheared_axes
+from .text_headers import check_text_header
 from .volume import Volume, from_sitk
 
 __all__ = ["VOLUME_SUFFIXES", "Scan", "check_ct", "read_scan", "read_volume", "to_hounsfield"]
@@ -30,6 +32,9 @@ VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 MAX_VOXELS = 2**31
 """A 512 x 512 CT of 8000 slices; a header that promises more is taken as damaged."""
+
+MAX_BYTES = 4 * MAX_VOXELS
+"""The same in 32-bit numbers."""
 
 _MAX_DEFLATE_RATIO = 1032  # the most that gzip and zlib can compress
 
@@ -71,6 +76,8 @@ def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist: check the path.")
+        if not readable_name(path):
+            raise InputError(f"The name of {path} is not valid UTF-8, so it cannot be opened: rename it.")
         with native_output_to_log():
             if not path.is_dir():
                 is_volume = path.name.lower().endswith(VOLUME_SUFFIXES)
@@ -91,16 +98,22 @@ def _read_file(path: Path) -> Volume:
         if looks_like_dicom(path):
             return _read_multi_frame(path)
         raise InputError(f"{path.name} is none of {', '.join(VOLUME_SUFFIXES)} or a DICOM folder: convert it first.")
+    if name.endswith((".mha", ".mhd")):
+        check_text_header(path)  # before its library sees it
     with sheared_axes_allowed():
         reader = _reader(path)
         _check_header(path, reader)
+        if name.endswith((".nrrd", ".nhdr")):
+            check_text_header(path)
         if not name.endswith((".nii", ".nii.gz")):
             return _execute(path, reader)
-        check_complete(path, limit=8 * MAX_VOXELS)
+        check_complete(path, limit=MAX_BYTES)
         return with_sheared_axes(_execute(path, reader), reader)
 
 
 def _read_multi_frame(path: Path) -> Volume:
+    if not lengths_fit(path):
+        raise InputError(f"{path.name} holds fewer or more bytes than its header says: export it again.")
     reader = _reader(path, "GDCMImageIO")
     if reader.GetDimension() < 3 or reader.GetSize()[2] < 2:
         raise InputError(f"{path.name} is one slice of a DICOM series: give its folder instead.")
@@ -133,12 +146,21 @@ def _check_header(path: Path, reader) -> None:
         shape = " x ".join(map(str, size))
         raise InputError(f"{path.name} is {shape} voxels, not a three-dimensional volume: choose one whole CT series.")
     voxels = prod(size)
-    if voxels > MAX_VOXELS:
+    if voxels > MAX_VOXELS or voxels * _bytes_per_voxel(reader) > MAX_BYTES:
         raise InputError(f"{path.name} claims {voxels:.2g} voxels, so its header is damaged: export it again.")
     if path.name.lower().endswith((".nhdr", ".mhd")):
         return  # the voxels lie in other files, which the reader checks
     if voxels > path.stat().st_size * _MAX_DEFLATE_RATIO:  # at one byte per voxel, the least there is
         raise InputError(f"{path.name} is shorter than its header says, so it is truncated: copy or export it again.")
+
+
+def _bytes_per_voxel(reader) -> int:
+    import SimpleITK as sitk
+
+    try:
+        return sitk.Image([1, 1, 1], reader.GetPixelIDValue()).GetSizeOfPixelComponent()
+    except (RuntimeError, ValueError):  # a type that cannot be read, which reading will say
+        return 1
 
 
 def _execute(path: Path, reader) -> Volume:

@@ -29,8 +29,10 @@ _PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
 def check_complete(path: Path, limit: int) -> None:
     """Refuse a file that ends before its header says. A ``.gz`` is unpacked once to nowhere (300 MB/s).
 
+    Unpacking stops where the header's promise is kept, so a bomb behind a small header costs nothing.
+
     Args:
-        limit: bytes after which unpacking stops, so that a compressed bomb costs bounded time.
+        limit: bytes after which unpacking stops whatever the header promises.
 
     Raises:
         InputError: truncated, or the compressed data are damaged.
@@ -43,6 +45,38 @@ def check_complete(path: Path, limit: int) -> None:
     expected = promised_bytes(head)
     if expected is not None and length < min(expected, limit):
         raise InputError(f"{path.name} is shorter than its header says, so it is truncated: copy or export it again.")
+    _check_geometry(path.name, head)
+
+
+def _check_geometry(name: str, head: bytes) -> None:
+    """Refuse a NIfTI-1 header that ITK would take for another than it is.
+
+    ITK reads a file without signature as Analyze (no orientation), voxels from wherever ``vox_offset`` says, and takes
+    the voxel size from ``pixdim``, 1 mm where that is no number, even where the sform says something else.
+
+    Raises:
+        InputError: see above.
+    """
+    if len(head) < _LARGEST_HEADER or 540 in struct.unpack_from("<i", head) + struct.unpack_from(">i", head):
+        return
+    order = "<" if struct.unpack_from("<h", head, 40)[0] in range(1, 8) else ">"
+    magic = head[344:348]
+    if magic not in (b"n+1\0", b"ni1\0"):
+        raise InputError(f"{name} has no NIfTI signature, so its orientation is unknown: convert the scan again.")
+    offset = struct.unpack_from(order + "f", head, 108)[0]
+    if magic == b"n+1\0" and not 352 <= offset < 2**31:
+        raise InputError(f"{name} has a damaged header (vox_offset): convert the scan again.")
+    sizes = np.array(struct.unpack_from(order + "3f", head, 80), dtype=float)
+    sform = np.array(struct.unpack_from(order + "12f", head, 280), dtype=float).reshape(3, 4)
+    if not np.isfinite(sizes).all() or (sizes <= 0).any():
+        raise InputError(f"{name} does not say how large its voxels are: convert the scan again.")
+    lengths = np.linalg.norm(sform[:, :3], axis=0)
+    if struct.unpack_from(order + "h", head, 254)[0] <= 0 or _is_sheared(sform):
+        return  # the qform counts, or with_sheared_axes() takes the sform as it is
+    if not np.isfinite(sform).all():
+        raise InputError(f"{name} has a damaged orientation matrix: convert the scan again.")
+    if not np.allclose(lengths, sizes, rtol=0.01):
+        raise InputError(f"{name} gives two different sizes of its voxels (pixdim, sform): convert the scan again.")
 
 
 def promised_bytes(head: bytes) -> int | None:
@@ -70,8 +104,8 @@ def _unpacked(path: Path, limit: int) -> tuple[bytes, int]:
     try:
         with gzip.open(path) as file:
             head = file.read(_LARGEST_HEADER)
-            length = len(head)
-            while length < limit and (block := file.read(2**22)):
+            length, wanted = len(head), min(promised_bytes(head) or 0, limit)
+            while length <= wanted and (block := file.read(2**22)):  # one read beyond the end tests the checksum
                 length += len(block)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         logger.debug("%s: %s", path, error)
@@ -105,10 +139,13 @@ def with_sheared_axes(volume: Volume, reader) -> Volume:
     except (RuntimeError, ValueError):
         return volume
     sform = np.vstack((rows, (0.0, 0.0, 0.0, 1.0)))
+    return Volume(volume.array, sform) if code > 0 and _is_sheared(sform) else volume
+
+
+def _is_sheared(sform: np.ndarray) -> bool:
+    """Whether the axes of a sound sform are not at right angles."""
     lengths = np.linalg.norm(sform[:3, :3], axis=0)
-    if code <= 0 or not np.isfinite(sform).all() or lengths.min() < 1e-3:
-        return volume
+    if not np.isfinite(sform).all() or lengths.min() < 1e-3:
+        return False
     cosines = sform[:3, :3] / lengths
-    if np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3):
-        return volume
-    return Volume(volume.array, sform)
+    return not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3)

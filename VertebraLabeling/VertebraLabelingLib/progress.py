@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import IO, Protocol
 
+from .errors import printable
 from .inputs import Inputs
 from .scan_job import DONE, FAILED, PRESENT, SKIPPED, ScanResult
 
@@ -64,7 +65,7 @@ class Terminal(Quiet):
         self._total, self._started = len(inputs.jobs), time.monotonic()
         self._erase()
         for skip in inputs.skipped:
-            print(f"skipped: {skip.path} ({skip.reason})")
+            print(printable(f"skipped: {skip.path} ({skip.reason})"))
 
     def progress(self, name: str, fraction: float, message: str) -> None:
         """See :class:`Reporter`."""
@@ -143,7 +144,7 @@ class JsonLines:
 def error_line(result: ScanResult) -> str:
     """``error: <input>: <sentence>``, the input named once."""
     named = result.path in result.message or result.path.replace("\\", "/").rsplit("/", 1)[-1] in result.message
-    return f"error: {result.message}" if named else f"error: {result.path}: {result.message}"
+    return printable(f"error: {result.message}" if named else f"error: {result.path}: {result.message}")
 
 
 def result_line(result: ScanResult) -> str:

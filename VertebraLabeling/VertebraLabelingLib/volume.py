@@ -16,6 +16,7 @@ from .errors import InputError
 
 AIR_HU = -1000.0
 MAX_OBLIQUITY_DEG = 15.0
+MIN_VOXEL_MM, MAX_VOXEL_MM, FARTHEST_MM = 0.01, 100.0, 1e6
 _SLAB_BYTES = 4 * 2**20
 _LPS_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -29,7 +30,7 @@ class Volume:
         ijk_to_ras: (4, 4) affine from voxel index (i, j, k) to world RAS mm.
 
     Raises:
-        InputError: the array is not 3-D, or the affine is not finite and invertible.
+        InputError: the array is not 3-D, or the affine is not finite and invertible, or not that of a patient.
     """
 
     array: np.ndarray
@@ -49,6 +50,9 @@ class Volume:
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         if lengths.min() < 1e-3 or abs(np.linalg.det(affine[:3, :3] / np.maximum(lengths, 1e-9))) < 1e-3:
             raise InputError("The volume's IJK-to-RAS matrix cannot be inverted: check spacing and axis directions.")
+        if lengths.min() < MIN_VOXEL_MM or lengths.max() > MAX_VOXEL_MM or np.abs(affine[:3, 3]).max() > FARTHEST_MM:
+            size = " x ".join(f"{length:.3g}" for length in lengths)
+            raise InputError(f"The volume's voxels of {size} mm cannot be those of a patient: check its header.")
         object.__setattr__(self, "ijk_to_ras", affine)
 
     @property
@@ -115,8 +119,10 @@ def from_sitk(image) -> Volume:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3:
         raise InputError(f"The image has {image.GetDimension()} dimensions: choose one three-dimensional CT volume.")
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine, direction = np.eye(4), np.array(image.GetDirection()).reshape(3, 3)
+    if not np.allclose(np.linalg.norm(direction, axis=0), 1.0, atol=0.01):
+        raise InputError("The image has a damaged orientation matrix: export the scan again.")
+    affine[:3, :3] = direction * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
     return Volume(np.asarray(_SharedBuffer(image, sitk.GetArrayViewFromImage(image))), _LPS_FLIP @ affine)
 

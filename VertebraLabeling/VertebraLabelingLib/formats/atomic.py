@@ -42,7 +42,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         OSError: the folder cannot be made or written.
     """
     with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))  # file names may hold halves of characters
 
 
 def remove_leftovers(folder: str | os.PathLike) -> int:
