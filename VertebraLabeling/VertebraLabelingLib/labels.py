@@ -79,6 +79,17 @@ class Evidence:
         fields = {name: np.round(getattr(self, name), places).tolist() for name, places in decimals.items()}
         return json.dumps({"version": 1, **fields}, separators=(",", ":"))
 
+    def check_ranges(self) -> None:
+        """Refuse what no network can have said: the solver takes logarithms and distances of these.
+
+        Raises:
+            ValueError: a negative cost, a probability outside of 0..1, or a place 100 m away.
+        """
+        probabilities = np.concatenate([self.detection, self.presence])
+        places = np.concatenate([self.points, self.corners])
+        if (self.unary < 0).any() or ((probabilities < 0) | (probabilities > 1)).any() or np.abs(places).max() > 1e5:
+            raise ValueError("out of range")
+
     @classmethod
     def from_json(cls, text: str) -> Evidence:
         """Read what :meth:`to_json` wrote.
@@ -90,10 +101,12 @@ class Evidence:
             data = json.loads(text)
             if data["version"] != 1:
                 raise ValueError("version")
-            return cls(*(data[name] for name in ("points", "unary", "detection", "presence", "corners")))
+            evidence = cls(*(data[name] for name in ("points", "unary", "detection", "presence", "corners")))
+            evidence.check_ranges()
+            return evidence
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             message = "The labelling evidence kept with these points is damaged: label the scan again."
             raise InputError(message) from error
 

@@ -40,10 +40,11 @@ def spine_curve(points: np.ndarray, weight: np.ndarray, unary: np.ndarray) -> Sp
         weight: (N,) 0..1, how much each counts (probability to be a vertebra).
         unary: (N, 26) level costs; they decide which end is the head, world superior where they say nothing.
     """
-    weight = np.clip(weight, 0.02, 1.0)
-    if len(points) == 1:
-        return SpineCurve(np.zeros(1, int), np.zeros(1), points.copy(), np.array([[0.0, 0.0, -1.0]]))
-    line = _smooth(points, weight, _backbone(points, weight))
+    weight, n = np.clip(weight, 0.02, 1.0), len(points)
+    path = _backbone(points, weight)
+    if len(path) == 1:  # all candidates stand at one place
+        return SpineCurve(np.arange(n), np.zeros(n), points.copy(), np.tile((0.0, 0.0, -1.0), (n, 1)))
+    line = _smooth(points, weight, path)
     position, foot, tangent = _project(points, line)
     if _upside_down(points, position, weight, unary):
         position, tangent = -position, -tangent

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from . import __version__
 from .formats.atomic import write_text
 from .inputs import Skip
+from .naming import safe_name
 from .review_page import review_page
 from .scan_job import PRESENT, ScanResult
 
@@ -96,10 +98,25 @@ def _read_journal(path: Path) -> dict[str, ScanResult]:
             data["points"] = tuple((str(p[0]), *(float(x) for x in p[1:5])) for p in data.get("points", ()))
             data["warnings"], data["files"] = (tuple(map(str, data.get(key, ()))) for key in ("warnings", "files"))
             result = ScanResult(**data)
-            known[str(result.name or result.path)] = result
-        except (ValueError, TypeError, AttributeError, KeyError, IndexError):
+            if not _is_sound(result):
+                raise ValueError("a field is of another kind")
+            known[result.name or result.path] = result
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, OverflowError):
             logger.debug("a damaged line of %s is left out", path)
     return known
+
+
+def _is_sound(result: ScanResult) -> bool:
+    """Whether a line of the journal is such as this program writes; its name becomes that of a file."""
+    texts = (result.name, result.path, result.status, result.message)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and (not result.name or safe_name(result.name) == result.name)
+        and type(result.seconds) in (int, float)
+        and isinstance(result.kept, bool)
+        and isinstance(result.provenance, dict)
+        and all(len(point) == 5 and all(map(math.isfinite, point[1:])) for point in result.points)
+    )
 
 
 def _table(results: Sequence[ScanResult]) -> str:

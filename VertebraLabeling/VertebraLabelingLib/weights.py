@@ -8,6 +8,7 @@ it can hold nothing but tensors.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -18,6 +19,7 @@ from .errors import WeightsError
 
 FORMAT = 1
 DEFAULT_MODEL = "vertebra-labeling-1.pt"
+MAX_WIDTH = 1024
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,20 @@ def read_card(weights: Path) -> dict:
         known = {"format": int, "version": str, "sha256": str, "widths": list}
         if not all(isinstance(data[name], kind) for name, kind in known.items()):
             raise TypeError("a field has the wrong type")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if len(data["sha256"]) != 64 or not _are_widths(data["widths"]):
+            raise ValueError("a field is out of range")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"The card {card.name} of the network weights is missing or damaged: restore it.") from error
     if data["format"] != FORMAT:
         raise WeightsError(
             f"{weights.name} has format {data['format']}, this version reads format {FORMAT}: update VertebraLabeling."
         )
     return data
+
+
+def _are_widths(widths: list) -> bool:
+    """Numbers of channels, few and small enough that a damaged card cannot fill the memory."""
+    return 0 < len(widths) < 10 and all(type(width) is int and 0 < width <= MAX_WIDTH for width in widths)
 
 
 def sha256_of(path: Path) -> str:
@@ -89,13 +98,22 @@ def load_state(weights: Path) -> dict:
     import torch
 
     card = read_card(weights)
-    if sha256_of(weights) != card["sha256"]:
+    data = _read(Path(weights))
+    if hashlib.sha256(data).hexdigest() != card["sha256"]:
         raise WeightsError(f"{Path(weights).name} is damaged (its SHA-256 differs from its card): reinstall it.")
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     except Exception as error:
         raise WeightsError(f"{Path(weights).name} cannot be read as network weights: reinstall it.") from error
+
+
+def _read(weights: Path) -> bytes:
+    """The whole file at once: what was hashed is what is loaded, whoever replaces the file meanwhile."""
+    try:
+        return weights.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{weights.name} cannot be read ({error.strerror}): check its permissions.") from error
 
 
 def load_model(weights: Path | None = None) -> Model:
@@ -111,10 +129,10 @@ def load_model(weights: Path | None = None) -> Model:
 
     weights = Path(weights) if weights else default_weights()
     card, state = read_card(weights), load_state(weights)
-    network = VertebraNet(tuple(card["widths"]))
     try:
+        network = VertebraNet(tuple(card["widths"]))
         network.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # other tensors, another number of widths
         raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
     return Model(widen_input(fold_norms(network.eval())), weights.stem, card["version"], card["sha256"])
 

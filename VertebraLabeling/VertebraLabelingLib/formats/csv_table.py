@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import InputError
-from ..labels import LabeledPoint, SpineLabels
+from ..labels import STATUSES, LabeledPoint, SpineLabels
 from .atomic import write_text
+from .limits import MAX_BYTES, is_place
 
 COLUMNS = ("case", "level", "r", "a", "s", "confidence", "status")
 
@@ -52,6 +53,8 @@ def read_table(path: str | os.PathLike) -> dict[str, SpineLabels]:
     path = Path(path)
     cases: dict[str, list[LabeledPoint]] = {}
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path.name} is too large for a table of vertebrae: split it.")
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
@@ -59,6 +62,8 @@ def read_table(path: str | os.PathLike) -> dict[str, SpineLabels]:
             for row in reader:
                 ras = (float(row["r"]), float(row["a"]), float(row["s"]))
                 point = LabeledPoint(row["level"], ras, float(row["confidence"]), row["status"])
+                if not is_place(ras) or not 0 <= point.confidence <= 1 or point.status not in STATUSES:
+                    raise ValueError("a value out of range")
                 cases.setdefault(row["case"], []).append(point)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path.") from error

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..labels import PREDICTED, STATUSES, LabeledPoint, SpineLabels
 from ..volume import lps_to_ras, ras_to_lps
 from .atomic import write_text
+from .limits import MAX_BYTES, is_place, shown
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -24,8 +25,6 @@ SCHEMA = (
 CUT = "cut"
 """Description of a truth point whose vertebra the image edge cuts: it counts neither way."""
 
-MAX_BYTES = 16 * 2**20
-_MAX_MM = 1e5
 _LPS_ORIENTATION = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # the world axes, as Slicer writes them
 _DISPLAY = {
     "visibility": True,
@@ -158,17 +157,17 @@ def _points_of(markup: dict, path: Path) -> list[MarkupPoint]:
     if markup.get("type", "Fiducial") != "Fiducial":
         return []  # curves and planes that were saved along
     if markup.get("coordinateUnits", "mm") not in ("mm", ["mm", "mm", "mm"]):
-        raise InputError(f"{path.name} is in {markup['coordinateUnits']!r}, not mm: save it in mm.")
+        raise InputError(f"{path.name} is in {shown(markup['coordinateUnits'])}, not mm: save it in mm.")
     system = markup.get("coordinateSystem", "LPS")
     if system not in ("LPS", "RAS"):
-        raise InputError(f"{path.name} has the unknown coordinate system {system!r}: save it as LPS or RAS.")
+        raise InputError(f"{path.name} has the unknown coordinate system {shown(system)}: save it as LPS or RAS.")
     points = []
     for entry in markup["controlPoints"]:
         if entry.get("positionStatus", "defined") != "defined":
             continue
         level, description = entry["label"], entry.get("description", "")
         if level not in LEVEL_INDEX:
-            raise InputError(f"{path.name} has a point named {str(level)[:20]!r}: name it C1-C7, T1-T13 or L1-L6.")
+            raise InputError(f"{path.name} has a point named {shown(str(level))}: name it C1-C7, T1-T13 or L1-L6.")
         position = tuple(float(value) for value in _three_numbers(entry["position"], level, path))
         ras = position if system == "RAS" else tuple(lps_to_ras(position).tolist())
         points.append(MarkupPoint(level, ras, description if isinstance(description, str) else ""))
@@ -180,7 +179,7 @@ def _three_numbers(position: object, level: str, path: Path) -> list:
         isinstance(position, list)
         and len(position) == 3
         and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in position)
-        and all(abs(x) < _MAX_MM for x in position)  # false for NaN, and before float() could overflow
+        and is_place(position)  # before float() could overflow
     )
     if not numbers:
         raise InputError(f"The position of {level} in {path.name} is not three finite numbers: place it again.")

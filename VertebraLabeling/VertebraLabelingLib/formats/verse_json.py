@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..labels import LabeledPoint, SpineLabels
 from ..volume import Volume, apply_affine, ras_to_ijk
 from .atomic import write_text
+from .limits import MAX_BYTES, is_place, shown
 
 _LEVELS = {number: level for level, number in VERSE_LABELS.items()}
 _NOT_LEVELS = (26, 27)  # sacrum and coccyx
@@ -50,6 +51,8 @@ def read_labels(path: str | os.PathLike, volume: Volume) -> SpineLabels:
     """
     path = Path(path)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path.name} is too large for a list of centroids: give a VerSe centroid file.")
         entries = json.loads(path.read_bytes())
         direction = tuple(entries[0]["direction"])
         found = [
@@ -59,16 +62,20 @@ def read_labels(path: str | os.PathLike, volume: Volume) -> SpineLabels:
         ]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path.") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(f"{path.name} is not a VerSe centroid file, or it is damaged: export it again.") from error
     affine = reoriented_affine(volume, direction, path.name)
     points = []
     for number, ijk in found:
         if number in _NOT_LEVELS or np.isnan(ijk).any():
             continue
-        if number not in _LEVELS or not np.isfinite(ijk).all():
-            raise InputError(f"{path.name} holds the label {number}, which is no VerSe vertebra: export it again.")
-        points.append(LabeledPoint(_LEVELS[number], tuple(apply_affine(affine, np.array([ijk]))[0].tolist())))
+        if number not in _LEVELS:
+            name = shown(number)
+            raise InputError(f"{path.name} holds the label {name}, which is no VerSe vertebra: export it again.")
+        ras = tuple(apply_affine(affine, np.array([ijk]))[0].tolist()) if is_place(ijk) else ()
+        if not is_place(ras):
+            raise InputError(f"{path.name} places {_LEVELS[number]} far outside of any scan: export it again.")
+        points.append(LabeledPoint(_LEVELS[number], ras))
     return SpineLabels(tuple(points))
 
 
@@ -89,7 +96,7 @@ def reoriented_affine(volume: Volume, direction: tuple[str, ...], name: str = "t
     matrix = np.eye(4)
     matrix[:3, 3] = volume.ijk_to_ras[:3, 3]
     if len(direction) != 3 or {_axis(code) for code in direction} != {0, 1, 2}:
-        raise InputError(f"The direction {list(direction)} in {name} does not name three axes: export it again.")
+        raise InputError(f"The direction {shown(list(direction))} in {name} does not name three axes: export it again.")
     for target, code in enumerate(direction):
         source = next(axis for axis, own in enumerate(codes) if own in (code, _OPPOSITE[code]))
         column = volume.ijk_to_ras[:3, source]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -61,12 +62,19 @@ class TrainConfig:
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"The training configuration {path} cannot be used ({error}): correct it.") from error
+        except (OSError, ValueError, TypeError, RecursionError, OverflowError) as error:
+            reason = str(error)[:200]
+            raise InputError(f"The training configuration {path} cannot be used ({reason}): correct it.") from error
 
     @classmethod
     def from_dict(cls, data: dict) -> TrainConfig:
-        """Build from plain JSON values."""
+        """Build from plain JSON values.
+
+        Raises:
+            ValueError, TypeError: they are not such a configuration.
+        """
+        if not isinstance(data, dict):
+            raise TypeError("not a JSON object")
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"unknown settings {sorted(unknown)}")
@@ -80,11 +88,27 @@ class TrainConfig:
                 data[name] = tuple(data[name])
         if "shapes" in data:
             data["shapes"] = tuple(tuple(shape) for shape in data["shapes"])
-        return cls(**data)
+        config = cls(**data)
+        for name, default in asdict(cls()).items():
+            if not _alike(asdict(config)[name], default):
+                raise ValueError(f"{name} is of another kind than its default")
+        return config
 
     def to_dict(self) -> dict:
         """Plain values for JSON and checkpoints."""
         return asdict(self)
+
+
+def _alike(value: object, default: object) -> bool:
+    """Whether a value is of the kind of a default: numbers finite, tables like their first entry."""
+    if isinstance(default, dict):
+        usual = next(iter(default.values()))
+        return isinstance(value, dict) and all(_alike(entry, default.get(key, usual)) for key, entry in value.items())
+    if isinstance(default, (list, tuple)):
+        return isinstance(value, (list, tuple)) and all(_alike(entry, default[0]) for entry in value if default)
+    if isinstance(default, float):
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is type(default)
 
 
 FINE_TUNING = TrainConfig(
