@@ -15,6 +15,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
+from ..errors import VertebraLabelingError
 from ..workers import python_executable
 
 MEASUREMENTS = {
@@ -62,7 +63,12 @@ def main(argv: list[str]) -> int:
     """See the module's docstring."""
     job = json.loads(Path(argv[0]).read_text())
     module, function = MEASUREMENTS[job["kind"]].split(":")
-    result = getattr(import_module(f".{module}", __package__), function)(**job["arguments"])
+    try:
+        result = getattr(import_module(f".{module}", __package__), function)(**job["arguments"])
+    except VertebraLabelingError as error:
+        result = {"failed": str(error)}
+    except ModuleNotFoundError as error:
+        result = {"failed": f"{error.name} is not installed: pip install 'vertebra-labeling[bench]'"}
     Path(argv[1]).write_text(json.dumps(result))
     return 0
 

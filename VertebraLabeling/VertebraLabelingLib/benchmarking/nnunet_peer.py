@@ -73,14 +73,14 @@ def measure_nnunet(scan: str, larger_mm: Sequence[float] | None = None) -> dict:
         "seconds": time.perf_counter() - started,
         "memory_gb": memory.gigabytes,
         "patches": len(patches),
-        "how": f"{len(patches)} patches, all computed",
+        "how": f"every patch ({len(patches)})",
     }
     if larger_mm is not None:
         number = len(patch_starts(padded_shape(larger_mm)))
         result["larger"] = {
             "seconds": number * float(np.median(patches)),
             "patches": number,
-            "how": f"{number} patches, from the median time of {len(patches)}",
+            "how": f"{number} patches, each at the median time of the crop's",
         }
     return result
 

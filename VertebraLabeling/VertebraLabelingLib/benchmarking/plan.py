@@ -13,6 +13,7 @@ import numpy as np
 from .. import __version__
 from ..volume import Volume
 from .child import run_measurement
+from .report import is_busy
 from .scans import spine_crop, whole_body, write_scan
 
 CROP = "spine crop"
@@ -47,6 +48,8 @@ def run_benchmark(
         point from fp32).
     """
     machine = describe_machine(threads)
+    if is_busy(machine):
+        say(f"The computer is busy (load {machine['load']} on {machine['cores']} cores): the times will be wrong.")
     variants = [("fp32", "cpu")] + [("bf16", "cpu")] * machine["bf16"] + [("fp32", "cuda")] * machine["cuda"]
     rows: list[dict] = []
 
@@ -95,6 +98,7 @@ def describe_machine(threads: int) -> dict:
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "bf16": cpu_has_bfloat16(),
         "cuda": torch.cuda.is_available(),
     }

@@ -37,7 +37,8 @@ def _stages(axes, rows: list[dict]) -> None:
     axes.set_ylabel("seconds")
     axes.set_title("Labeling, fp32, CPU", fontsize=10)
     axes.tick_params(labelsize=8)
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    axes.set_ylim(0, 1.5 * max([GOAL_SECONDS, *bottom]))  # room for the legend
+    axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
 
 
 def _ratios(axes, peers: list[dict]) -> None:

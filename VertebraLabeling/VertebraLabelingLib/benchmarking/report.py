@@ -16,6 +16,11 @@ _SHORT = {
 }
 
 
+def is_busy(machine: dict) -> bool:
+    """Whether other programs kept more than a quarter of the cores busy when the benchmark began."""
+    return machine["load"] is not None and machine["load"] > 0.25 * machine["cores"]
+
+
 def default_rows(results: dict) -> list[dict]:
     """Rows of the shipped precision (fp32) on the CPU that were measured, the crop left out, by size."""
     rows = [r for r in results["labeling"] if (r["precision"], r["device"]) == ("fp32", "cpu") and "seconds" in r]
@@ -57,7 +62,8 @@ def markdown(results: dict) -> str:
     bf16 = "with" if machine["bf16"] else "without"
     lines = [
         f"{machine['threads']} threads of {machine['cores']} cores, {bf16} bfloat16 instructions, "
-        f"PyTorch {machine['torch']}, VertebraLabeling {machine['vertebra_labeling']}.",
+        f"PyTorch {machine['torch']}, VertebraLabeling {machine['vertebra_labeling']}. "
+        f"Load before the run: {machine['load']}{', too busy for times' if is_busy(machine) else ''}.",
         "",
         *_labeling_table(results["labeling"]),
     ]
@@ -77,23 +83,25 @@ def markdown(results: dict) -> str:
 
 def _labeling_table(rows: Sequence[dict]) -> list[str]:
     stages = list(dict.fromkeys(name for row in rows for name in row.get("stages", ())))
-    body = []
+    body, failures = [], []
     for row in rows:
-        if "seconds" not in row:
-            body.append((row["scan"], row["precision"], row["device"], row["failed"], *[""] * (len(stages) + 1)))
-            continue
-        times = [f"{row['stages'].get(name, 0):.2f}" for name in stages]
-        body.append((row["scan"], row["precision"], row["device"], f"{row['seconds']:.2f}", *times, _memory(row)))
-    return _table(
-        ("scan", "precision", "device", "seconds", *[_SHORT.get(s, s) for s in stages], "GB above input"), body
-    )
+        about = (row["scan"], row["precision"], row["device"])
+        if "seconds" in row:
+            times = [f"{row['stages'].get(name, 0):.2f}" for name in stages]
+            body.append((*about, f"{row['seconds']:.2f}", *times, _memory(row)))
+        else:
+            body.append((*about, "failed", *[""] * (len(stages) + 1)))
+            failures += ["", f"{', '.join(about)}: {row['failed']}"]
+    head = ("scan", "precision", "device", "seconds", *[_SHORT.get(s, s) for s in stages], "GB above input")
+    return _table(head, body) + failures
 
 
 def _peer_table(peers: Sequence[dict]) -> list[str]:
     body = []
     for peer in peers:
-        seconds = f"{peer['seconds']:.0f}" if "seconds" in peer else peer["failed"]
-        body.append((peer["name"], peer["scan"], peer.get("how", ""), seconds, _ratio(peer), _memory(peer)))
+        seconds = f"{peer['seconds']:.0f}" if "seconds" in peer else ""
+        how = peer.get("how", peer.get("failed", ""))
+        body.append((peer["name"], peer["scan"], how, seconds, _ratio(peer), _memory(peer)))
     return _table(("peer, speed only", "scan", "measured", "seconds", "times ours", "GB above input"), body)
 
 

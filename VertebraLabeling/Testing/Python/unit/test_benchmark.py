@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from VertebraLabelingLib.benchmarking import plan
+from VertebraLabelingLib.benchmarking import child, plan
 from VertebraLabelingLib.benchmarking.child import run_measurement
 from VertebraLabelingLib.benchmarking.labeling import time_labeling
 from VertebraLabelingLib.benchmarking.memory import PeakMemory
@@ -107,6 +107,23 @@ def test_a_measurement_that_fails_says_why_in_one_line(arguments, words):
     assert words in result["failed"] and "\n" not in result["failed"] and "over_seconds" not in result
 
 
+def run_in_this_process(folder, kind, **arguments):
+    (folder / "job.json").write_text(json.dumps({"kind": kind, "arguments": arguments}))
+    assert child.main([str(folder / "job.json"), str(folder / "result.json")]) == 0
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_a_scan_that_cannot_be_labeled_fails_in_the_words_that_a_user_would_see(tmp_path):
+    write_scan(tmp_path / "air.npy", Volume(np.full((8, 8, 8), -1000, np.int16), np.eye(4)))
+    result = run_in_this_process(tmp_path, "labeling", scan=str(tmp_path / "air.npy"))
+    assert result["failed"].startswith("Every voxel has the same value")
+
+
+def test_a_peer_that_is_not_installed_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(child.MEASUREMENTS, "ghost", "no_such_peer:measure")
+    assert "vertebra-labeling[bench]" in run_in_this_process(tmp_path, "ghost")["failed"]
+
+
 def test_a_measurement_that_takes_too_long_is_stopped():
     assert run_measurement("labeling", 1, 0.05, scan="nowhere.npy")["over_seconds"] == 0.05
 
@@ -175,7 +192,15 @@ def read_scan_size(path):
 
 @pytest.fixture
 def results(ct, monkeypatch):
-    machine = {"torch": "0", "vertebra_labeling": "0", "cores": 2, "threads": 2, "bf16": True, "cuda": False}
+    machine = {
+        "torch": "0",
+        "vertebra_labeling": "0",
+        "cores": 2,
+        "threads": 2,
+        "load": 0.1,
+        "bf16": True,
+        "cuda": False,
+    }
     monkeypatch.setattr(plan, "describe_machine", lambda threads: machine)
     return plan.run_benchmark(
         ct, [20, 40], repeats=1, threads=2, limit=9, measure=fake_measure, say=lambda message: None
@@ -197,6 +222,12 @@ def test_a_peer_is_held_against_our_time_for_the_same_scan(results):
         ("nnU-Net", "spine crop"): pytest.approx(50 / crop["seconds"]),
         ("nnU-Net", "512 x 512 x 40"): pytest.approx(50),
     }
+
+
+@pytest.mark.parametrize(("load", "busy"), [(0.4, False), (0.6, True), (None, False)])
+def test_a_busy_computer_is_named(results, load, busy):
+    results["machine"]["load"] = load
+    assert ("too busy" in markdown(results)) is busy
 
 
 def test_other_levels_in_bf16_count_as_an_infinite_difference(results):
@@ -245,10 +276,8 @@ def test_the_tables_name_what_failed_and_what_was_too_slow(results):
     results["peers"][1] = {"name": "nnU-Net", "scan": "spine crop", "failed": "No module named x", "ratio": None}
     text = markdown(results)
     assert "no memory" in text and "stopped after 900 s" in text and "over " in text and "No module named x" in text
-    assert (
-        len({line.count("|") for line in text.splitlines() if line.startswith("| peer") or "spine-segment" in line})
-        <= 2
-    )
+    lines = [line for line in text.splitlines() if line.startswith(("| peer", "| spine-segment", "| nnU-Net"))]
+    assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
