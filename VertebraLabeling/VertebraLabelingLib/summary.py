@@ -16,6 +16,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from . import __version__
+from .errors import printable
 from .formats.atomic import write_text
 from .inputs import Skip
 from .naming import safe_name
@@ -126,7 +127,7 @@ def _table(results: Sequence[ScanResult]) -> str:
     for result in results:
         sure = "" if result.confidence is None else f"{result.confidence:.4f}"
         writer.writerow(
-            _no_formula(cell)
+            _no_formula(printable(cell))
             for cell in (
                 *(result.name, result.status, " ".join(result.levels), str(len(result.levels)), sure),
                 *(" | ".join(result.warnings), f"{result.seconds:.2f}", result.message, result.path),

@@ -32,9 +32,10 @@ def write_table(path: str | os.PathLike, cases: Mapping[str, SpineLabels]) -> No
         OSError: the file cannot be written; nothing is left behind.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    csv.writer(text, lineterminator="\n").writerow(COLUMNS)
     for case, labels in cases.items():
+        quoting = csv.QUOTE_ALL if "\r" in case else csv.QUOTE_MINIMAL  # which leaves a lone \r bare before Python 3.13
+        writer = csv.writer(text, lineterminator="\n", quoting=quoting)
         writer.writerows(_row(case, point) for point in labels.points)
     write_text(path, text.getvalue())
 
