@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from VertebraLabelingLib.anatomy import LEVEL_INDEX
+from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.labels import CONFIRMED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.volume import Volume
 
@@ -71,6 +74,8 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False):
         if sourceVolume(pointsNode) in (volumeNode, None):
             kept = userPoints(pointsNode)
     for level, ras in (fixed or {}).items():
+        if level not in LEVEL_INDEX or not is_place(ras):
+            raise InputError(f"The known point {level!r} has no place or is no level: use C1-C7, T1-T13 or L1-L6.")
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
     return Request(volumeNode, volume, pointsNode, kept)
 

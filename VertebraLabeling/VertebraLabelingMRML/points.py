@@ -16,6 +16,7 @@ import numpy as np
 import slicer
 from VertebraLabelingLib.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, Evidence, LabeledPoint, SpineLabels
 from VertebraLabelingLib.volume import apply_affine
 
@@ -41,7 +42,8 @@ class NodePoint:
 
 def createPointsNode(volumeNode):
     """Add a markups node for the vertebrae of a volume to the scene."""
-    name = slicer.mrmlScene.GenerateUniqueName(f"{volumeNode.GetName()} vertebrae")
+    plain = volumeNode.GetName().replace("%", "_")  # Slicer makes labels of new points from it as a format string
+    name = slicer.mrmlScene.GenerateUniqueName(f"{plain} vertebrae")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     node.CreateDefaultDisplayNodes()
     _putBeside(node, volumeNode)
@@ -119,20 +121,23 @@ def readLabels(pointsNode):
     evidence = _moveEvidence(Evidence.from_json(text), localToWorld(pointsNode)) if text else None
     return SpineLabels(
         points=tuple(nodePoint.point for nodePoint in levelPoints(pointsNode)),
-        warnings=tuple(_json(pointsNode, WARNINGS, [])),
+        warnings=tuple(text for text in _json(pointsNode, WARNINGS, []) if isinstance(text, str)),
         provenance=_json(pointsNode, PROVENANCE, {}),
         evidence=evidence,
     )
 
 
 def levelPoints(pointsNode):
-    """The control points whose label is a level, in the node's order, as :class:`NodePoint` (world RAS mm)."""
-    written = _json(pointsNode, WRITTEN, {})
+    """The control points whose label is a level, in the node's order, as :class:`NodePoint` (world RAS mm).
+
+    Points that stand nowhere (not placed yet, not a number) are left out.
+    """
+    written = _record(pointsNode)
     found = []
     for index in range(pointsNode.GetNumberOfControlPoints()):
         defined = pointsNode.GetNthControlPointPositionStatus(index) == slicer.vtkMRMLMarkupsNode.PositionDefined
         level = pointsNode.GetNthControlPointLabel(index).strip()
-        if level in LEVEL_INDEX and defined:
+        if level in LEVEL_INDEX and defined and is_place(pointsNode.GetNthControlPointPositionWorld(index)):
             found.append(NodePoint(index, _labeledPoint(pointsNode, index, level, written)))
     return found
 
@@ -162,6 +167,16 @@ def recordWritten(pointsNode):
     pointsNode.SetAttribute(WRITTEN, json.dumps(record, separators=(",", ":")))
 
 
+def _record(pointsNode):
+    """What :func:`recordWritten` left: control point ID -> [level, x, y, z]; entries of another form are left out."""
+    entries = _json(pointsNode, WRITTEN, {}).items()
+    return {key: entry for key, entry in entries if isinstance(entry, list) and entry and _isPlace(entry[1:])}
+
+
+def _isPlace(values):
+    return all(type(value) in (int, float) for value in values) and is_place(values)
+
+
 def _labeledPoint(pointsNode, index, level, written):
     described = LabeledPoint.parse_description(pointsNode.GetNthControlPointDescription(index))
     ras = tuple(float(value) for value in pointsNode.GetNthControlPointPositionWorld(index))
@@ -177,9 +192,10 @@ def _labeledPoint(pointsNode, index, level, written):
 
 def _confidence(text):
     try:
-        return min(max(float(text), 0.0), 1.0)
+        value = float(text)
     except (TypeError, ValueError):
         return 0.0
+    return min(max(value, 0.0), 1.0) if value == value else 0.0  # not for NaN
 
 
 def _localPosition(pointsNode, index):
@@ -205,7 +221,7 @@ def _json(pointsNode, attribute, default):
     """A JSON attribute; scene files are data and may be damaged, then the default stands in."""
     try:
         value = json.loads(pointsNode.GetAttribute(attribute) or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, type(default)) else default
 

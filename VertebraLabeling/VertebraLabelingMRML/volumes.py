@@ -26,6 +26,8 @@ def volumeFromNode(volumeNode):
     image = volumeNode.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         raise InputError(f"'{name}' holds no voxels: load the CT again.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise InputError(f"'{name}' has several values per voxel, as a color picture: choose a CT volume.")
     return Volume(slicer.util.arrayFromVolume(volumeNode), ijkToWorld(volumeNode))
 
 

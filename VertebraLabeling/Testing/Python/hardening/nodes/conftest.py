@@ -1,0 +1,8 @@
+"""The node tests run on slicer-core with the harness, and share the network-free labeler of the node tests."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "mrml"), str(Path(__file__).resolve().parents[1])]
+
+from slicer_world import no_slot_errors, pytest_pycollect_makemodule  # noqa: E402, F401 - a fixture and a hook
