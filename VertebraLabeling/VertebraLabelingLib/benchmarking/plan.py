@@ -44,8 +44,7 @@ def run_benchmark(
 
     Returns:
         JSON fields: ``machine``, ``labeling`` (a row for each scan, precision and device), ``peers`` (a row for each
-        peer and scan, ``ratio`` to our fp32 time for the same scan), ``bf16_mm`` (largest distance of a
-        point from fp32).
+        peer and scan, ``ratio`` to our fp32 time for the same scan), ``bf16`` (:func:`_bf16_difference`).
     """
     machine = describe_machine(threads)
     if is_busy(machine):
@@ -77,7 +76,7 @@ def run_benchmark(
         "machine": machine,
         "labeling": rows,
         "peers": [_with_ratio(peer, rows) for peer in found],
-        "bf16_mm": _bf16_difference(rows),
+        "bf16": _bf16_difference(rows),
     }
 
 
@@ -130,14 +129,22 @@ def _with_ratio(peer: dict, rows: Sequence[dict]) -> dict:
     return {**peer, "ratio": seconds / ours["seconds"] if known else None}
 
 
-def _bf16_difference(rows: Sequence[dict]) -> float | None:
-    """Largest distance (mm) between a point in bf16 and in fp32; infinite where other levels are found."""
-    distances = []
-    for row in rows:
-        if row["precision"] != "bf16" or "points" not in row:
-            continue
-        twin = next(r for r in rows if r["scan"] == row["scan"] and (r["precision"], r["device"]) == ("fp32", "cpu"))
-        if list(twin.get("points", ())) != list(row["points"]):
-            return float("inf")
-        distances += [np.linalg.norm(np.subtract(twin["points"][n], row["points"][n])) for n in row["points"]]
-    return float(max(distances)) if distances else None
+def _bf16_difference(rows: Sequence[dict]) -> dict | None:
+    """How bf16 differs from fp32: ``other_levels`` that only one of them names, ``largest_mm`` of common points."""
+    others, distances = 0, [0.0]
+    pairs = [(twin["points"], row["points"]) for row in rows for twin in rows if _is_twin(twin, row)]
+    for exact, rough in pairs:
+        others += len(set(exact) ^ set(rough))
+        distances += [float(np.linalg.norm(np.subtract(exact[n], rough[n]))) for n in set(exact) & set(rough)]
+    return {"other_levels": others, "largest_mm": max(distances)} if pairs else None
+
+
+def _is_twin(exact: dict, rough: dict) -> bool:
+    """Whether these are the fp32 and the bf16 row of one scan on the CPU, both measured."""
+    same = exact["scan"] == rough["scan"] and exact["device"] == rough["device"]
+    return (
+        same
+        and (exact["precision"], rough["precision"]) == ("fp32", "bf16")
+        and "points" in exact
+        and "points" in rough
+    )

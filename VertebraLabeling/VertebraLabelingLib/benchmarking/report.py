@@ -70,8 +70,9 @@ def markdown(results: dict) -> str:
     exponent = scaling_exponent(default_rows(results))
     if exponent is not None:
         lines += ["", f"Time grows with voxels to the power of {exponent:.2f} (fp32, CPU)."]
-    if results["bf16_mm"] is not None:
-        lines += ["", f"bf16 moves a point by at most {results['bf16_mm']:.2f} mm."]
+    if results["bf16"] is not None:
+        others, moved = results["bf16"]["other_levels"], results["bf16"]["largest_mm"]
+        lines += ["", f"bf16 against fp32, all scans: {others} other levels, common points within {moved:.2f} mm."]
     if results["peers"]:
         lines += ["", *_peer_table(results["peers"])]
     lines += [

@@ -211,7 +211,7 @@ def test_every_scan_is_labeled_in_every_precision(results):
     rows = [(row["scan"], row["precision"]) for row in results["labeling"]]
     scans = ("512 x 512 x 20", "512 x 512 x 40", "spine crop")
     assert rows == [(scan, precision) for scan in scans for precision in ("fp32", "bf16")]
-    assert results["bf16_mm"] == pytest.approx(0.25)
+    assert results["bf16"] == {"other_levels": 0, "largest_mm": pytest.approx(0.25)}
 
 
 def test_a_peer_is_held_against_our_time_for_the_same_scan(results):
@@ -230,9 +230,14 @@ def test_a_busy_computer_is_named(results, load, busy):
     assert ("too busy" in markdown(results)) is busy
 
 
-def test_other_levels_in_bf16_count_as_an_infinite_difference(results):
+def test_levels_that_bf16_names_otherwise_are_counted(results):
     results["labeling"][1]["points"] = {"L2": [0.0, 0.0, 10.0]}
-    assert plan._bf16_difference(results["labeling"]) == float("inf")
+    assert plan._bf16_difference(results["labeling"])["other_levels"] == 2
+
+
+def test_a_scan_that_failed_in_one_precision_is_left_out_of_the_difference(results):
+    failed = {"scan": "512 x 512 x 20", "precision": "bf16", "device": "cpu", "failed": "no memory"}
+    assert plan._bf16_difference([results["labeling"][0], failed]) is None
 
 
 @pytest.mark.parametrize(("power", "reached"), [(1.0, True), (0.8, True), (1.5, False)])
