@@ -56,6 +56,9 @@ On {len(held_out)} validation cases that neither the parent nor the fine-tuning 
 {table(before, after)}
 ```
 
+Where the points of these cases are predictions of the parent that were corrected, the mean error favors the parent: at
+points that nobody moved it has none.
+
 So few cases say little about other scanners and patients, and nothing about what the parent was good at before: the
 parent's training data were not seen again.
 """
