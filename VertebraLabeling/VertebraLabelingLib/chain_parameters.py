@@ -136,5 +136,16 @@ def _check_numbers(values: dict[str, object]) -> None:
             raise ValueError(f"{item.name} is not a number")
 
 
-NETWORK_PARAMETERS = ChainParameters(appearance=3.0, confusion=(4.0, 0.6, 0.6), false_positive=8.0, spacing_sd=0.16)
-"""For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more."""
+NETWORK_PARAMETERS = ChainParameters(
+    appearance=3.0,
+    confusion=(4.0, 0.6, 0.6),
+    false_positive=8.0,
+    spacing_sd=0.16,
+    temperature=4.0,
+    calibration=(0.022, 0.533, 0.198, 0.577),
+    shift_warning=1.79,
+)
+"""For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more.
+
+The last three are fitted by ``python -m VertebraLabelingLib.training.calibration`` to scans and crops of patients that
+the network has not seen."""

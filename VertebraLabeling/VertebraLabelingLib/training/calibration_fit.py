@@ -2,9 +2,9 @@
 
 The confidence is a logistic function of three terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
 scan has one vote, shared by its points. A point is right where it is a strict hit, wrong where it counts as a false
-positive, and left out on a vertebra that the image cuts. The margin of the shift warning is the one at which the flags
-of the crops (warning, or a point of low confidence) miss their two goals the least: the larger of the two misses is
-smallest.
+positive, and left out on a vertebra that the image cuts. The margin of the shift warning is the largest at which the
+flags (warning, or a point of low confidence) reach no more of the right crops than the goal allows; where low
+confidence reaches more already, it is the largest at which the warning reaches no further ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..chain_warnings import LOW_CONFIDENCE
 from ..confidence import calibrated, terms
 from ..metrics import CaseScore, score_case
 from .chain_tuning import Sample, Scan
-from .crop_test_report import GOAL_RIGHT, GOAL_WRONG
+from .crop_test_report import GOAL_RIGHT
 
 TEMPERATURES = (1.0, 2.0, 4.0)
 RIDGE = 0.5  # penalty of the weights: about half a scan's vote
@@ -141,17 +141,12 @@ def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np
 
 
 def _warning_margin(measured: Sequence[Measured], parameters: ChainParameters) -> float:
-    """The margin at which the larger of the two misses (wrong not flagged, right flagged) is smallest."""
+    """The largest margin at which the flags reach no more right scans than the goal, or than low confidence alone."""
     margins = np.array([item.margin for item in measured]) / parameters.temperature
     low = np.array([item.flagged(replace(parameters, shift_warning=0.0)) for item in measured])
     right = np.array([item.all_right for item in measured])
-    best = None
-    for margin in np.unique(np.concatenate([[0.0], np.round(margins + 0.005, 2)])):
-        flagged = low | (margins < margin)
-        miss = max(
-            GOAL_WRONG - flagged[~right].mean() if (~right).any() else 0.0,
-            flagged[right].mean() - GOAL_RIGHT if right.any() else 0.0,
-        )
-        if best is None or miss < best[0] - 1e-9:
-            best = miss, margin
-    return float(best[1])
+    tried = np.unique(np.concatenate([[0.0], np.floor(margins * 100) / 100]))  # the scan at its own margin is spared
+    if not right.any():
+        return float(tried[-1])
+    limit = max(GOAL_RIGHT, low[right].mean())
+    return float(max(margin for margin in tried if (low | (margins < margin))[right].mean() <= limit))
