@@ -87,18 +87,25 @@ def run_evaluate(training: Sequence[VidScan], validation: Sequence[VidScan], boo
     )
 
     plain = to_samples(validation, [scan.evidence for scan in validation])
-    rows = [Row("no training", "scores", score(plain, VID_SCORES))]
-    learned = {}
-    for protocol, scans in (("patients apart", separate), ("as published", training)):
-        for name, prepare in (("learned", lambda scan: scan), ("pedicles", with_inferred)):
-            model = LevelModel().fit([prepare(scan) for scan in scans])
-            evidence = [model.evidence(prepare(scan)) for scan in validation]
-            learned[protocol, name] = to_samples(validation, evidence)
-            rows.append(Row(protocol, name, score(learned[protocol, name], VID_LEARNED)))
-    _print_table(rows, validation, bootstrap)
-    checked = learned["patients apart", "pedicles"]
+    show = _table_printer(validation, bootstrap)
+    show(Row("no training", "scores", score(plain, VID_SCORES)))
+    checked = _learned(separate, validation, with_inferred)
+    show(Row("patients apart", "pedicles", score(checked, VID_LEARNED)))
+    show(Row("patients apart", "learned", score(_learned(separate, validation), VID_LEARNED)))
+    show(Row("as published", "pedicles", score(_learned(training, validation, with_inferred), VID_LEARNED)))
+    print(f"extra: placed points that are no true hit; published graph network: {PUBLISHED_ID:.2%}\n")
     for name, scans, parameters in (("scores", plain, VID_SCORES), ("pedicles, apart", checked, VID_LEARNED)):
         _print_calibration(name, scans, parameters)
+
+
+def _learned(
+    training: Sequence[VidScan],
+    validation: Sequence[VidScan],
+    prepare: Callable[[VidScan], VidScan] = lambda scan: scan,
+) -> list[Sample]:
+    """Validation scans with evidence learned from the training scans, all of them prepared in the same way."""
+    model = LevelModel().fit([prepare(scan) for scan in training])
+    return to_samples(validation, [model.evidence(prepare(scan)) for scan in validation])
 
 
 def run_tune(scans: Sequence[VidScan], options: argparse.Namespace) -> None:
@@ -124,8 +131,11 @@ def _recall(scans: Sequence[VidScan]) -> float:
     return found / sum(len(scan.truth) for scan in scans)
 
 
-def _print_table(rows: Sequence[Row], validation: Sequence[VidScan], bootstrap: int) -> None:
+def _table_printer(validation: Sequence[VidScan], bootstrap: int) -> Callable[[Row], None]:
+    """Print the head of the table; returns what prints a row, as soon as it is known."""
     patient = {scan.name: scan.patient for scan in validation}
+    vertebrae = sum(len(scan.truth) for scan in validation)
+    print(f"n = {len(validation)} scans, {vertebrae} vertebrae, {len(set(patient.values()))} patients")
     head = (
         "protocol",
         "evidence",
@@ -136,8 +146,9 @@ def _print_table(rows: Sequence[Row], validation: Sequence[VidScan], bootstrap: 
         "< 50 % right",
         "extra",
     )
-    print(f"{head[0]:16}{head[1]:10}{head[2]:>10}{head[3]:>16}{head[4]:>17}{head[5]:>11}{head[6]:>14}{head[7]:>7}")
-    for row in rows:
+    print("{:16}{:10}{:>10}{:>16}{:>17}{:>11}{:>14}{:>7}".format(*head), flush=True)
+
+    def show(row: Row) -> None:
         summary = summarize(row.cases)
         intervals = [
             bootstrap_interval(row.cases, "strict_id", patient_of=key, samples=bootstrap) for key in (str, patient.get)
@@ -147,14 +158,11 @@ def _print_table(rows: Sequence[Row], validation: Sequence[VidScan], bootstrap: 
         bad = sum(len(case.missed) > len(case.vertebrae) / 2 for case in row.cases)
         print(
             f"{row.protocol:16}{row.evidence:10}{summary['strict_id']:>10.2%}{low:>16}{high:>17}"
-            f"{f'{right}/{len(row.cases)}':>11}{bad:>14}{summary['false_positives']:>7}"
+            f"{f'{right}/{len(row.cases)}':>11}{bad:>14}{summary['false_positives']:>7}",
+            flush=True,
         )
-    count = summarize(rows[0].cases)
-    print(
-        f"n = {count['n_scans']} scans, {count['n_vertebrae']} vertebrae, {len(set(patient.values()))} patients;",
-        end=" ",
-    )
-    print(f"extra: placed points that are no true hit; published graph network: {PUBLISHED_ID:.2%}\n")
+
+    return show
 
 
 def _print_calibration(name: str, scans: Sequence[Sample], parameters: ChainParameters) -> None:

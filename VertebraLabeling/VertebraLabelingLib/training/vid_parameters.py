@@ -36,7 +36,7 @@ VID_LEARNED = replace(
     _COMMON,
     appearance=1.0,
     detection=1.0,
-    false_positive=12.0,
+    false_positive=16.0,
     missed=4.0,
     spacing_sd=0.066,
     spacing_cap=30.0,
