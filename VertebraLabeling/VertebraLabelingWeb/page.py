@@ -20,7 +20,7 @@ from .results import Results
 from .scene import WINDOWS, Scene
 from .session_folder import SessionFolder
 from .surface import bone_surface
-from .views import THREE_D, Views
+from .views import ALONG_SPINE, Views
 
 BUSY = "Another scan is being opened: send this one again when it is there."
 UNEXPECTED = "Something unexpected went wrong: the log of the server has the details."
@@ -53,8 +53,8 @@ class Page:
         self.folder = SessionFolder()
         self._state.update(initial(self._jobs, upload_limit))
         self.scene = Scene()
-        self.results = Results(self._state, self.later, self.fail)
         self.views = Views(server, self.scene.app, self.later, self._on_moved)
+        self.results = Results(self._state, self.later, self.fail, self.views.ids(*ALONG_SPINE))
         self._register(server.controller)
         self._state.change("show_bone")(self._on_show_bone)
 
@@ -193,7 +193,7 @@ class Page:
                 request, self.folder.path(), self._on_progress, self._labeler, self._arguments
             )
             node = labeling.finish(request, labels)
-            self.scene.show_points(node, self.views.ids("Axial"), self.views.ids("Sagittal", "Coronal", THREE_D))
+            self.scene.show_points(node, self.views.ids("Axial"), self.views.ids(*ALONG_SPINE))
             if before is not None:
                 self.results.editor.undoStack.remember(node, "labeling", before)
             message = self._show_result(node)

@@ -26,10 +26,17 @@ class Results:
         state: trame state; ``rows``, ``warnings``, ``chosen``, ``level`` and ``undo_what`` are kept up to date.
         later: calls a function from the event loop.
         on_error: called with an error that is meant for the user.
+        region_view_ids: IDs of the views that show the balls in the colors of the regions.
     """
 
-    def __init__(self, state, later: Later, on_error: Callable[[VertebraLabelingError], None]) -> None:
-        self._state, self._on_error = state, on_error
+    def __init__(
+        self,
+        state,
+        later: Later,
+        on_error: Callable[[VertebraLabelingError], None],
+        region_view_ids: list[str],
+    ) -> None:
+        self._state, self._on_error, self._region_view_ids = state, on_error, region_view_ids
         self._node = None
         self._place: np.ndarray | None = None  # of the chosen vertebra, RAS mm
         self.editor = Editor()
@@ -63,7 +70,8 @@ class Results:
         if node is None:
             return
         display.showConfidence(node, UNSURE_BELOW)
-        display.showRegions(node, bool(points), UNSURE_BELOW)
+        for model in display.showRegions(node, bool(points), UNSURE_BELOW).values():
+            model.GetDisplayNode().SetViewNodeIDs(self._region_view_ids)
         try:
             state.warnings = list(readLabels(node).warnings)
         except VertebraLabelingError as error:

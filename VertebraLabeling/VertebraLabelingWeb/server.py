@@ -113,9 +113,10 @@ def check_port(options: Options) -> None:
             if os.name == "posix":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise VertebraLabelingError(
-            f"{options.host}:{options.port} cannot be listened on ({error.strerror}): choose another --port or --host."
+            f"{options.host}:{options.port} cannot be listened on ({reason}): choose another --port or --host."
         ) from error
 
 

@@ -41,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="comma-separated: mrk.json (3D Slicer), csv, verse.json (VerSe centroids), png (picture), dicom (TID 1500 "
         "report, of DICOM scans) (default: mrk.json)",
     )
-    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
     parser.add_argument(
         "--refine",
@@ -96,7 +96,8 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def _device(text: str) -> str:
+def device_name(text: str) -> str:
+    """A device as the command line takes it."""
     if text not in ("auto", "cpu", "cuda") and not (text.startswith("cuda:") and text[5:].isdigit()):
         raise argparse.ArgumentTypeError("must be auto, cpu, cuda or cuda:N")
     return text

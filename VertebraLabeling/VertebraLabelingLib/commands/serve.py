@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from ..errors import VertebraLabelingError
+from .label import device_name
 
 _NO_WEB = "The browser page needs the extra 'web': pip install 'vertebra-labeling[web]' (Python 3.10 or newer)."
 
@@ -31,8 +33,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="address to listen on (default: 127.0.0.1, this computer only); with any other, the page asks for the "
         "token that is printed",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
+    parser.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="place each point a second time on a grid shifted by half a voxel and take the mean (default: no)",
+    )
     parser.add_argument(
         "--upload-limit", type=float, default=2000, metavar="MB", help="largest upload, in MB (default: 2000)"
     )
@@ -47,9 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
         if (error.name or "").split(".")[0].startswith("VertebraLabelingLib"):
             raise
         raise VertebraLabelingError(_NO_WEB) from error
+    from ..workers import LabelerSpec
 
     jobs = scans.served_scans(arguments.inputs)
-    network = {"device": arguments.device, "weights": arguments.weights}
+    weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
+    LabelerSpec(weights, arguments.device).check()
+    network = {"device": arguments.device, "weights": weights, "refine": arguments.refine}
     options = server.Options(
         host=arguments.host,
         port=arguments.port,

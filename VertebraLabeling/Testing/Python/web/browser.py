@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 SERVE = HERE / "serve_for_tests.py"
 BALLS = "balls:UnhurriedBallLabeler"
 WAIT_MS = 120_000  # the machine may be busy
+NETWORK_MS = 900_000
 START_S = 180
 
 
@@ -35,7 +36,7 @@ class ServerProcess:
         files: what it serves.
     """
 
-    def __init__(self, folder: Path, files: Sequence[Path], labeler=BALLS, grace=1.0, limit=2 * 10**7, command=None):
+    def __init__(self, folder: Path, files: Sequence[Path], labeler=BALLS, grace=1.0, limit=2 * 10**6, command=None):
         self.folder, self.port = folder, free_port()
         folder.mkdir(parents=True, exist_ok=True)
         paths = [HERE.parents[2], HERE.parent / "mrml", HERE.parent / "unit"]
@@ -147,9 +148,10 @@ class Visitor:
         self.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100")
         return self
 
-    def wait(self, condition: str) -> None:
+    def wait(self, condition: str, milliseconds: int = WAIT_MS) -> None:
         """Wait for something in trame's ``state``."""
-        self.page.wait_for_function(f"(() => {{ const state = window.trame.state; return {condition}; }})()")
+        expression = f"(() => {{ const state = window.trame.state; return {condition}; }})()"
+        self.page.wait_for_function(expression, timeout=milliseconds)
 
     def state(self, name: str):
         return self.page.evaluate("name => window.trame.state.get(name)", name)
@@ -162,7 +164,8 @@ class Visitor:
     def label(self) -> None:
         """Press the button and wait for the points."""
         self.page.click("#label")
-        self.wait("state.get('rows').length && !state.get('running')")
+        self.wait("(state.get('rows').length && !state.get('running')) || state.get('error')", NETWORK_MS)
+        assert not self.state("error")
 
     def levels(self) -> list[str]:
         return [row["level"] for row in self.state("rows")]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from http.cookiejar import CookieJar
 from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from browser import ServerProcess
-from VertebraLabelingLib import cli
 
+MODULE = Path(__file__).resolve().parents[3]
 COMMAND = ("-m", "VertebraLabelingLib.cli", "serve")
 
 needs_web = pytest.mark.skipif(find_spec("trame_slicer") is None, reason="needs the extra 'web'")
@@ -37,19 +41,20 @@ def test_bound_to_other_computers_the_page_asks_for_the_printed_token_and_warns(
 
 
 @needs_web
-def test_a_port_in_use_is_one_sentence(capsys):
+def test_a_port_in_use_is_one_sentence():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert cli.main(["serve", "--port", str(port)]) == 1
-    assert f"127.0.0.1:{port} cannot be listened on" in capsys.readouterr().err
+        done = run(*COMMAND, "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: 127.0.0.1:{port} cannot be listened on")
 
 
 @needs_web
-def test_a_missing_file_is_one_sentence(capsys):
-    assert cli.main(["serve", "no-such-scan.nii.gz"]) == 1
-    assert capsys.readouterr().err == "error: no-such-scan.nii.gz does not exist: check the path.\n"
+def test_a_missing_file_is_one_sentence():
+    done = run(*COMMAND, "no-such-scan.nii.gz")
+    assert (done.returncode, done.stderr) == (1, "error: no-such-scan.nii.gz does not exist: check the path.\n")
 
 
 def test_without_the_extra_the_sentence_says_what_to_install():
@@ -57,20 +62,16 @@ def test_without_the_extra_the_sentence_says_what_to_install():
         "import sys; sys.modules['trame_slicer'] = sys.modules['trame'] = None\n"
         "from VertebraLabelingLib import cli; sys.exit(cli.main(['serve']))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment())
+    done = run("-c", script)
     assert done.returncode == 1
     assert done.stderr.startswith("error: The browser page needs the extra 'web': pip install")
 
 
-def environment():
-    import os
-    from pathlib import Path
-
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+def run(*arguments):
+    """Python in a process of its own: this one may hold another ``slicer`` already."""
+    environment = {**os.environ, "PYTHONPATH": str(MODULE)}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, timeout=300)
 
 
 def get_with_cookies(url: str) -> int:
-    from http.cookiejar import CookieJar
-    from urllib.request import HTTPCookieProcessor, build_opener
-
     return build_opener(HTTPCookieProcessor(CookieJar())).open(url).status

@@ -40,8 +40,8 @@ def test_the_sample_is_labeled_corrected_and_kept_over_a_reload(browser, sample_
         assert person.levels() == levels
         if picture := os.environ.get("VERTEBRA_LABELING_SCREENSHOT"):  # the picture of docs/web.md
             person.page.click("#undo")
-            person.choose("T8")
+            person.wait("state.get('undo_what') === ''")
             person.page.click("text=Fit")
-            person.page.mouse.move(400, 20)
-            person.page.wait_for_timeout(4000)
+            person.page.mouse.move(600, 20)
+            person.page.wait_for_timeout(20_000)
             person.page.screenshot(path=picture)

@@ -23,7 +23,7 @@ def person(browser, server):
         ("ct.nii.gz", b"not really", "ct.nii.gz cannot be read"),
         ("ct.nrrd", HEADER, "only a header that names other files"),
         ("ct.mha", META, "only a header that names other files"),
-        ("big.nii.gz", b"\0" * (2 * 10**7 + 1), "The upload is larger than 20 MB: crop the scan"),
+        ("big.nii.gz", b"\0" * (2 * 10**6 + 1), "The upload is larger than 2 MB: crop the scan"),
     ],
     ids=["pdf", "damaged", "nrrd-header", "mha-header", "too-large"],
 )
@@ -41,9 +41,9 @@ def test_a_bad_file_gets_a_sentence_and_the_scan_before_stays(person, name, cont
 
 
 def test_the_server_itself_holds_to_the_limit_and_keeps_nothing(person, server):
-    form = {"file": {"name": "big.nii.gz", "mimeType": "application/gzip", "buffer": b"\0" * (2 * 10**7 + 1)}}
+    form = {"file": {"name": "big.nii.gz", "mimeType": "application/gzip", "buffer": b"\0" * (2 * 10**6 + 1)}}
     answer = person.context.request.post(f"{server.url}/upload", multipart=form)
-    assert "The upload is larger than 20 MB" in answer.json()["error"]
+    assert "The upload is larger than 2 MB" in answer.json()["error"]
     assert [path for folder in server.session_folders() for path in folder.iterdir()] == []
 
 
