@@ -111,9 +111,11 @@ class VertebraLabeler:
         if device != "cpu":
             try:
                 return self._run(network, grid, volume, device, report), device, warnings
-            except torch.cuda.OutOfMemoryError:
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
                 log.warning("CUDA out of memory; continuing on the CPU", exc_info=True)
-                torch.cuda.empty_cache()
+                _free_gpu_memory()
                 warnings = ("The GPU has too little free memory: this scan was labeled on the CPU.",)
         return self._run(network, grid, volume, "cpu", report), "cpu", warnings
 
@@ -123,6 +125,23 @@ class VertebraLabeler:
             return run_network(network, grid, volume, device, report)
         first = run_network(network, grid, volume, device, report, (0.25, 0.75))
         return refine(first, volume, lambda box: run_network(network, box, volume, device, report, (0.78, 0.95)))
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a CUDA error is for lack of memory: its libraries say so in their own ways, torch in one of several."""
+    text = str(error)
+    words = ("out of memory", "ALLOC_FAILED", "NOT_INITIALIZED")  # the last is how cuDNN and cuBLAS fail to start
+    return isinstance(error, torch.cuda.OutOfMemoryError) or (
+        any(name in text for name in ("CUDA", "CUDNN", "CUBLAS")) and any(word in text for word in words)
+    )
+
+
+def _free_gpu_memory() -> None:
+    """Give the GPU's memory back, as far as a device that has just failed allows."""
+    try:
+        torch.cuda.empty_cache()
+    except RuntimeError:
+        log.debug("the CUDA cache cannot be emptied", exc_info=True)
 
 
 class _Reporter:
