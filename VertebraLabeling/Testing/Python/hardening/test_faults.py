@@ -274,7 +274,8 @@ def test_a_worker_that_the_system_kills_is_told_as_such(tmp_path, monkeypatch):
 def test_the_same_labels_are_written_whatever_locale_the_system_has(tmp_path):
     """LC_ALL=C is what cron and some containers give a process."""
     script = "import sys; sys.path[:0] = sys.argv[2:]\nfrom phantoms import spine\n"
-    script += "from VertebraLabelingLib.formats.csv_table import write_labels\nwrite_labels(sys.argv[1], spine(), 'B\\u00e4r')"
+    script += "from VertebraLabelingLib.formats.csv_table import write_labels\n"
+    script += "write_labels(sys.argv[1], spine(), 'B\\u00e4r')"
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     paths = [path for path in sys.path if path]
     target = tmp_path / "a.csv"
