@@ -32,16 +32,25 @@ def average_runs(runs: Sequence[Path], out: Path) -> None:
         raise InputError("Averaging needs at least two runs: name them in the order of the training.")
     saved = [torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True) for run in runs]
     states = [one["average"] for one in saved]
-    if any({k: v.shape for k, v in state.items()} != {k: v.shape for k, v in states[0].items()} for state in states):
+    cases = sorted({case for one in saved for case in (*one["cases"], *one.get("seen", ()))})
+    result = {**saved[-1], "average": mean_of(states), "cases": cases, "averaged": [run.name for run in runs]}
+    out.mkdir(parents=True, exist_ok=True)
+    torch.save(result, out / CHECKPOINT)
+
+
+def mean_of(states: Sequence[dict]) -> dict:
+    """The mean of every tensor; counters are those of the last state.
+
+    Raises:
+        InputError: networks of different shape.
+    """
+    shapes = [{name: value.shape for name, value in state.items()} for state in states]
+    if any(other != shapes[0] for other in shapes):
         raise InputError("The runs hold networks of different shape: average stages of one training only.")
-    mean = {
+    return {
         name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
         for name, value in states[-1].items()
     }
-    cases = sorted({case for one in saved for case in (*one["cases"], *one.get("seen", ()))})
-    result = {**saved[-1], "average": mean, "cases": cases, "averaged": [run.name for run in runs]}
-    out.mkdir(parents=True, exist_ok=True)
-    torch.save(result, out / CHECKPOINT)
 
 
 def main() -> None:

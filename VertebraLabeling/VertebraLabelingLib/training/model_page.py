@@ -3,7 +3,7 @@
     python -m VertebraLabelingLib.training.model_page runs/first runs/second --weights MODEL.pt --out docs/models
 
 writes ``docs/models/<version>.md`` and the curves beside it. The runs are the stages in their order; the page is only
-made when the weights are those of the last one.
+made when the weights are those of the last one, or with ``--mean-of-last N`` the mean of the last N (:mod:`.average`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from ..errors import InputError, VertebraLabelingError
 from ..formats.atomic import write_text
 from ..weights import load_state, read_card
+from .average import mean_of
 from .config import TrainConfig
 from .curves import plot_curves
 from .loop import CHECKPOINT, HISTORY
@@ -88,7 +89,7 @@ def computing_seconds(clock: Sequence[float]) -> float:
     return sum(ends)
 
 
-def write_page(runs: Sequence[Path], weights: Path, out: Path, commit: str = "") -> Path:
+def write_page(runs: Sequence[Path], weights: Path, out: Path, commit: str = "", averaged: int = 1) -> Path:
     """Write the page and the curves of each stage.
 
     Args:
@@ -96,13 +97,14 @@ def write_page(runs: Sequence[Path], weights: Path, out: Path, commit: str = "")
         weights: the exported model file.
         out: folder of the pages.
         commit: what to say of stages whose checkpoint records no commit.
+        averaged: of how many last stages the weights are the mean.
 
     Raises:
         InputError: a folder is no run, or the weights are not those of the last run.
         WeightsError: the weights are damaged.
     """
     card, stages = read_card(weights), [read_stage(run) for run in runs]
-    if not same_weights(load_state(weights), stages[-1].average):
+    if not same_weights(load_state(weights), mean_of([stage.average for stage in stages[-averaged:]])):
         raise InputError(f"{weights.name} does not hold the weights of {stages[-1].name}: name the runs it came from.")
     version, out = card["version"], Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,7 @@ def write_page(runs: Sequence[Path], weights: Path, out: Path, commit: str = "")
         plot_curves(Path(run) / HISTORY, out / picture)
         parts.append(stage_text(number, stage, picture, commit))
     page = out / f"{version}.md"
-    write_text(page, head(weights.stem, card) + "\n".join(parts))
+    write_text(page, head(weights.stem, card, averaged) + "\n".join(parts))
     return page
 
 
@@ -126,12 +128,13 @@ def same_weights(state: dict, average: dict) -> bool:
     )
 
 
-def head(name: str, card: dict) -> str:
+def head(name: str, card: dict, averaged: int) -> str:
     """Title and file."""
+    what = "averaged weights of the last stage" if averaged == 1 else f"mean of the last {averaged} stages' weights"
     return f"""# {name}, version {card["version"]}
 
-Made by `python -m VertebraLabelingLib.training.model_page` from the run folders; it checked that the weights are the
-averaged weights of the last stage in fp16. What the model is for, its licences and limits: its model card.
+Made by `python -m VertebraLabelingLib.training.model_page` from the run folders; it checked that the file holds the
+{what} in fp16. What the model is for, its licences and limits: its model card.
 
 | | |
 |---|---|
@@ -196,9 +199,11 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/models"))
     parser.add_argument("--commit", default="", help="said of stages whose checkpoint records no commit")
+    parser.add_argument("--mean-of-last", type=int, default=1, metavar="N", help="the weights are the mean of N stages")
     arguments = parser.parse_args()
+    averaged = max(1, arguments.mean_of_last)
     try:
-        print(write_page(arguments.runs, arguments.weights, arguments.out, arguments.commit))
+        print(write_page(arguments.runs, arguments.weights, arguments.out, arguments.commit, averaged))
     except VertebraLabelingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 from training_cases import TINY, ball_case
+from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.training import model_page
+from VertebraLabelingLib.training.average import average_runs
 from VertebraLabelingLib.training.export import export
 from VertebraLabelingLib.training.loop import Trainer
 from VertebraLabelingLib.training.provenance import start_of
@@ -48,6 +50,16 @@ def test_the_page_holds_settings_seed_commit_cases_curves_and_hash(runs, tmp_pat
         assert f"]({picture})" in text and (tmp_path / picture).read_bytes()[:4] == b"\x89PNG"
     commit = torch.load(runs / "second" / "checkpoint.pt", weights_only=True)["commit"]
     assert (f"`{commit}`" if commit else "not recorded") in text
+
+
+def test_the_mean_of_stages_is_checked_as_such(runs, tmp_path):
+    average_runs([runs / "first", runs / "second"], tmp_path / "mean")
+    export(tmp_path / "mean" / "checkpoint.pt", tmp_path / "mean.pt", "4")
+    stages = [runs / "first", runs / "second"]
+    text = model_page.write_page(stages, tmp_path / "mean.pt", tmp_path / "pages", averaged=2).read_text()
+    assert "mean of the last 2 stages' weights" in text
+    with pytest.raises(InputError, match="does not hold the weights"):
+        model_page.write_page(stages, tmp_path / "mean.pt", tmp_path / "pages")
 
 
 def test_weights_of_another_run_are_refused(runs, tmp_path, monkeypatch, capsys):
