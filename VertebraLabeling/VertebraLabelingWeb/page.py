@@ -78,9 +78,8 @@ class Page:
             "add": results.add,
             "delete": results.delete,
             "undo": results.undo,
-            "dismiss": lambda: self._state.update({"error": ""}),
         }
-        without_scan = {"open_sample", "open_served", "dismiss", "cancel"}
+        without_scan = {"open_sample", "open_served", "cancel"}
         for name, action in actions.items():
             controller.trigger(name)(self._guarded(action, name in without_scan))
         controller.on_client_connected.add(self._guarded(self.begin, True))
