@@ -137,13 +137,13 @@ def _check_numbers(values: dict[str, object]) -> None:
 
 
 NETWORK_PARAMETERS = ChainParameters(
-    appearance=3.0,
+    appearance=2.0,
     confusion=(4.0, 0.6, 0.6),
-    false_positive=8.0,
+    false_positive=6.0,
     spacing_sd=0.16,
     temperature=4.0,
-    calibration=(0.022, 0.533, 0.198, 0.577),
-    shift_warning=1.79,
+    calibration=(0.29, 0.815, 0.194, 0.81),
+    shift_warning=1.17,
 )
 """For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from .errors import WeightsError
 
 FORMAT = 1
-DEFAULT_MODEL = "vertebra-labeling-1.pt"
+DEFAULT_MODEL = "vertebra-labeling-2.pt"
 MAX_WIDTH = 1024
 
 
