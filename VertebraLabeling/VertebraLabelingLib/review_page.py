@@ -9,9 +9,8 @@ from collections.abc import Collection, Sequence
 from html import escape
 from urllib.parse import quote
 
+from .chain_warnings import LOW_CONFIDENCE
 from .scan_job import FAILED, SKIPPED, ScanResult
-
-LOW_CONFIDENCE = 0.5
 
 _HEAD = """<!doctype html>
 <html lang="en">

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .chain_warnings import LOW_CONFIDENCE
 from .curved_view import CurvedImage, SpineFrame, coronal_view, rib_view, sagittal_view, spine_frame
 from .errors import InputError
 from .formats.atomic import atomic_path
 from .labels import LabeledPoint, SpineLabels
-from .snapshot import DOUBTFUL, confidence_color
+from .snapshot import confidence_color
 from .volume import Volume
 
 CELL_PX = (625, 480)
@@ -174,7 +175,7 @@ def _draw_points(axes, scan: ReviewScan, across: int, dots: bool, names: bool) -
         if dots:
             axes.plot(place[across], place[2], "o", color=color, markersize=2.4, markeredgecolor="black", mew=0.4)
         if names:
-            text = f"{point.level} ?" if point.confidence < DOUBTFUL else point.level
+            text = f"{point.level} ?" if point.confidence < LOW_CONFIDENCE else point.level
             beside = _NAME_MM if dots else 0.0
             align = "left" if dots else "center"
             axes.text(place[across] + beside, place[2], text, color=color, fontsize=6.5, va="center", ha=align)

@@ -12,14 +12,12 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from .chain_warnings import LOW_CONFIDENCE
 from .curved_view import CurvedImage, SpineFrame, coronal_view, sagittal_view, spine_frame
 from .errors import InputError
 from .formats.atomic import atomic_path
 from .labels import CONFIRMED, MOVED, LabeledPoint, SpineLabels
 from .volume import Volume
-
-DOUBTFUL = 0.5
-"""Levels with less confidence carry a question mark."""
 
 _BACKGROUND, _INK, _FAINT = "#101418", "#e8ecf0", "#7d8791"
 _CONFIDENCE_COLORS = ("#ff5a4f", "#ffb33c", "#d9dc5a", "#58d68d")  # at 0, 1/3, 2/3 and 1
@@ -144,7 +142,7 @@ def _draw_names(axes, sagittal, coronal, frame: SpineFrame, labels: SpineLabels)
     spots = frame.coordinates(np.array([point.ras for point in labels.points]))
     for point, place, y in zip(labels.points, spots, _spread(spots[:, 2], sagittal)):
         color = confidence_color(point.confidence)
-        mark = " ?" if point.confidence < DOUBTFUL else ""
+        mark = " ?" if point.confidence < LOW_CONFIDENCE else ""
         axes.text(0.16, y, point.level + mark, ha="left", va="center", color=color, fontsize=10, fontweight="bold")
         axes.text(0.9, y, f"{point.confidence:.2f}", ha="right", va="center", color=_FAINT, fontsize=7)
         for view, across, x in ((sagittal, 1, 0.12), (coronal, 0, 0.94)):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, region
+from VertebraLabelingLib.chain_warnings import LOW_CONFIDENCE
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.labels import PREDICTED
 from VertebraLabelingMRML import display
@@ -15,7 +16,6 @@ from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .views import Later
 
-UNSURE_BELOW = 0.7  # confidence; as in the Slicer panel
 SAME_VERTEBRA_MM = 12.0  # a point that near to the chosen one is the chosen vertebra under a new name
 
 
@@ -69,8 +69,8 @@ class Results:
         state.warnings = []
         if node is None:
             return
-        display.showConfidence(node, UNSURE_BELOW)
-        for model in display.showRegions(node, bool(points), UNSURE_BELOW).values():
+        display.showConfidence(node, LOW_CONFIDENCE)
+        for model in display.showRegions(node, bool(points), LOW_CONFIDENCE).values():
             model.GetDisplayNode().SetViewNodeIDs(self._region_view_ids)
         try:
             state.warnings = list(readLabels(node).warnings)
@@ -169,5 +169,5 @@ def _row(point) -> dict:
         "region": region(point.level),
         "percent": round(100 * point.confidence),
         "status": point.status,
-        "unsure": point.confidence < UNSURE_BELOW and point.status == PREDICTED,
+        "unsure": point.confidence < LOW_CONFIDENCE and point.status == PREDICTED,
     }

@@ -69,7 +69,7 @@ def test_a_batch_leaves_all_files_and_a_summary_of_it(tmp_path):
     ]
     assert "No vertebra was found" in rows[2]["error"] and rows[0]["warnings"] == "Levels may be shifted by one."
     scans = json.loads((tmp_path / "out" / "summary.json").read_text())["scans"]
-    assert scans[0]["provenance"] == {"model": "balls"} and len(scans[0]["points"]) == 3
+    assert scans[0]["provenance"] == {"model": "balls", "refined": False} and len(scans[0]["points"]) == 3
 
 
 def test_the_review_page_shows_failures_then_the_least_certain(tmp_path):
@@ -256,6 +256,7 @@ def test_a_batch_killed_in_the_middle_is_continued(tmp_path, processes):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)  # this process and its workers
     process.wait()
+    time.sleep(1.0)  # until the killed workers are gone as well
     finished = outputs(out)
     done = {name.split(".")[0] for name in finished if name.endswith(".mrk.json")}
     assert done and len(done) < 4
