@@ -28,6 +28,7 @@ COLUMNS = ("case", "status", "levels", "count", "lowest_confidence", "warnings",
 
 logger = logging.getLogger(__name__)
 
+_LONGEST = 1e7  # seconds; no scan takes months
 _FIELDS = {field.name for field in fields(ScanResult)}
 
 
@@ -114,6 +115,7 @@ def _is_sound(result: ScanResult) -> bool:
         all(isinstance(text, str) for text in texts)
         and (not result.name or safe_name(result.name) == result.name)
         and type(result.seconds) in (int, float)
+        and 0 <= result.seconds < _LONGEST  # false for NaN
         and isinstance(result.kept, bool)
         and isinstance(result.provenance, dict)
         and all(len(point) == 5 and all(map(math.isfinite, point[1:])) for point in result.points)
