@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_training import CONFIG, ball_case
 from VertebraLabelingLib.network import window
-from VertebraLabelingLib.training.ablation import VARIANTS, configure, train_variant
+from VertebraLabelingLib.training.ablation import VARIANTS, configure, line, train_variant
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -34,3 +34,8 @@ def test_real_only_draws_no_synthetic_case_and_the_other_way_round():
     real, synthetic = configure("real only", CONFIG).shares, configure("synthetic only", CONFIG).shares
     assert not any(pattern == "*" or "synthetic" in pattern for pattern in real)
     assert list(synthetic) == ["*synthetic*"]
+
+
+def test_a_network_that_finds_nothing_has_a_line_without_an_error():
+    told = line("full", "ct", {"strict_id": 0.0, "mean_mm": None, "n_vertebrae": 12})
+    assert told.split() == ["full", "ct", "strict", "id", "0.0%,", "n", "12"]
