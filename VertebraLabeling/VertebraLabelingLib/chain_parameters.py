@@ -103,7 +103,7 @@ class ChainParameters:
             data = json.loads(text)
             unknown = set(data) - {item.name for item in fields(cls)}
             if unknown:
-                raise ValueError(f"unknown key {min(unknown)}")
+                raise ValueError(f"unknown key {min(unknown)[:60]}")
             values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
             _check_numbers(values)
             return cls(**values)

@@ -124,20 +124,24 @@ def _with_given_names(names: list[str], found: Sequence[_Found]) -> list[str]:
     return [wish if folded.count(wish.casefold()) == 1 else name for wish, name in zip(given, names)]
 
 
-def _expand(argument: str, series: str | None, result: Inputs) -> Iterator[_Found]:
+def _expand(argument: str, series: str | None, result: Inputs, listed: bool = False) -> Iterator[_Found]:
+    """The scans of one argument; ``listed`` ones may not be lists again, which could name themselves."""
     path = Path(argument)
     if argument.startswith("@") and not path.exists():
         yield from _from_list(Path(argument[1:]), series, result)
     elif path.is_dir():
         yield from _from_folder(path, series, result)
     elif path.suffix.lower() == ".csv":
+        if listed:
+            raise InputError(f"{argument} is a list within a list: name its scans in the first one.")
         yield from _from_list(path, series, result)
     elif not path.exists() and _GLOB_SIGNS & set(argument):
         matches = sorted(glob.glob(argument, recursive=True))
         if not matches:
             raise InputError(f"Nothing matches {argument}: check the pattern.")
         for match in matches:
-            yield from _expand(match, series, result)
+            if not (listed and match.lower().endswith(".csv")):
+                yield from _expand(match, series, result, listed)
     elif not path.exists():
         raise InputError(f"{argument} does not exist: check the path.")
     else:
@@ -214,7 +218,7 @@ def _from_list(path: Path, series: str | None, result: Inputs) -> Iterator[_Foun
     for row in rows:
         entry = str(path.parent / row["path"])
         try:
-            for found in _expand(entry, row.get("series") or series, result):
+            for found in _expand(entry, row.get("series") or series, result, listed=True):
                 yield replace(found, case=row.get("case") or "")
         except InputError as error:
             result.problems.append(Problem(entry, str(error)))

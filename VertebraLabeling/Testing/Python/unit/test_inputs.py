@@ -198,3 +198,12 @@ def test_label_folder_takes_what_matches_its_pattern(tmp_path):
     assert [result["name"] for result in results] == ["a_ct"]
     with pytest.raises(InputError, match=r"Nothing in .* matches"):
         label_folder(tmp_path / "in", tmp_path / "out", pattern="*.mha", labeler=BallLabeler())
+
+
+@pytest.mark.parametrize("entry", ["list.csv", "*"])
+def test_a_list_that_names_itself_is_told_or_left_out(tmp_path, entry):
+    (tmp_path / "a.nii").write_bytes(b"")
+    (tmp_path / "list.csv").write_text(f"path\n{entry}\na.nii\n")
+    found = find_scans([tmp_path / "list.csv"])
+    assert [job.name for job in found.jobs] == ["a"]
+    assert ["list within a list" in problem.message for problem in found.problems] == ([True] if entry != "*" else [])
