@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from VertebraLabelingLib.processes import is_running
+
 PREFIX = "VertebraLabeling-web-"
 
 
@@ -38,17 +40,5 @@ def remove_leftovers() -> None:
     """Delete the folders of servers that were killed before they could."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         found = re.fullmatch(rf"{PREFIX}(\d+)-\w+", path.name)
-        if found and path.is_dir() and not path.is_symlink() and not _is_running(int(found.group(1))):
+        if found and path.is_dir() and not path.is_symlink() and not is_running(int(found.group(1))):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    if os.name == "nt":  # signal 0 would end the process there
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

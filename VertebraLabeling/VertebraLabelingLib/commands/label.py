@@ -41,14 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="comma-separated: mrk.json (3D Slicer), csv, verse.json (VerSe centroids), png (picture), dicom (TID 1500 "
         "report, of DICOM scans) (default: mrk.json)",
     )
-    parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
-    parser.add_argument(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="place each point a second time on a grid shifted by half a voxel and take the mean (default: no)",
-    )
+    add_engine_options(parser)
     parser.add_argument(
         "--series", metavar="N", help="DICOM series number where a folder holds several CT series, or 'all'"
     )
@@ -61,6 +54,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     told.add_argument("--quiet", action="store_true", help="print errors only")
     told.add_argument("--json-lines", action="store_true", help="print one JSON object a line, for other programs")
     parser.set_defaults(run=run)
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that labels: device, weights, refining."""
+    parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
+    parser.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="place each point a second time on a grid shifted by half a voxel and take the mean (default: no)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

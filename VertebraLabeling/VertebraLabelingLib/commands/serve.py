@@ -6,7 +6,7 @@ import argparse
 import os
 
 from ..errors import VertebraLabelingError
-from .label import device_name
+from .label import add_engine_options
 
 _NO_WEB = "The browser page needs the extra 'web': pip install 'vertebra-labeling[web]' (Python 3.10 or newer)."
 
@@ -33,14 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="address to listen on (default: 127.0.0.1, this computer only); with any other, the page asks for the "
         "token that is printed",
     )
-    parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
-    parser.add_argument(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="place each point a second time on a grid shifted by half a voxel and take the mean (default: no)",
-    )
+    add_engine_options(parser)
     parser.add_argument(
         "--upload-limit", type=float, default=2000, metavar="MB", help="largest upload, in MB (default: 2000)"
     )

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..processes import is_running
+
 _PREFIX, _SUFFIX = ".vertebra-labeling-", ".part"
 
 
@@ -50,7 +52,7 @@ def remove_leftovers(folder: str | os.PathLike) -> int:
     removed = 0
     for path in Path(folder).glob(f"{_PREFIX}{_host()}-*{_SUFFIX}*"):
         pid = path.name[len(_PREFIX) + len(_host()) + 1 :].split("-")[0]
-        if pid.isdigit() and not _is_running(int(pid)):
+        if pid.isdigit() and not is_running(int(pid)):
             path.unlink(missing_ok=True)
             removed += 1
     return removed
@@ -58,24 +60,3 @@ def remove_leftovers(folder: str | os.PathLike) -> int:
 
 def _host() -> str:
     return "".join(char for char in socket.gethostname() if char.isalnum())[:40] or "host"
-
-
-def _is_running(pid: int) -> bool:
-    if os.name == "nt":  # signal 0 would end the process there
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return not _has_ended(pid)
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a process is dead but not yet collected by its parent; only Linux tells."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state in "ZX"
