@@ -21,17 +21,16 @@ from torch import Tensor, nn
 
 from ..anatomy import LEVELS
 from ..chain import solve
-from ..errors import NoSpineError
 from ..formats.atomic import write_text
-from ..formats.mrk_json import read_points
-from ..io import read_volume
 from ..labeler import crop_to_body, run_network
-from ..metrics import CaseScore, score_case, summarize
+from ..labels import SpineLabels
+from ..metrics import CaseScore, summarize
 from ..network import GRID_MM, VertebraNet, fold_norms
-from ..volume import to_working_grid
-from .cases import CT_SUFFIXES, Case, demo_names, find_cases, fold_names, read_cases
+from ..volume import Volume, to_working_grid
+from .cases import Case, demo_names, find_cases, fold_names, read_cases
 from .config import TrainConfig
 from .loop import Trainer
+from .validation import score_cases
 
 REAL, SYNTHETIC = {"openkbp/*": 0.5, "ct/*": 0.5}, {"*synthetic*": 1.0}
 BOTH = {"openkbp/*": 0.38, "ct/*": 0.38, "*": 0.24}
@@ -83,20 +82,12 @@ def train_variant(variant: str, config: TrainConfig, cases: list[Case], out: Pat
 
 def score(network: VertebraNet, found: Mapping[str, Path]) -> list[CaseScore]:
     """Label the held-out scans and score them."""
-    scores = []
-    for name, path in found.items():
-        volume = read_volume(path)
+
+    def label(volume: Volume) -> SpineLabels:
         grid = crop_to_body(to_working_grid(volume, GRID_MM))
-        try:
-            labels = solve(run_network(network, grid, volume, "cpu", lambda *_: None))
-            predicted = {point.level: point.ras for point in labels.points}
-        except NoSpineError:
-            predicted = {}
-        stem = next(path.name[: -len(suffix)] for suffix in CT_SUFFIXES if path.name.endswith(suffix))
-        truth = read_points(path.with_name(stem + ".mrk.json"))
-        cut = {point.level for point in truth if point.cut}
-        scores.append(score_case(name, predicted, {point.level: point.ras for point in truth}, cut))
-    return scores
+        return solve(run_network(network, grid, volume, "cpu", lambda *_: None))
+
+    return score_cases(label, found)
 
 
 def line(variant: str, group: str, summary: Mapping) -> str:

@@ -9,7 +9,9 @@ from ..errors import NoSpineError
 from ..formats.mrk_json import read_points
 from ..io import read_volume
 from ..labeler import VertebraLabeler
-from ..metrics import report, score_case
+from ..labels import SpineLabels
+from ..metrics import CaseScore, report, score_case
+from ..volume import Volume
 from .cases import truth_file
 
 WORSE_MM = 0.5
@@ -31,19 +33,27 @@ def score_model(
     Returns:
         :func:`metrics.report`. A scan in which no vertebra is found has missed all.
     """
-    labeler = VertebraLabeler(weights, device)
+    return report(score_cases(VertebraLabeler(weights, device).label, cases, progress))
+
+
+def score_cases(
+    label: Callable[[Volume], SpineLabels],
+    cases: Mapping[str, Path],
+    progress: Callable[[float, str], None] | None = None,
+) -> list[CaseScore]:
+    """Label every case with ``label`` and compare it with the truth beside it; see :func:`score_model`."""
     scores = []
     for number, (name, ct) in enumerate(cases.items()):
         if progress:
             progress(number / len(cases), name)
         truth = read_points(truth_file(ct))
         try:
-            found = {point.level: point.ras for point in labeler.label(read_volume(ct)).points}
+            found = {point.level: point.ras for point in label(read_volume(ct)).points}
         except NoSpineError:
             found = {}
         cut = {point.level for point in truth if point.cut}
         scores.append(score_case(name, found, {point.level: point.ras for point in truth}, cut))
-    return report(scores)
+    return scores
 
 
 def is_worse(before: dict, after: dict) -> bool:
