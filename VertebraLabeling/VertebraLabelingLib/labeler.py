@@ -14,11 +14,13 @@ from torch.nn import functional
 
 from .candidates import evidence_from
 from .chain import solve
+from .counting import recount
 from .ct_check import to_hounsfield
 from .errors import Cancelled
 from .grid_crop import AIR_MARGIN, crop_to_body
 from .labels import Evidence, SpineLabels
 from .network import GRID_MM, STRIDE, Prediction, VertebraNet, window
+from .placing import place
 from .refine import refine
 from .volume import AIR_HU, Volume, to_working_grid
 from .weights import Model, load_model
@@ -87,7 +89,7 @@ class VertebraLabeler:
         report(0.05, "resampling")
         grid = crop_to_body(to_working_grid(volume, GRID_MM))
         report(0.25, "finding vertebrae")
-        evidence, device, warnings = self._evidence(model.network, grid, volume, report)
+        evidence, device, warnings = self._evidence(model, grid, volume, report)
         report(0.95, "naming levels")
         labels = solve(evidence, fixed)
         provenance = {
@@ -103,28 +105,38 @@ class VertebraLabeler:
         return replace(labels, provenance=provenance, warnings=(*labels.warnings, *warnings))
 
     def _evidence(
-        self, network: VertebraNet, grid: Volume, volume: Volume, report: _Reporter
+        self, model: Model, grid: Volume, volume: Volume, report: _Reporter
     ) -> tuple[Evidence, str, tuple[str, ...]]:
-        """Run the network on the chosen device, on the CPU where the GPU's memory does not suffice."""
+        """Run the networks on the chosen device, on the CPU where the GPU's memory does not suffice."""
         warnings: tuple[str, ...] = ()
         device = self.device
         if device != "cpu":
             try:
-                return self._run(network, grid, volume, device, report), device, warnings
+                return self._run(model, grid, volume, device, report), device, warnings
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
                 log.warning("CUDA out of memory; continuing on the CPU", exc_info=True)
                 _free_gpu_memory()
                 warnings = ("The GPU has too little free memory: this scan was labeled on the CPU.",)
-        return self._run(network, grid, volume, "cpu", report), "cpu", warnings
+        return self._run(model, grid, volume, "cpu", report), "cpu", warnings
 
-    def _run(self, network: VertebraNet, grid: Volume, volume: Volume, device: str, report: _Reporter) -> Evidence:
-        """The first pass, and the second one where points are refined."""
-        if not self.refine:
-            return run_network(network, grid, volume, device, report)
-        first = run_network(network, grid, volume, device, report, (0.25, 0.75))
-        return refine(first, volume, lambda box: run_network(network, box, volume, device, report, (0.78, 0.95)))
+    def _run(self, model: Model, grid: Volume, volume: Volume, device: str, report: _Reporter) -> Evidence:
+        """The first network, then the parts that the model has."""
+        network = model.network
+        if self.refine:
+            evidence = run_network(network, grid, volume, device, report, (0.25, 0.6))
+            second = lambda box: run_network(network, box, volume, device, report, (0.62, 0.8))  # noqa: E731
+            evidence = refine(evidence, volume, second)
+        else:
+            evidence = run_network(network, grid, volume, device, report, (0.25, 0.8))
+        report(0.8, "counting vertebrae")
+        if model.counting is not None:
+            evidence = recount(evidence, volume, model.counting, device)
+        report(0.9, "placing points")
+        if model.placing is not None:
+            evidence = place(evidence, volume, model.placing, device)
+        return evidence
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

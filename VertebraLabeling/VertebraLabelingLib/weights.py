@@ -3,6 +3,9 @@
 A model is two files: ``<name>.pt`` (fp16 tensors) and ``<name>.json`` (its *card*: version, SHA-256, channel widths,
 training summary). The hash is checked before the file is opened, and the file is opened with ``weights_only=True``, so
 it can hold nothing but tensors.
+
+Beside the tensors of :class:`network.VertebraNet` a file of format 2 holds those of its *parts*, with the part's name
+before each: ``counting`` (:class:`counting_network.CountingNet`), ``placing`` (:class:`placing_network.PlacingNet`).
 """
 
 from __future__ import annotations
@@ -12,24 +15,28 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import WeightsError
 
-FORMAT = 1
+FORMATS = (1, 2)
+PARTS = ("counting", "placing")
 DEFAULT_MODEL = "vertebra-labeling-2.pt"
 MAX_WIDTH = 1024
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model: the network in evaluation mode, and its card."""
+    """A loaded model: its networks in evaluation mode, and what its card says; parts that it lacks are None."""
 
     network: object
     name: str
     version: str
     sha256: str
+    counting: object = None
+    placing: object = None
 
 
 def models_folder() -> Path:
@@ -71,9 +78,10 @@ def read_card(weights: Path) -> dict:
             raise ValueError("a field is out of range")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"The card {card.name} of the network weights is missing or damaged: restore it.") from error
-    if data["format"] != FORMAT:
+    if data["format"] not in FORMATS:
         raise WeightsError(
-            f"{weights.name} has format {data['format']}, this version reads format {FORMAT}: update VertebraLabeling."
+            f"{weights.name} has format {data['format']}, this version reads up to {max(FORMATS)}: "
+            "update VertebraLabeling."
         )
     return data
 
@@ -90,7 +98,30 @@ def sha256_of(path: Path) -> str:
 
 
 def load_state(weights: Path) -> dict:
-    """Load the tensors of a model as fp32, after its SHA-256 was checked against the card.
+    """The tensors of the first network alone; see :func:`load_tensors`."""
+    return _split(load_tensors(weights))[0]
+
+
+def load_parts(weights: Path) -> dict[str, dict]:
+    """Name -> tensors of each part that the model has; see :func:`load_tensors`."""
+    return _split(load_tensors(weights))[1]
+
+
+def _split(tensors: dict) -> tuple[dict, dict[str, dict]]:
+    """The tensors of the first network, and those of the parts without the part's name."""
+    first: dict = {}
+    parts: dict[str, dict] = {}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        if part in PARTS:
+            parts.setdefault(part, {})[rest] = value
+        else:
+            first[name] = value
+    return first, parts
+
+
+def load_tensors(weights: Path) -> dict:
+    """Load all tensors of a model as fp32, after its SHA-256 was checked against the card.
 
     Raises:
         WeightsError: missing, damaged, or not the file that its card describes.
@@ -125,19 +156,36 @@ def load_model(weights: Path | None = None) -> Model:
     Raises:
         WeightsError: see :func:`load_state`, or tensors that do not fit the network.
     """
+    from .counting_network import CountingNet
     from .network import VertebraNet, fold_norms, widen_input
+    from .placing_network import PlacingNet
 
     weights = Path(weights) if weights else default_weights()
-    card, state = read_card(weights), load_state(weights)
+    card, tensors = read_card(weights), load_tensors(weights)
+    state, parts = _split(tensors)
     try:
         network = VertebraNet(tuple(card["widths"]))
         network.load_state_dict(state)
+        loaded = {}
+        for name, kind in (("counting", CountingNet), ("placing", PlacingNet)):
+            if name in parts:
+                loaded[name] = kind()
+                loaded[name].load_state_dict(parts[name])
+                fold_norms(loaded[name].eval())
     except (RuntimeError, ValueError) as error:  # other tensors, another number of widths
         raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
-    return Model(widen_input(fold_norms(network.eval())), weights.stem, card["version"], card["sha256"])
+    network = widen_input(fold_norms(network.eval()))
+    return Model(network, weights.stem, card["version"], card["sha256"], **loaded)
 
 
-def write_model(weights: Path, state: dict, widths: tuple[int, ...], version: str, training: dict) -> None:
+def write_model(
+    weights: Path,
+    state: dict,
+    widths: tuple[int, ...],
+    version: str,
+    training: dict,
+    parts: Mapping[str, dict] | None = None,
+) -> None:
     """Write a model and its card; each file appears whole or not at all.
 
     Args:
@@ -146,16 +194,19 @@ def write_model(weights: Path, state: dict, widths: tuple[int, ...], version: st
         widths: channel widths of the network.
         version: model version shown to users.
         training: summary kept on the card (cases, steps, configuration).
+        parts: name -> tensors of the further networks.
     """
     import torch
 
     weights = Path(weights)
     weights.parent.mkdir(parents=True, exist_ok=True)
-    half = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    named = {f"{part}.{name}": value for part, its in (parts or {}).items() for name, value in its.items()}
+    tensors = {**state, **named}
+    half = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with tempfile.TemporaryDirectory(dir=weights.parent) as folder:
         temporary = Path(folder) / weights.name
         torch.save(half, temporary)
-        card = {"format": FORMAT, "version": version, "sha256": sha256_of(temporary), "widths": list(widths)}
+        card = {"format": 2 if parts else 1, "version": version, "sha256": sha256_of(temporary), "widths": list(widths)}
         card_file = temporary.with_suffix(".json")
         card_file.write_text(json.dumps({**card, "training": training}, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, weights)

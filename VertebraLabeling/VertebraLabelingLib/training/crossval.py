@@ -24,21 +24,26 @@ from ..formats.mrk_json import write_labels
 from ..io import read_volume
 from ..labeler import VertebraLabeler
 from .cases import find_cases, fold_names, truth_file
-from .export import export
+from .export import export, parts_of
+from .loop import CHECKPOINT
 
 
 def held_out_labeler(run: Path, names: Collection[str], fold: int) -> VertebraLabeler:
-    """The network of a run, ready to label the cases of its fold.
+    """The networks of a run, ready to label the cases of its fold.
 
     Raises:
-        ValueError: the network was trained on one of the cases.
+        ValueError: one of them was trained on one of the cases.
     """
-    seen = set(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["cases"])
+    parts = parts_of(run)
+    seen: set[str] = set()
+    for checkpoint in (run / CHECKPOINT, *parts.values()):
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        seen.update(saved["cases"], saved.get("seen", ()))
     known = sorted(seen.intersection(names))
     if known:
         raise ValueError(f"{run} was trained on {known[0]}: its score would not be honest.")
     model = run / "model.pt"
-    export(run / "checkpoint.pt", model, f"cross-validation fold {fold}")
+    export(run / CHECKPOINT, model, f"cross-validation fold {fold}", parts=parts)
     return VertebraLabeler(model)
 
 

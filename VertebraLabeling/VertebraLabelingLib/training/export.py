@@ -1,16 +1,25 @@
-"""Turn a checkpoint into a model that the product loads: the averaged weights in fp16, with their card."""
+"""Turn checkpoints into a model that the product loads: the averaged weights in fp16, with their card."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from ..weights import write_model
+from ..weights import PARTS, load_parts, write_model
+from .loop import CHECKPOINT
 
 
-def export(checkpoint: Path, weights: Path, version: str, more: dict | None = None) -> None:
+def export(
+    checkpoint: Path,
+    weights: Path,
+    version: str,
+    more: dict | None = None,
+    parts: Mapping[str, Path] | None = None,
+    kept_from: Path | None = None,
+) -> None:
     """Write the averaged weights of a training checkpoint as a model file and its card.
 
     Args:
@@ -18,22 +27,41 @@ def export(checkpoint: Path, weights: Path, version: str, more: dict | None = No
         weights: the ``.pt`` file to write.
         version: model version shown to users.
         more: further entries of the card's training summary; they replace entries of the same name.
+        parts: name of a part (:data:`weights.PARTS`) -> its training checkpoint.
+        kept_from: a model file whose parts are taken over, for those that ``parts`` does not name.
     """
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    cases = sorted({*saved["cases"], *saved.get("seen", ())})  # of all stages
-    training = {"steps": saved["step"], "cases": cases, "config": saved["config"]}
+    trained = {name: torch.load(path, map_location="cpu", weights_only=True) for name, path in (parts or {}).items()}
+    cases = {*saved["cases"], *saved.get("seen", ())}  # of all stages
+    cases.update(*(part["cases"] for part in trained.values()))
+    training = {"steps": saved["step"], "cases": sorted(cases), "config": saved["config"]}
     training.update({name: saved[name] for name in ("commit", "start") if saved.get(name)})
-    write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, {**training, **(more or {})})
+    if trained:
+        about = ("step", "config", "commit")
+        training["parts"] = {name: {key: part[key] for key in about} for name, part in trained.items()}
+    tensors = load_parts(kept_from) if kept_from else {}
+    tensors.update({name: part["average"] for name, part in trained.items()})
+    card = {**training, **(more or {})}
+    write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, card, tensors)
+
+
+def parts_of(run: Path) -> dict[str, Path]:
+    """Part's name -> checkpoint, for the parts that were trained in the folders of their names below a run."""
+    found = {part: Path(run) / part / CHECKPOINT for part in PARTS}
+    return {part: path for part, path in found.items() if path.is_file()}
 
 
 def main() -> None:
-    """``python -m VertebraLabelingLib.training.export CHECKPOINT MODEL.pt VERSION``."""
+    """``python -m VertebraLabelingLib.training.export CHECKPOINT MODEL.pt VERSION --counting C --placing P``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("version")
+    for part in PARTS:
+        parser.add_argument(f"--{part}", type=Path, metavar="CHECKPOINT", help=f"of the {part} network")
     arguments = parser.parse_args()
-    export(arguments.checkpoint, arguments.weights, arguments.version)
+    given = {part: getattr(arguments, part) for part in PARTS if getattr(arguments, part)}
+    export(arguments.checkpoint, arguments.weights, arguments.version, parts=given)
 
 
 if __name__ == "__main__":

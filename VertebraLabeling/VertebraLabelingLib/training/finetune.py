@@ -100,7 +100,7 @@ def fine_tune(
     model = out / f"{parent.stem}-{_plain(out.name)}.pt"
     with tempfile.TemporaryDirectory(dir=out) as folder:
         candidate = Path(folder) / model.name
-        export(out / CHECKPOINT, candidate, card["version"])
+        export(out / CHECKPOINT, candidate, card["version"], kept_from=parent)
         after = score_model(candidate, validation, device, _stage(progress, "labeling after: "))
     print(f"\n{len(validation)} validation cases, not trained on:\n{table(before, after)}")
     if is_worse(before, after):
@@ -114,7 +114,7 @@ def fine_tune(
         "own_cases": own,
         "validation": {"cases": list(validation), "before": before, "after": after},
     }
-    export(out / CHECKPOINT, model, f"{card['version']}+{_plain(out.name)}", more)
+    export(out / CHECKPOINT, model, f"{card['version']}+{_plain(out.name)}", more, kept_from=parent)
     write_tuned_card(model, parent, before, after)
     return model
 

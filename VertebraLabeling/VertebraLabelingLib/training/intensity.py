@@ -27,6 +27,14 @@ def augment(image: Tensor, points: Tensor, rng: np.random.Generator) -> Tensor:
         image = _screws_and_rods(image, points, rng)
     if rng.random() < 0.15:
         image = _table(image, rng)
+    return vary_look(image, rng, air, generator)
+
+
+def vary_look(image: Tensor, rng: np.random.Generator, air: Tensor | None = None, generator=None) -> Tensor:
+    """Vary kernel, noise and calibration of an image (D, H, W), HU; air stays air."""
+    if generator is None:
+        generator = torch.Generator(image.device).manual_seed(int(rng.integers(2**62)))
+    air = image < -900 if air is None else air
     if rng.random() < 0.4:
         image = _kernel(image, rng)
     if rng.random() < 0.7:

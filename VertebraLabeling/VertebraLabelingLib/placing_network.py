@@ -1,0 +1,53 @@
+"""A small network that places one vertebral-body centre in a cube around its estimate, by integral regression.
+
+The cube is sampled around the estimate itself, not on a grid of the scan, so the place no longer depends on where the
+voxels of the working grid fall (Sun et al. 2018, "Integral Human Pose Regression", arXiv 1711.08229, for the
+soft-argmax).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .network import ConvNorm
+
+CELL_MM = 2.0
+CELLS = 24  # 48 mm: the body, its neighbors' end plates, the canal and the pedicles
+_HEAT_MM = 2 * CELL_MM
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = ConvNorm(channels, channels), ConvNorm(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu_(self.second(functional.relu_(self.first(x))) + x)
+
+
+class PlacingNet(nn.Module):
+    """Input (B, 1, CELLS, CELLS, CELLS): windowed HU; output (B, 3) mm (z, y, x) from the middle of the cube."""
+
+    def __init__(self, widths: tuple[int, ...] = (24, 48)) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        fine, coarse = self.widths
+        self.stem = ConvNorm(1, fine, 3, 2)
+        self.fine = _Block(fine)
+        self.down = ConvNorm(fine, coarse, 3, 2)
+        self.coarse = nn.Sequential(_Block(coarse), _Block(coarse))
+        self.up = ConvNorm(coarse, fine, 1)
+        self.fuse = _Block(fine)
+        self.heat = nn.Conv3d(fine, 1, 1)
+        axis = (torch.arange(CELLS // 2) - (CELLS // 2 - 1) / 2) * _HEAT_MM
+        self.register_buffer("axis", axis, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.fine(functional.relu_(self.stem(x)))
+        deep = self.up(self.coarse(functional.relu_(self.down(x))))
+        x = self.fuse(x + functional.interpolate(deep, scale_factor=2, mode="trilinear"))
+        heat = torch.softmax(self.heat(x).float().flatten(1), dim=1).view(len(x), *x.shape[2:])
+        # the stem's strided cells are centred half a voxel before the middle of their pairs: the offset is learned
+        return torch.stack([(heat.sum(dim=others) * self.axis).sum(1) for others in ((2, 3), (1, 3), (1, 2))], dim=1)

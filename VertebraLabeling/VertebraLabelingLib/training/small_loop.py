@@ -1,0 +1,122 @@
+"""What the trainings of the two small networks share: seeded, checkpointed, resumed exactly.
+
+A trainer says how a batch is drawn and what the loss is; every sample depends on (seed, step, place in the batch)
+alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .cases import Case
+from .loop import CHECKPOINT, HISTORY, case_probabilities, freeze_norms, learning_rate, update_average
+from .provenance import code_commit
+
+
+@dataclass(frozen=True)
+class SmallConfig:
+    """Settings of a run; each as in :class:`config.TrainConfig`."""
+
+    seed: int = 0
+    steps: int = 1000
+    batch: int = 6
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    freeze_norms_from: float = 0.8
+    weight_decay: float = 0.03
+    ema: float = 0.995
+    shares: dict[str, float] = field(default_factory=lambda: {"*": 1.0})
+    checkpoint_every: int = 200
+
+
+class SmallTrainer(ABC):
+    """Network, averaged network, optimizer and step, as they are in a checkpoint."""
+
+    def __init__(self, network: Callable[[], nn.Module], config: SmallConfig, cases: list[Case], out: Path) -> None:
+        self.config, self.cases, self.out = config, cases, Path(out)
+        self.probabilities = case_probabilities([case.name for case in cases], config.shares)
+        torch.manual_seed(config.seed)
+        self.network = network()
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step = 0
+
+    @abstractmethod
+    def batch(self, step: int) -> tuple[Tensor, ...]:
+        """The images and targets of one step."""
+
+    @abstractmethod
+    def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a batch, and its terms by name."""
+
+    def random(self, step: int) -> list[np.random.Generator]:
+        """One source of randomness for each place in a batch."""
+        return [np.random.default_rng([self.config.seed, step, place]) for place in range(self.config.batch)]
+
+    def train_step(self) -> dict[str, float]:
+        """One optimizer step; returns the loss and its terms."""
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, config)
+        self.network.train()
+        if self.step >= config.freeze_norms_from * config.steps:
+            freeze_norms(self.network)
+        batch = self.batch(self.step)
+        torch.manual_seed(config.seed * 1_000_003 + self.step)  # dropout
+        loss, terms = self.loss(*batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self.step += 1
+        update_average(self.average, self.network, min(config.ema, self.step / (self.step + 9)))
+        return {"loss": round(float(loss.detach()), 5), **terms}
+
+    def run(self, progress: Callable[[int, dict[str, float]], None] | None = None, until: int | None = None) -> None:
+        """Train to the last step (or ``until``), with a checkpoint every ``checkpoint_every`` steps and at the end."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        last = min(self.config.steps, until or self.config.steps)
+        with open(self.out / HISTORY, "a", buffering=1) as history:
+            while self.step < last:
+                terms = self.train_step()
+                history.write(json.dumps({"step": self.step - 1, **terms}) + "\n")
+                if self.step % self.config.checkpoint_every == 0 or self.step == last:
+                    self.save()
+                if progress:
+                    progress(self.step, terms)
+
+    def resume(self) -> bool:
+        """Continue from the checkpoint in the output folder; false where there is none."""
+        path = self.out / CHECKPOINT
+        if not path.is_file():
+            return False
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        for name in ("network", "average", "optimizer"):
+            getattr(self, name).load_state_dict(saved[name])
+        self.step = saved["step"]
+        history = self.out / HISTORY
+        if history.is_file():  # lines written after the checkpoint are computed again
+            lines = [line for line in history.read_text().splitlines() if json.loads(line)["step"] < self.step]
+            history.write_text("".join(line + "\n" for line in lines))
+        return True
+
+    def save(self) -> None:
+        """Write the checkpoint to a temporary name and rename it, so that a crash leaves the old one whole."""
+        state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
+        state |= {"step": self.step, "config": asdict(self.config), "cases": [case.name for case in self.cases]}
+        state |= {"commit": code_commit()}
+        temporary = self.out / (CHECKPOINT + ".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, self.out / CHECKPOINT)
