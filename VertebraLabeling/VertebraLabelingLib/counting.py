@@ -1,8 +1,8 @@
 """Name the candidates a second time, by counting along the straightened spine; see :mod:`.counting_network`.
 
 The first network finds the bodies and a first chain. Through that chain the spine is straightened, the counting
-network names every row of it, and each candidate's level costs become a weighted mean of both networks'. A body that
-the counting network sees where there is no candidate becomes one.
+network names every row of it, and each candidate's level costs become a weighted mean of both networks'. The mean row
+of a level (integral regression along the curve) tells where its centre is: where no candidate is near, one is added.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from .anatomy import LEVELS
+from .anatomy import LEVEL_INDEX, LEVELS
 from .candidates import MAX_COST
 from .chain import solve
 from .counting_network import STRIDE, CountingNet
@@ -28,7 +29,15 @@ GRID_MM = 2.0
 MARGIN_MM = 100.0  # of the box around the candidates: wider than the sections, at any tilt
 WEIGHT = 0.5  # of the counting network's costs in the mean
 FARTHEST_MM = 25.0  # candidates farther from the curve are no part of the straightened spine
-NEW_MM, NEW_PROBABILITY = 8.0, 0.5  # a body becomes a candidate where none is this near, and it is this likely
+NEW_MM, NEW_DETECTION = 6.0, 0.6  # a counted body becomes a candidate where none is this near along the curve
+CENTER_SD_MM, OFF_CENTER_COST = 6.0, 4.0  # of a candidate away from the mean row of a level, and the most it costs
+COMPACT = 0.38  # sd of a level's rows over their number: 0.29 for one body, 0.58 for two that share it evenly
+FEWEST_ROWS = 1.5
+CENTERED = LEVEL_INDEX["T1"]  # levels above: farther down the borders between levels drift when the count is unsure
+END_ROOM = 0.45  # share of the last gap: a lower end of the field of view nearer than this cuts the last body
+TISSUE_HU = -500.0
+ROW_MM = STRIDE * STEP_MM
+_SPINE = (slice(4, 11), slice(12, 20))  # cells 12 mm in front of the curve to 16 mm behind it, 16 mm to either side
 _MULTIPLE = 8  # sections are padded with air to a multiple of this
 
 
@@ -38,17 +47,19 @@ class Count:
 
     Attributes:
         level: (R, 27) log-probability of the level that each row shows (last: no vertebra).
-        center: (R,) probability of a body centre.
         ras: (R, 3) where the curve passes, world RAS mm.
         row: (N,) fractional row at which each candidate lies.
         apart: (N,) distance of each candidate from the curve, mm.
+        last: fractional row at which the field of view ends below the chain; infinite where it does not.
+        gap: distance of the last two vertebrae of the chain above its last one, rows.
     """
 
     level: np.ndarray
-    center: np.ndarray
     ras: np.ndarray
     row: np.ndarray
     apart: np.ndarray
+    last: float = np.inf
+    gap: float = 0.0
 
 
 def recount(evidence: Evidence, volume: Volume, network: CountingNet, device: str = "cpu") -> Evidence:
@@ -74,54 +85,72 @@ def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device
         return None
     if len(chain) < 2:
         return None
-    box = crop_around(to_canonical(volume), evidence.points, MARGIN_MM)
-    grid = to_working_grid(box, GRID_MM)
+    grid = to_working_grid(crop_around(to_canonical(volume), evidence.points, MARGIN_MM), GRID_MM)
     sections = sections_through(_to_mm(grid, chain))
-    level, center = count_rows(network, grid, sections, device)
+    image = straighten(torch.from_numpy(np.ascontiguousarray(grid.array)).to(device), grid.spacing[::-1], sections)
+    level = count_rows(network.to(device), image)
     mm = _to_mm(grid, evidence.points)
     at = (np.arange(len(level)) + 0.5) * STRIDE - 0.5
     curve = np.stack([np.interp(at, np.arange(len(sections)), axis) for axis in sections.center.T], axis=1)
     apart = np.linalg.norm(mm[:, None] - sections.center[None], axis=2).min(axis=1)
-    row = (sections.rows_of(mm) + 0.5) / STRIDE - 0.5
-    return Count(level, center, ijk_to_ras(grid, curve[:, ::-1] / GRID_MM), row, apart)
+    own = _to_row(sections, _to_mm(grid, chain))
+    gap = own[-2] - own[-3] if len(own) > 2 else own[-1] - own[-2]
+    last = _lower_end(image, own[-1])
+    return Count(level, ijk_to_ras(grid, curve[:, ::-1] / GRID_MM), _to_row(sections, mm), apart, last, float(gap))
 
 
 @torch.inference_mode()
-def count_rows(
-    network: CountingNet, grid: Volume, sections: Sections, device: str = "cpu"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Run the network on a straightened spine and its mirror image.
-
-    Returns:
-        (R, 27) log-probability of the level, and (R,) probability of a body centre.
-    """
-    image = straighten(torch.from_numpy(np.ascontiguousarray(grid.array)).to(device), grid.spacing[::-1], sections)
+def count_rows(network: CountingNet, image: Tensor) -> np.ndarray:
+    """(R, 27) log-probability of the level of each row: the mean for a straightened spine (S, A, R) and its mirror
+    image."""
+    rows = -(-len(image) // STRIDE)
     image = functional.pad(image, (0, 0, 0, 0, 0, -len(image) % _MULTIPLE), value=AIR_HU)
-    both = window(torch.stack([image, image.flip(2)]))[:, None]
-    counted = network.to(device)(both)
-    level = functional.log_softmax(counted.level, dim=2).mean(0)
-    rows = -(-len(sections) // STRIDE)
-    return level[:rows].double().cpu().numpy(), counted.center.mean(0).sigmoid()[:rows].double().cpu().numpy()
+    counted = network(window(torch.stack([image, image.flip(2)]))[:, None])
+    return functional.log_softmax(counted.level, dim=2).mean(0)[:rows].double().cpu().numpy()
 
 
-def with_count(evidence: Evidence, count: Count, weight: float = WEIGHT, new: float = NEW_PROBABILITY) -> Evidence:
-    """Mix a count into the evidence that it was made from."""
-    modes = center_modes(count.center, new)
-    near = np.abs(modes[:, None] - count.row[None]) * STRIDE * STEP_MM
-    near[:, count.apart > FARTHEST_MM] = np.inf
-    added = modes[near.min(axis=1) >= NEW_MM] if near.size else modes
-    rows = np.concatenate([count.row, added])
-    places = np.stack([np.interp(added, np.arange(len(count.ras)), axis) for axis in count.ras.T], axis=1)
-    counted = level_costs(count.level, rows)
+def with_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evidence:
+    """Mix a count into the evidence that it was made from.
+
+    Candidates below the last body that the field of view holds whole are left out: of a body that is cut, the middle
+    of the visible part would be taken for its centre.
+    """
+    centers = level_centers(count.level)
+    known = np.where(count.apart > FARTHEST_MM, np.inf, count.row)
+    added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= NEW_MM).all()])
+    rows = np.append(count.row, added)
+    counted = level_costs(count.level, rows) + off_center_costs(centers, rows)
     far = np.append(count.apart, np.zeros(len(added))) > FARTHEST_MM
     counted[far] = counted[far].mean(axis=1, keepdims=True)
     first = np.concatenate([evidence.unary, counted[len(count.row) :]])
+    places = np.stack([np.interp(added, np.arange(len(count.ras)), axis) for axis in count.ras.T], axis=1)
+    keep = rows <= count.last - END_ROOM * count.gap
     return replace(
         evidence,
-        points=np.concatenate([evidence.points, places]),
-        unary=(1 - weight) * first + weight * counted,
-        detection=np.append(evidence.detection, np.interp(added, np.arange(len(count.center)), count.center)),
+        points=np.concatenate([evidence.points, places])[keep],
+        unary=((1 - weight) * first + weight * counted).clip(0, MAX_COST)[keep],
+        detection=np.append(evidence.detection, np.full(len(added), NEW_DETECTION))[keep],
     )
+
+
+def level_centers(level: np.ndarray) -> np.ndarray:
+    """(26,) mean row of each level; NaN where it is not in view, or not told from its neighbors.
+
+    Args:
+        level: (R, 27) log-probabilities.
+    """
+    share = np.exp(level[:, : len(LEVELS)])
+    row, mass = np.arange(len(level))[:, None], share.sum(axis=0)
+    mean = (share * row).sum(axis=0) / np.maximum(mass, 1e-6)
+    sd = np.sqrt((share * (row - mean) ** 2).sum(axis=0) / np.maximum(mass, 1e-6))
+    clear = (mass >= FEWEST_ROWS) & (sd <= COMPACT * mass) & (np.arange(len(LEVELS)) < CENTERED)
+    return np.where(clear, mean, np.nan)
+
+
+def off_center_costs(centers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N, 26) cost of lying at ``rows`` (N,) away from the mean row of a level; 0 for levels without one."""
+    away = (rows[:, None] - centers[None]) * ROW_MM / CENTER_SD_MM
+    return np.where(np.isnan(away), 0.0, np.minimum(0.5 * away**2, OFF_CENTER_COST))
 
 
 def level_costs(level: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -134,13 +163,17 @@ def level_costs(level: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.clip(-named, 0, MAX_COST)
 
 
-def center_modes(center: np.ndarray, least: float) -> np.ndarray:
-    """(M,) fractional rows of the maxima of the body-centre probability, each the vertex of a parabola."""
-    padded = np.pad(center, 1, constant_values=0)
-    before, here, after = padded[:-2], padded[1:-1], padded[2:]
-    rows = np.flatnonzero((here >= before) & (here > after) & (here >= least))
-    bend = before[rows] - 2 * here[rows] + after[rows]
-    return rows + np.clip(0.5 * (before[rows] - after[rows]) / np.where(bend == 0, -1, bend), -0.5, 0.5)
+def _lower_end(image: Tensor, below: float) -> float:
+    """The row below ``below`` at which nothing but air is left of the spine; infinite where there is none."""
+    middle = image[:, _SPINE[0], _SPINE[1]] > TISSUE_HU
+    empty = middle.flatten(1).float().mean(1).cpu().numpy() < 0.5
+    sections = np.flatnonzero(empty & (np.arange(len(empty)) > below * STRIDE))
+    return float(sections[0]) / STRIDE - 0.5 if len(sections) else np.inf
+
+
+def _to_row(sections: Sections, mm: np.ndarray) -> np.ndarray:
+    """Fractional rows at which points (N, 3), mm, lie."""
+    return (sections.rows_of(mm) + 0.5) / STRIDE - 0.5
 
 
 def _to_mm(grid: Volume, ras: np.ndarray) -> np.ndarray:

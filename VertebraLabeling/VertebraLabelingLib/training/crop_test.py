@@ -23,12 +23,13 @@ import numpy as np
 from ..anatomy import LEVELS
 from ..errors import InputError, NoSpineError
 from ..formats.atomic import write_text
-from ..formats.mrk_json import MarkupPoint, read_points
+from ..formats.mrk_json import MarkupPoint
 from ..io import read_volume
 from ..labeler import VertebraLabeler
 from ..labels import Evidence
 from ..volume import to_canonical
-from .cases import find_cases, fold_names, truth_file
+from .added_truth import read_truth
+from .cases import find_cases, fold_names
 from .crop_test_plan import Crop, draw_crop, patients_of, shares
 from .crop_test_report import Scored, report, score_sample, table
 from .crossval import held_out_labeler
@@ -96,7 +97,7 @@ def _label_patient(
         numbers = range(place, count, len(scans))
         if not numbers:
             continue
-        volume, truth = to_canonical(read_volume(found[name])), read_points(truth_file(found[name]))
+        volume, truth = to_canonical(read_volume(found[name])), read_truth(name, found[name])
         for number in numbers:
             crop = draw_crop(volume, truth, rng)
             if crop is None:

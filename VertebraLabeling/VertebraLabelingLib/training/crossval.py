@@ -5,14 +5,14 @@
 
 Writes below ``--out`` one ``.mrk.json`` per scan into ``predicted``, its truth into ``truth`` and the solver's evidence
 into ``evidence``, in folders named as in the data folder, so that ``vertebra-labeling evaluate runs/cv/predicted/ct
-runs/cv/truth/ct`` gives the scores.
+runs/cv/truth/ct`` gives the scores. The truth written is that of :func:`added_truth.read_truth`; to score against the
+data folder's own, give that folder to ``evaluate``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -23,9 +23,12 @@ from ..formats.atomic import write_text
 from ..formats.mrk_json import write_labels
 from ..io import read_volume
 from ..labeler import VertebraLabeler
-from .cases import find_cases, fold_names, truth_file
+from .added_truth import read_truth
+from .cases import find_cases, fold_names
+from .evidence_folder import evidence_path, truth_path
 from .export import export, parts_of
 from .loop import CHECKPOINT
+from .synthetic_truth import write_truth
 
 
 def held_out_labeler(run: Path, names: Collection[str], fold: int) -> VertebraLabeler:
@@ -55,14 +58,16 @@ def label_held_out(data: Path, splits: Path, run: Path, fold: int, out: Path) ->
     for name, ct in find_cases([data]).items():
         if name not in names:
             continue
-        shutil.copyfile(truth_file(ct), _made(out / "truth" / f"{name}.mrk.json"))
+        truth = read_truth(name, ct)
+        cut = frozenset(point.level for point in truth if point.cut)
+        write_truth(_made(truth_path(out, name)), {point.level: point.ras for point in truth}, cut)
         try:
             labels = labeler.label(read_volume(ct))
         except NoSpineError as error:
             print(f"{name}: {error}")
             continue
         write_labels(_made(out / "predicted" / f"{name}.mrk.json"), labels)
-        write_text(_made(out / "evidence" / f"{name}.json"), labels.evidence.to_json())
+        write_text(_made(evidence_path(out, name)), labels.evidence.to_json())
         found = " ".join(point.level for point in labels.points)
         print(json.dumps({"case": name, "levels": found, "seconds": labels.provenance["seconds"]}), flush=True)
         count += 1

@@ -4,6 +4,7 @@
 
 writes ``docs/models/<version>.md`` and the curves beside it. The runs are the stages in their order; the page is only
 made when the weights are those of the last one, or with ``--mean-of-last N`` the mean of the last N (:mod:`.average`).
+The runs of the small networks follow as ``--counting RUN --placing RUN``.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from ..errors import InputError, VertebraLabelingError
 from ..formats.atomic import write_text
-from ..weights import load_state, read_card
+from ..weights import PARTS, load_parts, load_state, read_card
 from .average import mean_of
 from .config import TrainConfig
 from .curves import plot_curves
 from .loop import CHECKPOINT, HISTORY
+from .small import KINDS
 
 LAST_STEPS = 50  # the final losses are means over these
 
@@ -89,7 +91,14 @@ def computing_seconds(clock: Sequence[float]) -> float:
     return sum(ends)
 
 
-def write_page(runs: Sequence[Path], weights: Path, out: Path, commit: str = "", averaged: int = 1) -> Path:
+def write_page(
+    runs: Sequence[Path],
+    weights: Path,
+    out: Path,
+    commit: str = "",
+    averaged: int = 1,
+    parts: Mapping[str, Path] | None = None,
+) -> Path:
     """Write the page and the curves of each stage.
 
     Args:
@@ -98,23 +107,34 @@ def write_page(runs: Sequence[Path], weights: Path, out: Path, commit: str = "",
         out: folder of the pages.
         commit: what to say of stages whose checkpoint records no commit.
         averaged: of how many last stages the weights are the mean.
+        parts: name of a part -> its run folder; all parts of the weights, and no other.
 
     Raises:
-        InputError: a folder is no run, or the weights are not those of the last run.
+        InputError: a folder is no run, or the weights are not those of the runs.
         WeightsError: the weights are damaged.
     """
     card, stages = read_card(weights), [read_stage(run) for run in runs]
     if not same_weights(load_state(weights), mean_of([stage.average for stage in stages[-averaged:]])):
         raise InputError(f"{weights.name} does not hold the weights of {stages[-1].name}: name the runs it came from.")
+    held, given = load_parts(weights), {name: read_stage(run) for name, run in (parts or {}).items()}
+    for name in sorted({*held, *given}):
+        if name not in held or name not in given or not same_weights(held[name], given[name].average):
+            raise InputError(
+                f"{weights.name} and the {name} run do not agree: name the run it came from."
+            )
     version, out = card["version"], Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    parts = []
+    texts = []
     for number, (run, stage) in enumerate(zip(runs, stages), start=1):
         picture = f"{version}-stage-{number}.png"
         plot_curves(Path(run) / HISTORY, out / picture)
-        parts.append(stage_text(number, stage, picture, commit))
+        texts.append(stage_text(f"Stage {number}: {stage.name}", stage, picture, commit, TrainConfig().to_dict()))
+    for name, stage in given.items():
+        picture = f"{version}-{name}.png"
+        plot_curves(Path(parts[name]) / HISTORY, out / picture)
+        texts.append(stage_text(f"The {name} network", stage, picture, commit, asdict(KINDS[name][1])))
     page = out / f"{version}.md"
-    write_text(page, head(weights.stem, card, averaged) + "\n".join(parts))
+    write_text(page, head(weights.stem, card, averaged) + "\n".join(texts))
     return page
 
 
@@ -144,14 +164,14 @@ Made by `python -m VertebraLabelingLib.training.model_page` from the run folders
 """
 
 
-def stage_text(number: int, stage: Stage, picture: str, commit: str) -> str:
-    """The section of one stage."""
-    default = json.loads(json.dumps(TrainConfig().to_dict()))
+def stage_text(title: str, stage: Stage, picture: str, commit: str, default: dict) -> str:
+    """The section of one run; ``default`` holds the settings that need not be told."""
+    default = json.loads(json.dumps(default))
     changed = {name: value for name, value in stage.config.items() if value != default.get(name)}
     groups = Counter(name.split("/")[0] if "/" in name else _group(name) for name in stage.cases)
     start = f"`{stage.start['file']}`, SHA-256 `{stage.start['sha256']}`" if stage.start else "not recorded"
     losses = ", ".join(f"{name} {value:.3f}" for name, value in stage.losses.items())
-    return f"""## Stage {number}: {stage.name}
+    return f"""## {title}
 
 | | |
 |---|---|
@@ -163,9 +183,9 @@ def stage_text(number: int, stage: Stage, picture: str, commit: str) -> str:
 | cases | {len(stage.cases)}: {", ".join(f"{group} {count}" for group, count in sorted(groups.items()))} |
 | losses, mean of the last {LAST_STEPS} steps | {losses} |
 
-![Training curves of stage {number}]({picture})
+![Training curves of {stage.name}]({picture})
 
-Settings that differ from the defaults of this version (`training/config.py`):
+Settings that differ from the defaults of this version:
 
 ```json
 {json.dumps(changed, indent=1)}
@@ -200,10 +220,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("docs/models"))
     parser.add_argument("--commit", default="", help="said of stages whose checkpoint records no commit")
     parser.add_argument("--mean-of-last", type=int, default=1, metavar="N", help="the weights are the mean of N stages")
+    for part in PARTS:
+        parser.add_argument(f"--{part}", type=Path, metavar="RUN", help=f"run folder of the {part} network")
     arguments = parser.parse_args()
+    parts = {part: getattr(arguments, part) for part in PARTS if getattr(arguments, part)}
     averaged = max(1, arguments.mean_of_last)
     try:
-        print(write_page(arguments.runs, arguments.weights, arguments.out, arguments.commit, averaged))
+        print(write_page(arguments.runs, arguments.weights, arguments.out, arguments.commit, averaged, parts))
     except VertebraLabelingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -88,10 +89,12 @@ class SmallTrainer(ABC):
         """Train to the last step (or ``until``), with a checkpoint every ``checkpoint_every`` steps and at the end."""
         self.out.mkdir(parents=True, exist_ok=True)
         last = min(self.config.steps, until or self.config.steps)
+        started = time.monotonic()
         with open(self.out / HISTORY, "a", buffering=1) as history:
             while self.step < last:
                 terms = self.train_step()
-                history.write(json.dumps({"step": self.step - 1, **terms}) + "\n")
+                seconds = round(time.monotonic() - started, 2)
+                history.write(json.dumps({"step": self.step - 1, "seconds": seconds, **terms}) + "\n")
                 if self.step % self.config.checkpoint_every == 0 or self.step == last:
                     self.save()
                 if progress:
