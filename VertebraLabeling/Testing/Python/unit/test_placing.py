@@ -1,0 +1,153 @@
+"""Placing candidates in cubes around themselves: onto bodies, in any volume, and no farther than a body's size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from phantoms import affine
+from test_volume import name_of, stored, turned
+from torch import nn
+from VertebraLabelingLib.labels import Evidence
+from VertebraLabelingLib.placing import FARTHEST_MM, place, sample
+from VertebraLabelingLib.placing_network import CELL_MM, CELLS, PlacingNet
+from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
+
+BLOBS = np.array([[4.0, -8.0, 170.0], [1.0, 3.0, 110.0], [-6.0, 5.5, 52.0]])  # so far apart that no cube shows two
+AWAY = np.array([[3.0, -2.0, 4.0], [-4.0, 3.0, -2.0], [0.5, 5.0, 3.0]])
+
+
+class Centroid(nn.Module):
+    """Stands in for the network: the centroid of what is denser than 250 HU, mm from the middle of the cube."""
+
+    def forward(self, x):
+        axis = (torch.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
+        weight = (x[:, 0] - 0.5).clamp(min=0)
+        mass = weight.sum((1, 2, 3)).clamp(min=1e-6)
+        return torch.stack([(weight.sum(d) * axis).sum(1) / mass for d in ((2, 3), (1, 3), (1, 2))], dim=1)
+
+
+def blob_volume(spacing=(1.5, 1.5, 2.0), axes=None, shift=(0.0, 0.0, 0.0)) -> Volume:
+    """Smooth dense blobs at :data:`BLOBS` in muscle; about 120 x 120 x 220 mm around (0, 0, 110)."""
+    size = np.round(np.array([120.0, 120.0, 220.0]) / spacing).astype(int)
+    matrix = affine(spacing, (0, 0, 0), axes)
+    matrix[:3, 3] = np.array([0.0, 0.0, 110.0]) - matrix[:3, :3] @ ((size - 1) / 2) + shift
+    k, j, i = np.indices(size[::-1])
+    world = apply_affine(matrix, np.stack((i, j, k), axis=-1).reshape(-1, 3))
+    values = np.full(len(world), 40.0)
+    for blob in BLOBS:
+        values += 1100 * np.exp(-((world - blob) ** 2).sum(axis=1) / (2 * 5.0**2))
+    return Volume(values.reshape(size[::-1]).astype(np.float32), matrix)
+
+
+def evidence_at(points) -> Evidence:
+    points = np.asarray(points, dtype=float).reshape(-1, 3)
+    unary = np.random.default_rng(0).uniform(0, 5, (len(points), 26))
+    return Evidence(points, unary, np.linspace(0.2, 0.9, len(points)), np.full(26, 0.5), np.zeros((8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("stored_as", "tolerance_mm"),
+    [
+        ({}, 0.1),
+        ({"spacing": (0.8, 0.8, 1.0)}, 0.1),
+        ({"spacing": (1.0, 1.0, 5.0)}, 0.5),
+        ({"shift": (0.5, 0.7, 0.9)}, 0.1),
+        ({"shift": (-0.6, 0.2, -0.4)}, 0.1),
+        ({"axes": turned(10)}, 0.1),
+        ({"axes": turned(35)}, 0.1),
+    ],
+    ids=["plain", "fine", "thick", "grid phase", "other phase", "oblique", "very oblique"],
+)
+def test_candidates_move_onto_the_blobs_however_the_volume_is_stored(stored_as, tolerance_mm):
+    placed = place(evidence_at(BLOBS + AWAY), blob_volume(**stored_as), Centroid())
+    np.testing.assert_allclose(placed.points, BLOBS, atol=tolerance_mm)
+
+
+def test_everything_but_the_points_stays():
+    before = evidence_at(BLOBS + AWAY)
+    after = place(before, blob_volume(), Centroid())
+    for name in ("unary", "detection", "presence", "corners"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+    np.testing.assert_array_equal(before.points, BLOBS + AWAY)  # the input is not written to
+
+
+@pytest.mark.parametrize("axis_order", [((0, 1, 2), (-1, -1, 1)), ((1, 2, 0), (-1, 1, -1))], ids=name_of)
+def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order):
+    torch.manual_seed(0)
+    network = PlacingNet().eval()
+    network.heat.weight.data *= 50  # untrained it would say little else than the middle
+    evidence, volume = evidence_at(BLOBS + AWAY), blob_volume()
+    plain, other = place(evidence, volume, network), place(evidence, stored(volume, axis_order), network)
+    assert np.abs(plain.points - evidence.points).max() > 0.1
+    np.testing.assert_allclose(other.points, plain.points, atol=1e-2)
+
+
+def test_left_and_right_are_the_same_to_it():
+    """Each cube is placed together with its mirror image: a mirrored patient has mirrored points."""
+    torch.manual_seed(1)
+    network = PlacingNet().eval()
+    network.heat.weight.data *= 50
+    mirror = np.array([-1.0, 1.0, 1.0])
+    volume = blob_volume()
+    mirrored = Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras)
+    plain = place(evidence_at(BLOBS + AWAY), volume, network)
+    other = place(evidence_at((BLOBS + AWAY) * mirror), mirrored, network)
+    assert np.abs((plain.points - BLOBS - AWAY)[:, 0]).max() > 0.01
+    np.testing.assert_allclose(other.points, plain.points * mirror, atol=1e-2)
+
+
+def test_a_candidate_that_wanders_too_far_stays_where_it_was():
+    direction = np.array([[0.6, 0.0, 0.8], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    start = BLOBS + direction * np.array([[FARTHEST_MM + 1.5], [FARTHEST_MM - 1.5], [0.0]])
+    placed = place(evidence_at(start), blob_volume(), Centroid())
+    np.testing.assert_array_equal(placed.points[0], start[0])
+    np.testing.assert_allclose(placed.points[1:], BLOBS[1:], atol=0.1)
+
+
+def test_without_candidates_nothing_is_placed():
+    empty = evidence_at([])
+    assert place(empty, blob_volume(), Centroid()) is empty
+
+
+def test_samples_are_trilinear_inside_and_air_outside():
+    k, j, i = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in (6, 7, 8)), indexing="ij")
+    image = (10 * k + 20 * j - 5 * i).to(torch.int16)
+    index = torch.tensor([[[2.0, 3.0, 4.0], [0.25, 5.5, 6.75]], [[-3.0, 2.0, 2.0], [2.0, 9.0, 2.0]]])
+    values = sample(image, index)
+    assert values.shape == (2, 2)
+    torch.testing.assert_close(values[0], torch.tensor([60.0, 78.75]))
+    torch.testing.assert_close(values[1], torch.tensor([AIR_HU, AIR_HU]))
+
+
+class TestPlacingNet:
+    cubes = torch.randn(3, 1, CELLS, CELLS, CELLS, generator=torch.Generator().manual_seed(0))
+
+    @torch.inference_mode()
+    def test_an_even_heat_map_says_the_middle(self):
+        network = PlacingNet().eval()
+        nn.init.zeros_(network.heat.weight)
+        torch.testing.assert_close(network(self.cubes), torch.zeros(3, 3), atol=1e-5, rtol=0)
+
+    @pytest.mark.parametrize("cell", [(0, 5, 11), (11, 0, 3)])
+    @torch.inference_mode()
+    def test_a_single_hot_cell_is_the_place(self, cell):
+        """In the order z, y, x, mm: 12 cells of 4 mm, the first 22 mm before the middle."""
+        network = PlacingNet().eval()
+
+        class OneCell(nn.Module):
+            def forward(self, x):
+                heat = torch.full((len(x), 1, *x.shape[2:]), -50.0)
+                heat[(slice(None), 0, *cell)] = 50.0
+                return heat
+
+        network.heat = OneCell()
+        expected = torch.tensor([-22.0 + 4.0 * index for index in cell])
+        torch.testing.assert_close(network(self.cubes), expected.expand(3, 3), atol=1e-4, rtol=0)
+
+    @torch.inference_mode()
+    def test_the_place_never_leaves_the_cube(self):
+        torch.manual_seed(0)
+        network = PlacingNet().eval()
+        network.heat.weight.data *= 1e4
+        assert network(1e3 * self.cubes).abs().max() <= 22.0 + 1e-4
