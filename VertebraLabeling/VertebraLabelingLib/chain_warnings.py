@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,6 +45,29 @@ def warnings_for(
     sentences = []
     if may_be_shifted:
         sentences.append(f"{_SHIFT} {_why(levels, points, evidence)}.")
+    sentences += _variants_and_gaps(levels)
+    sentences += [f"{_CUT} {level}." for level in _cut(levels, points, scale, evidence)]
+    return tuple(sentences)
+
+
+def warnings_after_renaming(warnings: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """The sentences that hold once the user has given every vertebra of a chain a new name.
+
+    The user's count settles a possible shift, so that sentence goes. The vertebrae that the field of view cuts are
+    the same ones under their new names. Sentences that :func:`warnings_for` did not write stay.
+
+    Args:
+        warnings: the sentences before.
+        names: old level -> new level, from head to foot.
+    """
+    cut = [f"{_CUT} {new}." for old, new in names.items() if f"{_CUT} {old}." in warnings]
+    foreign = [text for text in warnings if not is_solver_warning(text)]
+    return (*_variants_and_gaps(list(names.values())), *cut, *foreign)
+
+
+def _variants_and_gaps(levels: Sequence[str]) -> list[str]:
+    """Sentences about L6, T13 and missed vertebrae of a chain from head to foot."""
+    sentences = []
     if "L6" in levels:
         sentences.append(f"{_L6}.")
     if "T13" in levels:
@@ -54,8 +77,7 @@ def warnings_for(
         if between:
             missing = between[0] if len(between) == 1 else f"{between[0]}-{between[-1]}"
             sentences.append(f"{missing} {_MISSING} {above} and {below}.")
-    sentences += [f"{_CUT} {level}." for level in _cut(levels, points, scale, evidence)]
-    return tuple(sentences)
+    return sentences
 
 
 def _cut(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence) -> list[str]:

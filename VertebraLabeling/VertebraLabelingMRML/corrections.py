@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.chain import relabel
+from VertebraLabelingLib.chain_warnings import is_shift_warning, warnings_after_renaming
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.labels import CONFIRMED, MOVED, PREDICTED
 
@@ -47,7 +48,8 @@ def shift(pointsNode, step):
     """Name every vertebra one level further down (``step`` = 1) or up (-1): the count was off by one.
 
     The point that the solver was surest of becomes confirmed and so holds the count in later runs. Where the solver
-    would rather have kept another name, the point gets confidence 0.5.
+    would rather have kept another name, the point gets confidence 0.5. Warnings speak of the new names, and none says
+    any more that levels may be shifted.
 
     Raises:
         InputError: the spine would pass C1 or L5, or the node holds no points.
@@ -69,7 +71,8 @@ def shift(pointsNode, step):
         confidence = solved[level].confidence if agreed else UNSURE
         status = CONFIRMED if point is surest else point.status
         points.append(replace(point, level=level, confidence=1.0 if status != PREDICTED else confidence, status=status))
-    writeLabels(pointsNode, labels.with_points(tuple(points)))
+    warnings = warnings_after_renaming(labels.warnings, renamed)
+    writeLabels(pointsNode, replace(labels, points=tuple(points), warnings=warnings))
 
 
 def shifted(levels, step):
@@ -135,13 +138,17 @@ def delete(pointsNode, index):
 
 
 def confirm(pointsNode, indices):
-    """Accept points as they are: later runs and corrections keep their level and place."""
+    """Accept points as they are: later runs and corrections keep their level and place.
+
+    One accepted level settles the count, so no warning says any more that levels may be shifted.
+    """
     wanted = {each.point.level for each in levelPoints(pointsNode) if each.index in set(indices)}
     labels = readLabels(pointsNode)
     points = (
         replace(point, status=CONFIRMED, confidence=1.0) if point.level in wanted else point for point in labels.points
     )
-    writeLabels(pointsNode, labels.with_points(tuple(points)))
+    warnings = tuple(text for text in labels.warnings if not (wanted and is_shift_warning(text)))
+    writeLabels(pointsNode, replace(labels, points=tuple(points), warnings=warnings))
 
 
 def movedLevels(pointsNode):

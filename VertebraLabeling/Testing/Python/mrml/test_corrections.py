@@ -2,11 +2,13 @@
 
 import time
 import unittest
+from dataclasses import replace
 
 import numpy as np
 import slicer
 from balls import centers
 from synthetic_spine import BallLabeler, addVolume
+from VertebraLabelingLib.chain import relabel
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.labels import LabeledPoint
 from VertebraLabelingMRML import corrections, points
@@ -15,6 +17,8 @@ from VertebraLabelingMRML.undo import DEPTH, UndoStack
 from VertebraLabeling import VertebraLabelingLogic
 
 LEVELS = list(centers())
+DOUBT = "Levels may be shifted by one: what is seen at the last rib does not settle the count."
+SLOW = "The GPU has too little free memory: this scan was labeled on the CPU."
 
 
 class CorrectionCase(unittest.TestCase):
@@ -36,6 +40,16 @@ class CorrectionCase(unittest.TestCase):
 
     def state(self):
         return points.readLabels(self.node)
+
+    def warn(self):
+        """Let the field of view end inside T8 and L4, and the count be in doubt; returns the warnings."""
+        labels = self.state()
+        corners = labels.evidence.corners.copy()
+        top, bottom = labels.points[0].ras[2] + 5.0, labels.points[-1].ras[2] - 5.0
+        corners[:, 2] = np.where(corners[:, 2] > corners[:, 2].mean(), top, bottom)
+        solved = relabel(replace(labels, evidence=replace(labels.evidence, corners=corners)), {})
+        points.writeLabels(self.node, replace(solved, warnings=(DOUBT, *solved.warnings, SLOW)))
+        return list(self.state().warnings)
 
 
 class TestNaming(CorrectionCase):
@@ -142,6 +156,23 @@ class TestShifting(CorrectionCase):
         self.assertIs(node, self.node)
         self.assertEqual(self.levels(), list(centers("T9", "L5")))
 
+    def test_warnings_follow_the_new_names_and_doubt_about_the_count_goes(self):
+        cut = "The field of view ends inside {}."
+        self.assertEqual(self.warn(), [DOUBT, cut.format("T8"), cut.format("L4"), SLOW])
+        corrections.shift(self.node, 1)
+        self.assertEqual(list(self.state().warnings), [cut.format("T9"), cut.format("L5"), SLOW])
+        corrections.shift(self.node, -1)
+        self.assertEqual(list(self.state().warnings), [cut.format("T8"), cut.format("L4"), SLOW])
+
+    def test_warnings_are_those_of_naming_one_vertebra_one_level_down(self):
+        self.warn()
+        before = self.state()
+        corrections.shift(self.node, 1)
+        after = self.state().warnings
+        points.writeLabels(self.node, before)
+        corrections.nameAs(self.node, self.index("T12"), "L1")
+        self.assertEqual(after, self.state().warnings)
+
     def test_the_spine_does_not_pass_its_ends(self):
         corrections.shift(self.node, 1)
         with self.assertRaisesRegex(InputError, "below L5"):
@@ -206,6 +237,13 @@ class TestConfirming(CorrectionCase):
         confirmed = [level for level in LEVELS if self.status(level) == "confirmed"]
         self.assertEqual(confirmed, ["T9", "L1"])
         self.assertIn("confidence=1.00;status=confirmed", self.node.GetNthControlPointDescription(self.index("T9")))
+
+    def test_doubt_about_the_count_goes_with_the_first_confirmed_point_and_other_warnings_stay(self):
+        before = self.warn()
+        corrections.confirm(self.node, [])
+        self.assertEqual(list(self.state().warnings), before)
+        corrections.confirm(self.node, [self.index("L1")])
+        self.assertEqual(list(self.state().warnings), before[1:])
 
     def test_a_confirmed_point_holds_its_name_against_the_solver_in_a_second_run(self):
         corrections.nameAs(self.node, self.index("T12"), "L1")

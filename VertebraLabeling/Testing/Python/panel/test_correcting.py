@@ -159,6 +159,19 @@ class TestButtons(CorrectingCase):
         self.ui.nameButton.click()
         self.assertNotIn("Levels may be shifted by one", self.ui.warningLabel.text)
 
+    def test_warnings_speak_of_the_new_names_after_a_shift_and_of_the_old_ones_after_undo(self):
+        told = '["Levels may be shifted by one: no anchor is in view.", "The field of view ends inside L2."]'
+        self.node.SetAttribute(points.WARNINGS, told)
+        self.widget.panel.refresh()
+        before = self.ui.warningLabel.text
+        self.assertIn("ends inside L2.", before)
+        self.ui.shiftDownButton.click()
+        self.assertIn("ends inside L3.", self.ui.warningLabel.text)
+        self.assertNotIn("L2", self.ui.warningLabel.text)
+        self.assertNotIn("may be shifted", self.ui.warningLabel.text)
+        self.ui.undoButton.click()
+        self.assertEqual(self.ui.warningLabel.text, before)
+
 
 class TestViews(CorrectingCase):
     def test_the_curve_follows_the_points_and_goes_when_unchecked(self):

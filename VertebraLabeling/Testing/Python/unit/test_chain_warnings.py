@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.anatomy import USUAL_LEVELS
-from VertebraLabelingLib.chain_warnings import is_solver_warning, warnings_for
+from VertebraLabelingLib.chain_warnings import is_solver_warning, warnings_after_renaming, warnings_for
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,37 @@ def test_every_sentence_is_known_as_the_solvers_own():
     assert len(sentences) == 7
     assert all(is_solver_warning(text) and text.endswith(".") for text in sentences)
     assert not is_solver_warning("The GPU has too little free memory: this scan was labeled on the CPU.")
+
+
+SHIFT = "Levels may be shifted by one: no anchor is in view (C2)."
+FOREIGN = "The GPU has too little free memory: this scan was labeled on the CPU."
+
+
+def inside(level):
+    return f"The field of view ends inside {level}."
+
+
+@pytest.mark.parametrize(
+    ("before", "old", "new", "after"),
+    [
+        ((SHIFT, FOREIGN), "T11 T12 L1", "T12 L1 L2", (FOREIGN,)),
+        ((inside("L1"), inside("L2")), "L1 L2", "L2 L3", (inside("L2"), inside("L3"))),
+        (("T11 not found between T10 and T12.",), "T10 T12", "T9 T11", ("T10 not found between T9 and T11.",)),
+        (("L6 or lumbarized S1 found.",), "L5 L6", "L4 L5", ()),
+        (("T13 found.", inside("L1")), "T13 L1", "T12 L1", (inside("L1"),)),
+        ((inside("T1"),), "L1 L2", "L2 L3", ()),
+    ],
+    ids=["possible shift", "cut", "gap", "L6", "T13", "cut vertebra that is no longer there"],
+)
+def test_sentences_speak_of_the_names_that_the_user_gave(before, old, new, after):
+    assert warnings_after_renaming(before, dict(zip(old.split(), new.split()))) == after
+
+
+def test_a_renamed_chain_has_the_sentences_that_its_new_names_would_have_had():
+    old, new = (*USUAL_LEVELS[9:14], *USUAL_LEVELS[15:20]), (*USUAL_LEVELS[10:15], *USUAL_LEVELS[16:21])
+    points = np.delete(positions(USUAL_LEVELS[9:20]), 5, axis=0)
+    given = evidence(old, points, margin_mm=2.0)
+    before = warnings_for(old, points, 1.0, given, True)
+    after = warnings_for(new, points, 1.0, given, False)
+    assert len(before) == 4 and len(after) == 3
+    assert warnings_after_renaming(before, dict(zip(old, new))) == after

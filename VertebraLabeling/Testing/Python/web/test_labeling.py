@@ -8,7 +8,10 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from balls import centers
+from VertebraLabelingLib.io import read_volume
+from VertebraLabelingLib.volume import Volume, to_sitk
 
 BALLS = list(centers())
 
@@ -104,6 +107,21 @@ def test_shifting_adding_deleting_and_confirming_can_be_taken_back(reader):
     reader.choose("L2")
     reader.page.click("#confirm")
     reader.wait("state.get('rows').find((row) => row.level === 'L2').status === 'confirmed'")
+
+
+def test_warnings_speak_of_the_new_names_after_a_shift(person, ball_ct, tmp_path):
+    whole = read_volume(ball_ct)
+    below = round((centers()["L4"][2] - 9.0 - whole.ijk_to_ras[2, 3]) / 3.0)  # slices of 3 mm; the ball ends 7 mm below
+    start = whole.ijk_to_ras.copy()
+    start[2, 3] += 3.0 * below
+    sitk.WriteImage(to_sitk(Volume(whole.array[below:], start)), str(tmp_path / "cut.nii.gz"))
+    person.page.set_input_files("#open-menu input.file", [str(tmp_path / "cut.nii.gz")])
+    person.wait("state.get('scan_name') === 'cut' && !state.get('busy_text')")
+    person.label()
+    assert person.page.inner_text("#warnings") == "The field of view ends inside L4."
+    person.page.click("#shift-up")
+    person.wait("state.get('rows')[0].level === 'T7'")
+    assert person.page.inner_text("#warnings") == "The field of view ends inside L3."
 
 
 def test_a_click_in_the_table_takes_all_views_there(reader):
