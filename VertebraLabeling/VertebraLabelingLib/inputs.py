@@ -23,6 +23,7 @@ from .native_output import native_output_to_log
 ALL_SERIES = "all"
 
 _GLOB_SIGNS = frozenset("*?[")
+_LONGEST = 4096  # characters of a path or pattern; the time to match a pattern grows with the square of its length
 _PATH_COLUMNS = ("path", "file", "image", "ct")
 
 
@@ -125,27 +126,42 @@ def _with_given_names(names: list[str], found: Sequence[_Found]) -> list[str]:
 
 
 def _expand(argument: str, series: str | None, result: Inputs, listed: bool = False) -> Iterator[_Found]:
-    """The scans of one argument; ``listed`` ones may not be lists again, which could name themselves."""
-    path = Path(argument)
-    if argument.startswith("@") and not path.exists():
-        yield from _from_list(Path(argument[1:]), series, result)
-    elif path.is_dir():
-        yield from _from_folder(path, series, result)
-    elif path.suffix.lower() == ".csv":
+    """The scans of one argument; ``listed`` ones may not be lists again, which could name themselves.
+
+    ``os.path`` rather than ``Path`` looks for files: it takes a name that is too long, or in a folder that may not be
+    entered, for missing, where ``Path`` raises.
+    """
+    if len(argument) > _LONGEST:
+        raise InputError(f"{argument[:40]}... is too long for a path: check what names this scan.")
+    path, listing = Path(argument), _list_file(argument)
+    if listing is not None:
         if listed:
             raise InputError(f"{argument} is a list within a list: name its scans in the first one.")
-        yield from _from_list(path, series, result)
-    elif not path.exists() and _GLOB_SIGNS & set(argument):
-        matches = sorted(glob.glob(argument, recursive=True))
+        yield from _from_list(listing, series, result)
+    elif os.path.isdir(path):
+        yield from _from_folder(path, series, result)
+    elif not os.path.exists(path) and _GLOB_SIGNS & set(argument):
+        try:
+            matches = sorted(glob.glob(argument, recursive=True))
+        except RecursionError:
+            raise InputError(f"The pattern {argument[:40]}... has too many folders: shorten it.") from None
         if not matches:
             raise InputError(f"Nothing matches {argument}: check the pattern.")
         for match in matches:
             if not (listed and match.lower().endswith(".csv")):
                 yield from _expand(match, series, result, listed)
-    elif not path.exists():
+    elif not os.path.exists(path):
         raise InputError(f"{argument} does not exist: check the path.")
     else:
         yield _Found(path)
+
+
+def _list_file(argument: str) -> Path | None:
+    """The list that is meant by ``@FILE`` or by the name of a CSV file; ``None`` for any other argument."""
+    if argument.startswith("@") and not os.path.exists(argument):
+        return Path(argument[1:])
+    path = Path(argument)
+    return path if path.suffix.lower() == ".csv" and not os.path.isdir(path) else None
 
 
 def _from_folder(folder: Path, series: str | None, result: Inputs) -> Iterator[_Found]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,15 +17,17 @@ from phantoms import spine
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.chain import solve
 from VertebraLabelingLib.chain_parameters import ChainParameters
-from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 from VertebraLabelingLib.formats import csv_table, mrk_json, verse_json
-from VertebraLabelingLib.inputs import find_scans
+from VertebraLabelingLib.inputs import Inputs, find_scans
 from VertebraLabelingLib.labels import STATUSES, Evidence, SpineLabels
 from VertebraLabelingLib.summary import JOURNAL, Summary
 from VertebraLabelingLib.weights import read_card
 
 FARTHEST_MM = 1e6
 TWO = ("T12", "L1")
+LEAVES = re.compile(r'(^|[\s,"])/|\.\.')  # an absolute path, or a way up
+LISTED = ("a.nii", "b.nii", "below/c.nii.gz")
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,35 @@ def _journal(path: Path) -> Summary:
     return summary
 
 
-def _inputs_fault(inputs) -> str:
+def _read_list(prefix: str, path: Path) -> Inputs:
+    """Find the scans of a list that lies in a small folder of its own, called from there.
+
+    A folder that a list names is searched to its end, as the user asked; so lists that name places outside of theirs
+    are left out here, or the search would go through the whole computer.
+    """
+    data = path.read_bytes()
+    if LEAVES.search(data.decode("utf-8", "replace")):
+        raise InputError("This list names places outside of its folder: it is not tried.")
+    folder = path.with_name(path.name + "-folder")
+    for name in LISTED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / path.name).write_bytes(data)
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        return find_scans([prefix + path.name])
+    finally:
+        os.chdir(before)
+
+
+def _inputs_fault(inputs: Inputs) -> str:
+    names = [job.name for job in inputs.jobs]
+    if len(set(names)) < len(names):
+        return f"names {names}"
+    outside = [job.path for job in inputs.jobs if LEAVES.search(job.path)]
+    if outside:
+        return f"found {outside}"
     return "; ".join(filter(None, (wrong_sentence(problem.message) for problem in inputs.problems)))
 
 
@@ -196,7 +228,13 @@ READERS: dict[str, Reader] = {
         _parameters_fault,
     ),
     "list of scans": Reader(
-        ".csv", lambda: b"path,case,series\na.nii,one,\nb.nii,two,3\n", lambda path: find_scans([path]), _inputs_fault
+        ".csv",
+        lambda: b"path,case,series\na.nii,one,\nb.nii,two,3\nbelow,,all\n*.nii,,\n",
+        partial(_read_list, ""),
+        _inputs_fault,
+    ),
+    "text list of scans": Reader(
+        ".txt", lambda: b"# scans\na.nii\n\n  below  \n*.nii\n@a.txt\n", partial(_read_list, "@"), _inputs_fault
     ),
     "journal": Reader(".jsonl", lambda: _LINE.encode() * 2, _journal, lambda summary: ""),
 }

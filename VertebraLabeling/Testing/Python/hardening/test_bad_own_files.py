@@ -10,6 +10,7 @@ from damaged_values import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_readers import READERS, problem_with
+from VertebraLabelingLib.errors import InputError
 
 JSON_READERS = ("mrk.json", "verse.json", "evidence", "model card", "training config", "chain parameters", "journal")
 
@@ -32,6 +33,15 @@ def test_a_sound_document_is_read(name, tmp_path):
     path = tmp_path / f"a{reader.suffix}"
     path.write_bytes(reader.sound())
     assert not reader.fault(reader.read(path))
+
+
+@pytest.mark.parametrize("name", ["list of scans", "text list of scans"])
+@pytest.mark.parametrize("entry", ["/", "..", "\u2003/", "below/../..", "*/../..", '"/"'])
+def test_a_list_that_would_search_the_whole_computer_is_not_tried_here(name, entry, tmp_path):
+    path = tmp_path / f"a{READERS[name].suffix}"
+    path.write_text(f"path\n{entry}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="outside of its folder"):
+        READERS[name].read(path)
 
 
 @pytest.mark.parametrize("name", JSON_READERS)

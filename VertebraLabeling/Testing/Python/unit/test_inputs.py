@@ -207,3 +207,34 @@ def test_a_list_that_names_itself_is_told_or_left_out(tmp_path, entry):
     found = find_scans([tmp_path / "list.csv"])
     assert [job.name for job in found.jobs] == ["a"]
     assert ["list within a list" in problem.message for problem in found.problems] == ([True] if entry != "*" else [])
+
+
+@pytest.mark.parametrize("entry", ["@list.txt", "@other.txt"])
+def test_a_text_list_that_names_a_list_beside_it_is_told(tmp_path, monkeypatch, entry):
+    monkeypatch.chdir(tmp_path)  # the paths of its lines then have no folder before their @
+    (tmp_path / "a.nii").write_bytes(b"")
+    (tmp_path / "other.txt").write_text("a.nii\n")
+    (tmp_path / "list.txt").write_text(f"{entry}\na.nii\n")
+    found = find_scans(["@list.txt"])
+    assert [job.name for job in found.jobs] == ["a"]
+    assert [problem.message for problem in found.problems] == [
+        f"{entry} is a list within a list: name its scans in the first one."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("n" * 400, "does not exist"),
+        ("[" * 400, "Nothing matches"),
+        ("@" + "n" * 400, "cannot be read"),
+        ("[" * 100_000, "too long for a path"),
+        ("*/" * 2000, "too many folders"),
+    ],
+    ids=["name", "pattern", "list", "long pattern", "deep pattern"],
+)
+def test_a_name_that_is_too_long_for_a_file_is_one_sentence(tmp_path, monkeypatch, name, told):
+    monkeypatch.chdir(tmp_path)
+    assert told in problem(name)
+    (tmp_path / "list.txt").write_text(f"{name.lstrip('@')}\n")
+    assert len(find_scans(["@list.txt"]).problems) == 1
