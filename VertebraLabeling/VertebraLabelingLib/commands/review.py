@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
+from .label import add_engine_options
 
 DECISIONS, PROPOSALS, SUFFIX = "decisions.csv", "proposals", ".mrk.json"
 
@@ -40,8 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="move points along the spine toward the usual spacing of truth in DIR",
     )
     parser.add_argument("--truth", type=Path, metavar="DIR", help="folder of known <name>.mrk.json, drawn as crosses")
-    parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    add_engine_options(parser)
     parser.add_argument("--per-page", type=int, default=4, metavar="N", help="scans on one picture (default: 4)")
     parser.add_argument("--apply", type=Path, metavar="CSV", help="write truth after these decisions instead")
     parser.set_defaults(run=run)
@@ -67,7 +67,10 @@ def render(arguments: argparse.Namespace) -> int:
 
     inputs = find_scans(arguments.inputs)
     failures = [f"{problem.path}: {problem.message}" for problem in inputs.problems]
-    labeler = LazyLabeler(LabelerSpec(arguments.weights, arguments.device))
+    spec = LabelerSpec(arguments.weights, arguments.device, refine=arguments.refine)
+    if any(_file_of(arguments.labels, job.name) is None for job in inputs.jobs):
+        spec.check()
+    labeler = LazyLabeler(spec)
     gaps = _usual_gaps(arguments.balance) if arguments.balance else None
     table = arguments.out / DECISIONS
     decisions = {row.case: row for row in read_decisions(table)} if table.exists() else {}
@@ -75,11 +78,11 @@ def render(arguments: argparse.Namespace) -> int:
     for number, job in enumerate(inputs.jobs, start=1):
         try:
             volume = read_volume(job.path, job.series or None)
-            given = arguments.labels / (job.name + SUFFIX) if arguments.labels else None
-            labels = read_labels(given) if given and given.is_file() else labeler.label(volume)
+            given = _file_of(arguments.labels, job.name)
+            labels = read_labels(given) if given else labeler.label(volume)
             labels = _balanced(labels, gaps) if gaps else labels
-            known = arguments.truth / (job.name + SUFFIX) if arguments.truth else None
-            truth = read_labels(known).points if known and known.is_file() else ()
+            known = _file_of(arguments.truth, job.name)
+            truth = read_labels(known).points if known else ()
             page.append(review_scan(volume, labels, _title(job.name, labels), truth))
             write_labels(arguments.out / PROPOSALS / (job.name + SUFFIX), labels)
             decisions.setdefault(job.name, Decision(job.name))
@@ -93,6 +96,12 @@ def render(arguments: argparse.Namespace) -> int:
         write_decisions(table, decisions.values())
         print(f"{pages} pages in {arguments.out}; write the verdicts into {table}")
     return _told(failures)
+
+
+def _file_of(folder: Path | None, name: str) -> Path | None:
+    """The points of a scan in a folder of such files; ``None`` where there are none."""
+    path = folder / (name + SUFFIX) if folder else None
+    return path if path and path.is_file() else None
 
 
 def _usual_gaps(folder: Path) -> dict:

@@ -210,6 +210,8 @@ def test_json_lines_are_json_and_nothing_else(ct_file, tmp_path, capsys):
         ["label", "a.nii"],
         ["label", "a.nii", "-o", "out", "--jobs", "0"],
         ["label", "a.nii", "-o", "out", "--device", "tpu"],
+        ["serve", "a.nii", "--device", "tpu"],
+        ["review", "a.nii", "-o", "out", "--device", "cuda:x"],
         ["label", "a.nii", "-o", "out", "--quiet", "--json-lines"],
         ["evaluate", "a"],
         ["unknown"],

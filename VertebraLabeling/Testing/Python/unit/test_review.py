@@ -194,6 +194,26 @@ def test_a_decision_that_cannot_be_applied_does_not_stop_the_others(folder, caps
     assert "delete the file" in capsys.readouterr().err
 
 
+def test_the_labeler_is_made_as_the_options_say(folder, monkeypatch):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    made, spec = [], workers.LabelerSpec
+    monkeypatch.setattr(workers, "LabelerSpec", lambda *given, **named: made.append(spec(*given, **named)) or made[-1])
+    options = ("--device", "cpu", "--weights", folder / "my.pt", "--refine")
+    assert run(folder / "in" / "a.nii.gz", "-o", folder / "review", *options) == 0
+    assert [(one.device, one.weights, one.refine) for one in made] == [("cpu", str(folder / "my.pt"), True)]
+
+
+def test_missing_weights_stop_the_command_before_any_scan_unless_all_points_are_there(folder, monkeypatch, capsys):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    monkeypatch.setattr(workers, "LabelerSpec", workers.LabelerSpec.func)  # the real labeler
+    arguments = ("-o", folder / "review", "--labels", folder / "given", "--weights", folder / "no.pt")
+    assert run(folder / "in", *arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "no.pt are missing" in error
+    assert not (folder / "review").exists()
+    assert run(folder / "in" / "c.nii.gz", *arguments) == 0
+
+
 def test_nothing_to_review_is_one_sentence(tmp_path, capsys):
     assert run("-o", tmp_path) == 1
     assert "Give the scans" in capsys.readouterr().err
