@@ -21,7 +21,7 @@ from .anchors import Anchor, anchors_for_relabel, check_order, drop_removed, joi
 from .chain_graph import FORBIDDEN, ChainGraph, Path
 from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
 from .chain_warnings import is_solver_warning, warnings_for
-from .confidence import calibrated
+from .confidence import calibrated, strongest_sign
 from .errors import InputError, NoSpineError
 from .evidence_shift import after_removal, follow_fixed
 from .labels import PREDICTED, Evidence, LabeledPoint, SpineLabels
@@ -51,7 +51,8 @@ def solve(
     Returns:
         Points from head to foot, each with its calibrated probability as confidence (1 where fixed); warnings;
         ``provenance["shift_margin"]``, the log-likelihood ratio (natural log, at most 99) of this chain to the best
-        chain that is shifted by one level; and ``evidence`` for :func:`relabel`.
+        chain that is shifted by one level; ``provenance["strongest_sign"]``, see :func:`confidence.strongest_sign`
+        (99 where a level is fixed); and ``evidence`` for :func:`relabel`.
 
     Raises:
         NoSpineError: no candidate is accepted as a vertebra.
@@ -139,9 +140,11 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     graph, path, ordered = solution.graph, solution.path, solution.ordered
     margin = shift_margin(graph, path) / graph.parameters.temperature
     rows, levels = (np.array(column) for column in zip(*path.nodes))
+    fixed = solution.clamp[rows] >= 0
+    sign = HIGHEST_MARGIN if fixed.any() else strongest_sign(ordered.unary[rows], levels)
     posterior = graph.posterior()[rows, levels]
-    confidence = calibrated(posterior, ordered.detection[rows], margin, graph.parameters.calibration)
-    confidence[solution.clamp[rows] >= 0] = 1.0
+    confidence = calibrated(posterior, ordered.detection[rows], margin, sign, graph.parameters.calibration)
+    confidence[fixed] = 1.0
     points = []
     for (n, k), sure in zip(path.nodes, confidence):
         anchor = solution.anchors[solution.owner[n]] if solution.owner[n] >= 0 else None
@@ -152,9 +155,10 @@ def _to_labels(solution: _Solution) -> SpineLabels:
         np.array([point.ras for point in points]),
         float(np.exp(path.log_scale)),
         ordered,
-        margin < graph.parameters.shift_warning,
+        margin < graph.parameters.shift_warning or sign < graph.parameters.shift_sign,
     )
-    return SpineLabels(tuple(points), sentences, {"shift_margin": round(margin, 2)}, solution.evidence)
+    counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2)}
+    return SpineLabels(tuple(points), sentences, counted, solution.evidence)
 
 
 def shift_margin(graph: ChainGraph, path: Path) -> float:

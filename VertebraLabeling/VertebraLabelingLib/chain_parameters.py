@@ -45,6 +45,7 @@ class ChainParameters:
         calibration: weights of :func:`confidence.terms` that turn the posterior into the confidence; ``None`` takes the
             posterior itself.
         shift_warning: below this margin (natural log units) of the best path to the best shifted one, warn.
+        shift_sign: warn, too, where the strongest sign (:func:`confidence.strongest_sign`) against a shift is less.
         max_candidates: only the strongest candidates (by detection) are considered.
         max_missed: most vertebrae passed over at once (without limit where points are fixed).
     """
@@ -74,6 +75,7 @@ class ChainParameters:
     temperature: float = 1.0
     calibration: tuple[float, ...] | None = None
     shift_warning: float = 3.0
+    shift_sign: float = 0.0
     max_candidates: int = 48
     max_missed: int = 6
 
@@ -142,8 +144,9 @@ NETWORK_PARAMETERS = ChainParameters(
     false_positive=6.0,
     spacing_sd=0.16,
     temperature=4.0,
-    calibration=(0.29, 0.815, 0.194, 0.81),
-    shift_warning=1.17,
+    calibration=(0.29, 0.815, 0.194, 0.4, 0.4),
+    shift_warning=0.0,
+    shift_sign=1.0,
 )
 """For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more.
 

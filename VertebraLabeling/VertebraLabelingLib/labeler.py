@@ -126,8 +126,9 @@ class VertebraLabeler:
         network = model.network
         if self.refine:
             evidence = run_network(network, grid, volume, device, report, (0.25, 0.6))
-            second = lambda box: run_network(network, box, volume, device, report, (0.62, 0.8))  # noqa: E731
-            evidence = refine(evidence, volume, second)
+            evidence = refine(
+                evidence, volume, lambda box: run_network(network, box, volume, device, report, (0.62, 0.8))
+            )
         else:
             evidence = run_network(network, grid, volume, device, report, (0.25, 0.8))
         report(0.8, "counting vertebrae")

@@ -12,6 +12,8 @@ _SHORT = {
     "loading the network": "load",
     "resampling": "resample",
     "finding vertebrae": "network",
+    "counting vertebrae": "counting",
+    "placing points": "placing",
     "naming levels": "naming",
 }
 

@@ -68,14 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
-    plain = replace(NETWORK_PARAMETERS, temperature=1.0, calibration=None, shift_warning=3.0)
+    plain = replace(NETWORK_PARAMETERS, temperature=1.0, calibration=None, shift_warning=3.0, shift_sign=0.0)
     before = [Judged(item, plain) for item in measured]
     after = judge(measured, plain)
     print(flag_table({"posterior as it is": before, "calibrated": after}))
     for name, judged in (("posterior as it is", before), ("calibrated", after)):
         print(f"\n{name}: expected calibration error {calibration_error(judged):.3f}\n{reliability_table(judged)}")
     final = fit(measured, plain)
-    kept = {key: getattr(final, key) for key in ("temperature", "calibration", "shift_warning")}
+    kept = {key: getattr(final, key) for key in ("temperature", "calibration", "shift_sign")}
     print("\nfitted on all folds:", json.dumps(kept))
     if options.plot:
         draw(options.plot, before, after)

@@ -1,8 +1,8 @@
 """Fit the solver's confidence and its shift warning to scans of patients that the network has not seen.
 
-The confidence is a logistic function of three terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
+The confidence is a logistic function of four terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
 scan has one vote, shared by its points. A point is right where it is a strict hit, wrong where it counts as a false
-positive, and left out on a vertebra that the image cuts. The margin of the shift warning is the largest at which the
+positive, and left out on a vertebra that the image cuts. The shift warning asks for the largest sign at which the
 flags (warning, or a point of low confidence) reach no more of the right crops than the goal allows; where low
 confidence reaches more already, it is the largest at which the warning reaches no further ones.
 """
@@ -18,7 +18,7 @@ from ..anatomy import LEVELS
 from ..chain import shift_margin
 from ..chain_parameters import ChainParameters
 from ..chain_warnings import LOW_CONFIDENCE
-from ..confidence import calibrated, terms
+from ..confidence import calibrated, strongest_sign, terms
 from ..metrics import CaseScore, score_case
 from .chain_tuning import Sample, Scan
 from .crop_test_report import GOAL_RIGHT
@@ -39,6 +39,7 @@ class Measured:
         posterior: temperature -> (M,) posterior of each point.
         detection: (M,) detection of each point.
         margin: to the shifted chain, at temperature 1.
+        sign: the strongest one against a shift.
         right: (M,) bool, the point is a strict hit.
         counts: (M,) bool, the point is right or wrong.
     """
@@ -51,6 +52,7 @@ class Measured:
     posterior: dict[float, np.ndarray]
     detection: np.ndarray
     margin: float
+    sign: float
     right: np.ndarray
     counts: np.ndarray
 
@@ -67,12 +69,15 @@ class Measured:
     def confidence(self, parameters: ChainParameters) -> np.ndarray:
         """(M,) confidence as the product gives it."""
         margin = self.margin / parameters.temperature
-        return calibrated(self.posterior[parameters.temperature], self.detection, margin, parameters.calibration)
+        return calibrated(
+            self.posterior[parameters.temperature], self.detection, margin, self.sign, parameters.calibration
+        )
 
     def flagged(self, parameters: ChainParameters) -> bool:
         """The user is told of a possible shift, of a point of low confidence, or that nothing was found."""
         sure = self.confidence(parameters).min(initial=1.0 if len(self.detection) else 0.0)
-        return bool(sure < LOW_CONFIDENCE or self.margin / parameters.temperature < parameters.shift_warning)
+        shifted = self.margin / parameters.temperature < parameters.shift_warning or self.sign < parameters.shift_sign
+        return bool(sure < LOW_CONFIDENCE or shifted)
 
 
 def measure(
@@ -87,7 +92,7 @@ def measure(
         none = np.zeros(0)
         posterior = dict.fromkeys(TEMPERATURES, none)
         return Measured(
-            *(sample.name, patient, fold, tuple(anchors), case, posterior, none, 0.0, none.astype(bool)),
+            *(sample.name, patient, fold, tuple(anchors), case, posterior, none, 0.0, 0.0, none.astype(bool)),
             none.astype(bool),
         )
     graph = scan.graph(replace(parameters, temperature=1.0))
@@ -99,29 +104,32 @@ def measure(
     right = np.array([LEVELS[k] in strict for k in levels])
     wrong = np.array([LEVELS[k] in case.false_positives for k in levels])
     margin = shift_margin(graph, graph.best_path())
+    sign = strongest_sign(scan.evidence.unary[rows], levels)
     return Measured(
-        *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, right),
-        right | wrong,
+        *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, sign),
+        *(right, right | wrong),
     )
 
 
 def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParameters:
-    """Set the temperature, the weights of the confidence and the margin of the shift warning."""
+    """Set the temperature, the weights of the confidence and the sign that the shift warning asks for."""
     chosen = [item for item in measured if item.counts.any()]
     right = np.concatenate([item.right[item.counts] for item in chosen])
     vote = np.concatenate([np.full(item.counts.sum(), 1.0 / item.counts.sum()) for item in chosen])
     best = None
     for heat in TEMPERATURES:
         rows = np.concatenate(
-            [terms(item.posterior[heat], item.detection, item.margin / heat)[item.counts] for item in chosen]
+            [terms(item.posterior[heat], item.detection, item.margin / heat, item.sign)[item.counts] for item in chosen]
         )
         weights, loss = _logistic(rows, right, vote)
         if best is None or loss < best[0]:
             best = loss, heat, weights
     _, heat, weights = best
-    fitted = replace(parameters, temperature=heat, calibration=tuple(round(float(w), 3) for w in weights))
+    fitted = replace(
+        parameters, temperature=heat, shift_warning=0.0, calibration=tuple(round(float(w), 3) for w in weights)
+    )
     crops = [item for item in measured if item.is_crop] or measured
-    return replace(fitted, shift_warning=_warning_margin(crops, fitted))
+    return replace(fitted, shift_sign=_warning_sign(crops, fitted))
 
 
 def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
@@ -140,13 +148,13 @@ def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np
     return weights, float(-(vote * np.log(np.where(right, p, 1.0 - p))).sum() / vote.sum())
 
 
-def _warning_margin(measured: Sequence[Measured], parameters: ChainParameters) -> float:
-    """The largest margin at which the flags reach no more right scans than the goal, or than low confidence alone."""
-    margins = np.array([item.margin for item in measured]) / parameters.temperature
-    low = np.array([item.flagged(replace(parameters, shift_warning=0.0)) for item in measured])
+def _warning_sign(measured: Sequence[Measured], parameters: ChainParameters) -> float:
+    """The largest sign at which the flags reach no more right scans than the goal, or than low confidence alone."""
+    signs = np.array([item.sign for item in measured])
+    low = np.array([item.flagged(replace(parameters, shift_sign=0.0)) for item in measured])
     right = np.array([item.all_right for item in measured])
-    tried = np.unique(np.concatenate([[0.0], np.floor(margins * 100) / 100]))  # the scan at its own margin is spared
+    tried = np.unique(np.concatenate([[0.0], np.floor(signs * 100) / 100]))  # the scan at its own sign is spared
     if not right.any():
         return float(tried[-1])
     limit = max(GOAL_RIGHT, low[right].mean())
-    return float(max(margin for margin in tried if (low | (margins < margin))[right].mean() <= limit))
+    return float(max(sign for sign in tried if (low | (signs < sign))[right].mean() <= limit))

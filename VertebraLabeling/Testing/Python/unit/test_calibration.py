@@ -12,7 +12,7 @@ from VertebraLabelingLib.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.chain import relabel, solve
 from VertebraLabelingLib.chain_parameters import ChainParameters
 from VertebraLabelingLib.chain_warnings import LOW_CONFIDENCE, is_shift_warning
-from VertebraLabelingLib.confidence import calibrated, log_odds, terms
+from VertebraLabelingLib.confidence import calibrated, log_odds, strongest_sign, terms
 from VertebraLabelingLib.metrics import CaseScore
 from VertebraLabelingLib.training import calibration
 from VertebraLabelingLib.training.calibration import Judged, bins_of, calibration_error, judge
@@ -22,29 +22,48 @@ from VertebraLabelingLib.training.evidence_folder import evidence_path, truth_pa
 from VertebraLabelingLib.training.synthetic_truth import write_truth
 
 PLAIN = ChainParameters()
-WEIGHTS = (-1.0, 0.5, 1.0, 0.5)
+WEIGHTS = (-1.0, 0.5, 1.0, 0.5, 0.5)
 
 
 def test_without_weights_the_confidence_is_the_posterior():
     posterior = np.array([0.2, 1.0])
-    assert calibrated(posterior, np.array([0.5, 0.5]), 3.0, None).tolist() == posterior.tolist()
+    assert calibrated(posterior, np.array([0.5, 0.5]), 3.0, 2.0, None).tolist() == posterior.tolist()
 
 
 @pytest.mark.parametrize(
-    ("posterior", "detection", "margin"),
-    [([0.9, 0.9], [0.5, 0.5], 3.0), ([0.8, 0.8], [0.7, 0.7], 3.0), ([0.8, 0.8], [0.5, 0.5], 9.0)],
-    ids=["likelier level", "clearer bodies", "wider margin"],
+    ("posterior", "detection", "margin", "sign"),
+    [
+        ([0.9, 0.9], [0.5, 0.5], 3.0, 2.0),
+        ([0.8, 0.8], [0.7, 0.7], 3.0, 2.0),
+        ([0.8, 0.8], [0.5, 0.5], 9.0, 2.0),
+        ([0.8, 0.8], [0.5, 0.5], 3.0, 5.0),
+    ],
+    ids=["likelier level", "clearer bodies", "wider margin", "clearer anchor"],
 )
-def test_confidence_rises_with_each_sign_of_a_sure_chain(posterior, detection, margin):
-    low = calibrated(np.array([0.8, 0.8]), np.array([0.5, 0.5]), 3.0, WEIGHTS)
-    high = calibrated(np.array(posterior), np.array(detection), margin, WEIGHTS)
+def test_confidence_rises_with_each_sign_of_a_sure_chain(posterior, detection, margin, sign):
+    low = calibrated(np.array([0.8, 0.8]), np.array([0.5, 0.5]), 3.0, 2.0, WEIGHTS)
+    high = calibrated(np.array(posterior), np.array(detection), margin, sign, WEIGHTS)
     assert (high > low).all()
     assert (low > 0).all() and (high < 1).all()
 
 
+def test_one_vertebra_that_cannot_be_mistaken_is_a_strong_sign():
+    levels = np.arange(10, 15)
+    alike = np.abs(np.arange(26) - levels[:, None]) * 0.3
+    anchored = alike.copy()
+    anchored[4] *= 20
+    assert strongest_sign(alike, levels) == pytest.approx(0.3)
+    assert strongest_sign(anchored, levels) == pytest.approx(6.0)
+
+
+def test_a_chain_that_a_shift_would_suit_better_has_no_sign_against_it():
+    levels = np.arange(10, 15)
+    assert strongest_sign(np.abs(np.arange(26) - levels[:, None] - 1) * 2.0, levels) == 0.0
+
+
 def test_certain_posteriors_give_finite_log_odds():
     assert np.isfinite(log_odds(np.array([0.0, 1.0]))).all()
-    assert terms(np.zeros(0), np.zeros(0), 0.0).shape == (0, 4)
+    assert terms(np.zeros(0), np.zeros(0), 0.0, 0.0).shape == (0, 5)
 
 
 def test_the_solver_gives_the_calibrated_confidence_and_1_where_a_level_is_fixed():
@@ -57,6 +76,7 @@ def test_the_solver_gives_the_calibrated_confidence_and_1_where_a_level_is_fixed
         np.array([point.confidence for point in plain.points]),
         np.full(len(levels), 0.95),
         plain.provenance["shift_margin"],
+        plain.provenance["strongest_sign"],
         WEIGHTS,
     )
     assert [point.confidence for point in labels.points] == pytest.approx(expected.tolist(), abs=1e-3)
@@ -65,23 +85,23 @@ def test_the_solver_gives_the_calibrated_confidence_and_1_where_a_level_is_fixed
     assert min(point.confidence for point in fixed.points) > min(point.confidence for point in labels.points)
 
 
-def made_up(number: int, wrong: bool, posterior: float, detection: float, margin: float, points: int = 5) -> Measured:
+def made_up(number: int, wrong: bool, posterior: float, detection: float, sign: float, points: int = 5) -> Measured:
     case = CaseScore(f"ct/{number}__0", (), ("T5",) if wrong else (), 0)
     right = np.full(points, not wrong)
     p = np.full(points, posterior)
     return Measured(
         *(case.name, f"p{number}", number % 3, (), case, {heat: p for heat in (1.0, 2.0, 4.0)}),
-        *(np.full(points, detection), margin, right, np.ones(points, bool)),
+        *(np.full(points, detection), 5.0, sign, right, np.ones(points, bool)),
     )
 
 
 def unseen(count: int, seed: int = 0) -> list[Measured]:
-    """Scans with overly sure posteriors whose detections and margins tell right from wrong, as a rule."""
+    """Scans with overly sure posteriors whose detections and strongest signs tell right from wrong, as a rule."""
     rng = np.random.default_rng(seed)
     wrong = rng.random(count) < 0.4
     return [
         made_up(
-            n, bad, 0.98, np.clip(rng.normal(0.4 if bad else 0.65, 0.1), 0.1, 0.9), rng.exponential(3 if bad else 12)
+            n, bad, 0.98, np.clip(rng.normal(0.4 if bad else 0.65, 0.1), 0.1, 0.9), rng.exponential(1 if bad else 5)
         )
         for n, bad in enumerate(wrong)
     ]
@@ -108,7 +128,7 @@ def test_each_fold_is_judged_by_parameters_that_were_chosen_without_it():
     scans = unseen(60)
     judged = {item.measured.name: item.parameters for item in judge(scans, PLAIN)}
     assert len({str(parameters) for parameters in judged.values()}) == 3
-    changed = [replace(item, margin=50.0) if item.fold == 1 else item for item in scans]
+    changed = [replace(item, sign=11.0) if item.fold == 1 else item for item in scans]
     again = {item.measured.name: item.parameters for item in judge(changed, PLAIN)}
     assert all((judged[item.name] == again[item.name]) == (item.fold == 1) for item in scans)
 
@@ -118,7 +138,7 @@ def test_a_sample_is_measured_as_the_product_labels_it():
     points = positions(levels)
     given = evidence(levels, points, strength=0.4, noise=0.4, seed=1)
     sample = Sample(given, dict(zip(levels, map(tuple, points))), frozenset((levels[0],)), "ct/x__1")
-    parameters = replace(PLAIN, temperature=2.0, calibration=WEIGHTS, shift_warning=4.0)
+    parameters = replace(PLAIN, temperature=2.0, calibration=WEIGHTS, shift_sign=1.5)
     item = measure(sample, "p", 0, parameters)
     labels = solve(given, parameters=parameters)
     assert item.confidence(parameters).tolist() == pytest.approx([p.confidence for p in labels.points], abs=1e-6)
@@ -152,5 +172,5 @@ def test_the_command_prints_flags_and_parameters_and_draws_the_plot(tmp_path, ca
     assert calibration.main(["--data", str(tmp_path), *folders, "--plot", str(picture)]) == 0
     printed = capsys.readouterr().out
     assert "| crops | calibrated |" in printed
-    assert {"temperature", "calibration", "shift_warning"} == set(json.loads(printed.split("all folds: ")[1]))
+    assert {"temperature", "calibration", "shift_sign"} == set(json.loads(printed.split("all folds: ")[1]))
     assert picture.read_bytes().startswith(b"\x89PNG")
