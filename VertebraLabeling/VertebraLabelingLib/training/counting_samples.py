@@ -101,13 +101,18 @@ def _below(level: int) -> int:
     return _L1 if level == _T12 else level + 1
 
 
+def _follow(case: Case, level: int) -> bool:
+    """Whether the next level of a usual spine is the case's next, too."""
+    return _index(case, _below(level)) == _index(case, level) + 1
+
+
 def _partner(case: Case, cases: Sequence[Case], probabilities: np.ndarray, rng: np.random.Generator):
-    """(upper case, lower case, last level of the upper): both hold that level and the next, whole."""
+    """(upper case, lower case, last level of the upper): in both, whole, the next one follows it without a T13."""
     own = set(case.levels[~case.cut].tolist())
     for _ in range(6):
         other = cases[int(rng.choice(len(cases), p=probabilities))]
         both = sorted(own & set(other.levels[~other.cut].tolist()))
-        pairs = [k for k in both if _below(k) in both]
+        pairs = [k for k in both if _below(k) in both and all(_follow(c, k) for c in (case, other))]
         if other is not case and pairs:
             upper, lower = (case, other) if rng.random() < 0.5 else (other, case)
             return upper, lower, int(rng.choice(pairs))
@@ -155,7 +160,9 @@ def straight_piece(
     if rng.random() < 0.5:
         straight = straight.flip(2)
     rows = sections.rows_of(points - (shift, 0, 0)) if len(sections) else np.zeros(0)
-    reach = slice(max(0, first - 1), last + 2)  # neighbors may show in part
+    reach = np.arange(max(0, first - 1), min(last + 2, len(rows)))  # neighbors may show in part
+    on_curve = (rows[reach] > 0) & (rows[reach] < len(sections) - 1)
+    reach = reach[on_curve | ((first <= reach) & (reach <= last))]
     return Piece(straight, rows[reach], levels[reach], cut[reach])
 
 
