@@ -14,8 +14,10 @@ from .inputs import ScanJob
 from .io import Scan
 from .labels import SpineLabels
 from .naming import output_path
+from .snapshot import need_matplotlib, write_snapshot
 
 POINTS = "mrk.json"
+PICTURE = "png"
 DICOM = "dicom"
 
 
@@ -26,18 +28,14 @@ class Writer(NamedTuple):
     write: Callable[[Path, SpineLabels, Scan, str], None]
 
 
-def _write_png(path: Path, labels: SpineLabels, scan: Scan, name: str) -> None:
-    from .snapshot import write_snapshot  # matplotlib
-
-    write_snapshot(path, scan.volume, labels, name, notes=scan.notes)
-
-
 WRITERS: dict[str, Writer] = {
     "csv": Writer(".csv", lambda path, labels, scan, name: csv_table.write_labels(path, labels, name)),
     "verse.json": Writer(
         ".verse.json", lambda path, labels, scan, name: verse_json.write_labels(path, labels, scan.volume)
     ),
-    "png": Writer(".png", _write_png),
+    PICTURE: Writer(
+        ".png", lambda path, labels, scan, name: write_snapshot(path, scan.volume, labels, name, notes=scan.notes)
+    ),
     DICOM: Writer(".dcm", lambda path, labels, scan, name: dicom_sr.write_labels(path, labels, scan.dicom_files)),
     POINTS: Writer(".mrk.json", lambda path, labels, scan, name: mrk_json.write_labels(path, labels)),
 }
@@ -54,7 +52,7 @@ class OutputPlan:
         overwrite: replace files that are there; otherwise only missing ones are made.
 
     Raises:
-        InputError: an unknown format.
+        InputError: an unknown format, or pictures where matplotlib is not installed.
     """
 
     folder: str
@@ -65,6 +63,8 @@ class OutputPlan:
         unknown = [name for name in self.formats if name not in WRITERS]
         if unknown or not self.formats:
             raise InputError(f"{', '.join(unknown) or 'Nothing'} is no output format: use {', '.join(WRITERS)}.")
+        if PICTURE in self.formats:
+            need_matplotlib()
         object.__setattr__(self, "formats", tuple(name for name in WRITERS if name in self.formats))
 
     def path(self, job: ScanJob, format_name: str) -> Path:

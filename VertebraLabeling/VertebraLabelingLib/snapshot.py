@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Collection, Sequence
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -29,6 +30,16 @@ _NAMES_INCH = 1.05  # width of the column of names between the views
 _MARGIN_INCH = 0.25
 _TITLE_INCH = 0.75
 _LINE_INCH = 0.22
+
+
+def need_matplotlib() -> None:
+    """See that pictures can be drawn here, before a long run that is to end in some.
+
+    Raises:
+        InputError: matplotlib, which is an extra, is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError("Pictures need matplotlib, which is not installed here: pip install matplotlib.")
 
 
 def write_snapshot(

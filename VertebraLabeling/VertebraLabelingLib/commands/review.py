@@ -63,8 +63,10 @@ def render(arguments: argparse.Namespace) -> int:
     from ..io import read_volume
     from ..review_decisions import Decision, read_decisions, write_decisions
     from ..review_sheet import review_scan, write_sheet
+    from ..snapshot import need_matplotlib
     from ..workers import LabelerSpec, LazyLabeler
 
+    need_matplotlib()
     inputs = find_scans(arguments.inputs)
     failures = [f"{problem.path}: {problem.message}" for problem in inputs.problems]
     spec = LabelerSpec(arguments.weights, arguments.device, refine=arguments.refine)

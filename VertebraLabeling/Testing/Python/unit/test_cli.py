@@ -232,6 +232,18 @@ def test_an_unknown_format_is_one_sentence(ct_file, tmp_path, capsys, formats):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments", [("label", "-o", "out", "--format", "png,csv"), ("review", "-o", "out")], ids=" ".join
+)
+def test_pictures_without_matplotlib_are_refused_before_any_scan(ct_file, tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments, ct_file) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "pip install matplotlib" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_missing_weights_stop_the_command_before_any_scan(ct_file, tmp_path, monkeypatch, capsys):
     monkeypatch.undo()  # the real labeler
     assert run("label", ct_file, ct_file, "-o", tmp_path / "out", "--weights", tmp_path / "no.pt") == 1
