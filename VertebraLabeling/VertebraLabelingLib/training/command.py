@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..commands.label import device_name
+
 _EXAMPLES = """\
 examples:
   vertebra-labeling train --config config.json --data cases/ --out runs/first      from scratch
@@ -46,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--init", help="start from a model file, a checkpoint, or 'shipped'; without --config this is fine-tuning"
     )
     parser.add_argument("--resume", action="store_true", help="continue exactly from the checkpoint in --out")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--device", default="auto", type=device_name, help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--steps", type=int, help="overrides the number of steps of the configuration")
     parser.add_argument("--learning-rate", type=float, help="overrides the learning rate of the configuration")
     parser.add_argument("--seed", type=int, help="overrides the seed of the configuration")

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
 
+log = logging.getLogger(__name__)
+
 
 def plot_curves(history: Path, png: Path, smoothing: int = 50) -> None:
-    """Plot every loss term over the steps, as a moving mean over ``smoothing`` steps."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Plot every loss term over the steps, as a moving mean over ``smoothing`` steps.
+
+    Without matplotlib there is no plot and a warning: it must not cost the training that has just ended.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        log.warning("No curves were drawn: matplotlib is missing (pip install matplotlib).")
+        return
 
     rows = [json.loads(line) for line in Path(history).read_text().splitlines()]
     names = [name for name in rows[0] if name not in ("step", "seconds")]

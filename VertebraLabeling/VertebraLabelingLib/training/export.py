@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..weights import PARTS, load_parts, write_model
+from ..weights import PARTS, load_parts, read_card, write_model
 from .loop import CHECKPOINT
 
 
@@ -36,9 +36,10 @@ def export(
     cases.update(*(part["cases"] for part in trained.values()))
     training = {"steps": saved["step"], "cases": sorted(cases), "config": saved["config"]}
     training.update({name: saved[name] for name in ("commit", "start") if saved.get(name)})
-    if trained:
-        about = ("step", "config", "commit")
-        training["parts"] = {name: {key: part[key] for key in about} for name, part in trained.items()}
+    about = dict(read_card(kept_from)["training"].get("parts", {})) if kept_from else {}
+    about.update({n: {key: part[key] for key in ("step", "config", "commit")} for n, part in trained.items()})
+    if about:
+        training["parts"] = about
     tensors = load_parts(kept_from) if kept_from else {}
     tensors.update({name: part["average"] for name, part in trained.items()})
     card = {**training, **(more or {})}

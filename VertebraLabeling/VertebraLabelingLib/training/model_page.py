@@ -119,9 +119,7 @@ def write_page(
     held, given = load_parts(weights), {name: read_stage(run) for name, run in (parts or {}).items()}
     for name in sorted({*held, *given}):
         if name not in held or name not in given or not same_weights(held[name], given[name].average):
-            raise InputError(
-                f"{weights.name} and the {name} run do not agree: name the run it came from."
-            )
+            raise InputError(f"{weights.name} and the {name} run do not agree: name the run it came from.")
     version, out = card["version"], Path(out)
     out.mkdir(parents=True, exist_ok=True)
     texts = []

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .cases import Case
 from .loop import CHECKPOINT, HISTORY, case_probabilities, freeze_norms, learning_rate, update_average
 from .provenance import code_commit
@@ -44,6 +45,8 @@ class SmallTrainer(ABC):
     """Network, averaged network, optimizer and step, as they are in a checkpoint."""
 
     def __init__(self, network: Callable[[], nn.Module], config: SmallConfig, cases: list[Case], out: Path) -> None:
+        if not cases:
+            raise InputError("No case holds what this network learns from: give scans with three whole vertebrae.")
         self.config, self.cases, self.out = config, cases, Path(out)
         self.probabilities = case_probabilities([case.name for case in cases], config.shares)
         torch.manual_seed(config.seed)
@@ -101,11 +104,18 @@ class SmallTrainer(ABC):
                     progress(self.step, terms)
 
     def resume(self) -> bool:
-        """Continue from the checkpoint in the output folder; false where there is none."""
+        """Continue from the checkpoint in the output folder; false where there is none.
+
+        Raises:
+            InputError: it is that of another network, or of other cases or another seed.
+        """
         path = self.out / CHECKPOINT
         if not path.is_file():
             return False
         saved = torch.load(path, map_location="cpu", weights_only=True)
+        kind, names = type(self.config).__name__, [case.name for case in self.cases]
+        if saved["cases"] != names or saved["config"]["seed"] != self.config.seed or saved.get("kind", kind) != kind:
+            raise InputError(f"{self.out} holds a run of another kind, or of other cases or seed: give another --out.")
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(saved[name])
         self.step = saved["step"]
@@ -119,7 +129,7 @@ class SmallTrainer(ABC):
         """Write the checkpoint to a temporary name and rename it, so that a crash leaves the old one whole."""
         state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
         state |= {"step": self.step, "config": asdict(self.config), "cases": [case.name for case in self.cases]}
-        state |= {"commit": code_commit()}
+        state |= {"commit": code_commit(), "kind": type(self.config).__name__}
         temporary = self.out / (CHECKPOINT + ".tmp")
         torch.save(state, temporary)
         os.replace(temporary, self.out / CHECKPOINT)
