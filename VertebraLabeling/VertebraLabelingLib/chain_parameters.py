@@ -143,10 +143,10 @@ NETWORK_PARAMETERS = ChainParameters(
     confusion=(4.0, 0.6, 0.6),
     false_positive=6.0,
     spacing_sd=0.16,
-    temperature=4.0,
-    calibration=(0.29, 0.815, 0.194, 0.4, 0.4),
+    temperature=2.0,
+    calibration=(-3.414, 0.239, 0.004, 0.572, 2.388),
     shift_warning=0.0,
-    shift_sign=1.0,
+    shift_sign=4.3,
 )
 """For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more.
 

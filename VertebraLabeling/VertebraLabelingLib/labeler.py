@@ -17,6 +17,7 @@ from .chain import solve
 from .counting import recount
 from .ct_check import to_hounsfield
 from .errors import Cancelled
+from .gaps import with_skipped
 from .grid_crop import AIR_MARGIN, crop_to_body
 from .labels import Evidence, SpineLabels
 from .network import GRID_MM, STRIDE, Prediction, VertebraNet, window
@@ -137,6 +138,8 @@ class VertebraLabeler:
         report(0.9, "placing points")
         if model.placing is not None:
             evidence = place(evidence, volume, model.placing, device)
+            count = len(evidence.points)
+            evidence = place(with_skipped(evidence), volume, model.placing, device, first=count)
         return evidence
 
 

@@ -167,6 +167,16 @@ def obliquity_deg(volume: Volume) -> float:
     return float(np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)).max()))
 
 
+def grid_axes(canonical: Volume) -> np.ndarray:
+    """(3, 3) unit vectors (columns: right, front, up; world RAS) along which the networks look at a canonical volume.
+
+    They are the scan's own axes; beyond 15 degrees of obliquity, or sheared (a gantry tilt), the world's.
+    """
+    cosines = canonical.ijk_to_ras[:3, :3] / canonical.spacing
+    sheared = not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3)
+    return cosines if obliquity_deg(canonical) <= MAX_OBLIQUITY_DEG and not sheared else np.eye(3)
+
+
 def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     """Average blocks of ``factors`` = (fi, fj, fk) voxels; an incomplete last block is averaged over what it holds.
 
@@ -237,10 +247,7 @@ def to_working_grid(volume: Volume, spacing_mm: float, shift: float = 0.0) -> Vo
     sizes = canonical.array.shape[::-1]
     factors = tuple(int(np.clip(spacing_mm / s + 0.25, 1, size - 1)) for s, size in zip(canonical.spacing, sizes))
     small = block_mean(canonical, factors)
-    cosines = canonical.ijk_to_ras[:3, :3] / canonical.spacing
-    sheared = not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3)
-    axes = cosines if obliquity_deg(canonical) <= MAX_OBLIQUITY_DEG and not sheared else np.eye(3)
-
+    axes = grid_axes(canonical)
     extent = canonical.corners @ axes  # coordinates of the corners along the new axes
     low, high = extent.min(axis=0), extent.max(axis=0)
     size = np.maximum(np.ceil((high - low) / spacing_mm - 1e-6).astype(int), 2)

@@ -121,7 +121,7 @@ def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParam
         rows = np.concatenate(
             [terms(item.posterior[heat], item.detection, item.margin / heat, item.sign)[item.counts] for item in chosen]
         )
-        weights, loss = _logistic(rows, right, vote)
+        weights, loss = _nonnegative(rows, right, vote)
         if best is None or loss < best[0]:
             best = loss, heat, weights
     _, heat, weights = best
@@ -130,6 +130,18 @@ def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParam
     )
     crops = [item for item in measured if item.is_crop] or measured
     return replace(fitted, shift_sign=_warning_sign(crops, fitted))
+
+
+def _nonnegative(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
+    """:func:`_logistic`, in which a term that would speak against its meaning counts nothing."""
+    used = np.ones(rows.shape[1], bool)
+    while True:
+        weights = np.zeros(rows.shape[1])
+        weights[used], loss = _logistic(rows[:, used], right, vote)
+        worst = 1 + int(weights[1:].argmin())
+        if weights[worst] >= 0:
+            return weights, loss
+        used[worst] = False
 
 
 def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:

@@ -49,7 +49,7 @@ class BallLabeler:
 
     pause = 0.0  # seconds between the steps of a run
 
-    def __init__(self, first=FIRST, certainty=2.0, weights=None, device="auto", refine=False):
+    def __init__(self, first=FIRST, certainty=6.0, weights=None, device="auto", refine=False):
         self.first, self.certainty = first, certainty
         self.weights, self.device, self.refine = weights, device, refine
         self.volumes, self.fixed = [], []
@@ -74,7 +74,7 @@ class BallLabeler:
         """Evidence in which each point favors the level that follows from its place below the first."""
         place = USUAL_LEVELS.index(self.first)
         wanted = [LEVEL_INDEX[level] for level in USUAL_LEVELS[place : place + len(points)]]
-        unary = np.minimum(np.abs(np.arange(len(LEVELS))[None] - np.array(wanted)[:, None]) * self.certainty, 8.0)
+        unary = np.minimum(np.abs(np.arange(len(LEVELS))[None] - np.array(wanted)[:, None]) * self.certainty, 12.0)
         return Evidence(points, unary, np.full(len(points), 0.95), np.full(len(LEVELS), 0.5), corners)
 
 

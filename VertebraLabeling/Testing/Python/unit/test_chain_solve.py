@@ -19,7 +19,7 @@ CROPS = [
 
 def test_perfect_points_of_a_whole_spine_get_their_names_and_places():
     points = positions(USUAL_LEVELS)
-    given = evidence(USUAL_LEVELS, points)
+    given = evidence(USUAL_LEVELS, points, strength=6.0)
     labels = solve(given)
     assert names(labels) == list(USUAL_LEVELS)
     np.testing.assert_array_equal([point.ras for point in labels.points], points)
@@ -141,7 +141,7 @@ def test_field_of_view_decides_where_the_sacrum_would_be_in_view():
 def test_weak_evidence_warns_of_a_shift_and_strong_evidence_does_not():
     levels = USUAL_LEVELS[9:16]
     weak = solve(evidence(levels, positions(levels), strength=0.0, presence=False))
-    strong = solve(evidence(levels, positions(levels), strength=4.0))
+    strong = solve(evidence(levels, positions(levels), strength=6.0))
     assert weak.warnings[0].startswith("Levels may be shifted by one: no anchor is in view")
     assert not any("shifted" in text for text in strong.warnings)
     assert weak.provenance["shift_margin"] < 1.0 < 2.0 < strong.provenance["shift_margin"]
