@@ -136,7 +136,7 @@ def _expand(argument: str, series: str | None, result: Inputs, listed: bool = Fa
     path, listing = Path(argument), _list_file(argument)
     if listing is not None:
         if listed:
-            raise InputError(f"{argument} is a list within a list: name its scans in the first one.")
+            raise InputError(f"{_shown(argument)} is a list within a list: name its scans in the first one.")
         yield from _from_list(listing, series, result)
     elif os.path.isdir(path):
         yield from _from_folder(path, series, result)
@@ -146,12 +146,12 @@ def _expand(argument: str, series: str | None, result: Inputs, listed: bool = Fa
         except RecursionError:
             raise InputError(f"The pattern {argument[:40]}... has too many folders: shorten it.") from None
         if not matches:
-            raise InputError(f"Nothing matches {argument}: check the pattern.")
+            raise InputError(f"Nothing matches {_shown(argument)}: check the pattern.")
         for match in matches:
             if not (listed and match.lower().endswith(".csv")):
                 yield from _expand(match, series, result, listed)
     elif not os.path.exists(path):
-        raise InputError(f"{argument} does not exist: check the path.")
+        raise InputError(f"{_shown(argument)} does not exist: check the path.")
     else:
         yield _Found(path)
 
@@ -162,6 +162,11 @@ def _list_file(argument: str) -> Path | None:
         return Path(argument[1:])
     path = Path(argument)
     return path if path.suffix.lower() == ".csv" and not os.path.isdir(path) else None
+
+
+def _shown(text: str) -> str:
+    """A path or pattern as a message names it: of a very long one, both ends."""
+    return text if len(text) <= 260 else f"{text[:160]}...{text[-80:]}"
 
 
 def _from_folder(folder: Path, series: str | None, result: Inputs) -> Iterator[_Found]:

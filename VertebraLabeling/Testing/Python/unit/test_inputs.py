@@ -238,3 +238,9 @@ def test_a_name_that_is_too_long_for_a_file_is_one_sentence(tmp_path, monkeypatc
     assert told in problem(name)
     (tmp_path / "list.txt").write_text(f"{name.lstrip('@')}\n")
     assert len(find_scans(["@list.txt"]).problems) == 1
+
+
+def test_a_very_long_pattern_without_a_match_is_named_by_its_ends():
+    told = problem(f"{'[ab]' * 300}last.nii")
+    assert told.startswith("Nothing matches [ab]") and told.endswith("last.nii: check the pattern.")
+    assert len(told) < 320
