@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .anatomy import LEVELS
-from .network import ConvNorm
+from .network import ConvNorm, Residual
 from .straightened import DEPTH_CELLS, SIDE_CELLS
 
 STRIDE = 2  # sections per output row
@@ -36,17 +36,6 @@ class Counted:
     center: Tensor
 
 
-class _Block(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.first = ConvNorm(inputs, outputs, 3, stride)
-        self.second = ConvNorm(outputs, outputs)
-        self.shortcut = ConvNorm(inputs, outputs, 1, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu_(self.second(functional.relu_(self.first(x))) + self.shortcut(x))
-
-
 class CountingNet(nn.Module):
     """Input (B, 1, S, DEPTH_CELLS, SIDE_CELLS): windowed HU, S even."""
 
@@ -55,9 +44,9 @@ class CountingNet(nn.Module):
         self.widths = tuple(widths)
         w0, w1, w2, w3 = self.widths
         self.stem = ConvNorm(1, w0, 3, (1, 2, 2))
-        self.e1 = _Block(w0, w1, (2, 1, 1))
-        self.e2 = _Block(w1, w2, (1, 2, 2))
-        self.e3 = _Block(w2, w3, (1, 2, 2))
+        self.e1 = Residual(w0, w1, (2, 1, 1))
+        self.e2 = Residual(w1, w2, (1, 2, 2))
+        self.e3 = Residual(w2, w3, (1, 2, 2))
         across = (-(-DEPTH_CELLS // 8), -(-SIDE_CELLS // 8))
         self.flatten = nn.Conv3d(w3, features, (1, *across))
         self.context = nn.ModuleList(nn.Conv1d(features, features, 3, padding=d, dilation=d) for d in (1, 2, 4))

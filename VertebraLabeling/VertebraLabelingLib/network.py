@@ -54,7 +54,7 @@ class Prediction:
 class ConvNorm(nn.Sequential):
     """3x3x3 (or 1x1x1) convolution and batch normalisation, folded into one convolution by :func:`fold_norms`."""
 
-    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int | tuple[int, int, int] = 1) -> None:
         super().__init__(
             nn.Conv3d(inputs, outputs, size, stride, padding=size // 2, bias=False),
             nn.BatchNorm3d(outputs),
@@ -64,7 +64,7 @@ class ConvNorm(nn.Sequential):
 class Residual(nn.Module):
     """Two 3x3x3 convolutions beside a shortcut (He et al. 2016); the shortcut is 1x1x1 where the shape changes."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int | tuple[int, int, int] = 1) -> None:
         super().__init__()
         self.first = ConvNorm(inputs, outputs, 3, stride)
         self.second = ConvNorm(outputs, outputs)

@@ -11,20 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .network import ConvNorm
+from .network import ConvNorm, Residual
 
 CELL_MM = 2.0
 CELLS = 24  # 48 mm: the body, its neighbors' end plates, the canal and the pedicles
 _HEAT_MM = 2 * CELL_MM
-
-
-class _Block(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first, self.second = ConvNorm(channels, channels), ConvNorm(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu_(self.second(functional.relu_(self.first(x))) + x)
 
 
 class PlacingNet(nn.Module):
@@ -35,11 +26,11 @@ class PlacingNet(nn.Module):
         self.widths = tuple(widths)
         fine, coarse = self.widths
         self.stem = ConvNorm(1, fine, 3, 2)
-        self.fine = _Block(fine)
+        self.fine = Residual(fine, fine)
         self.down = ConvNorm(fine, coarse, 3, 2)
-        self.coarse = nn.Sequential(_Block(coarse), _Block(coarse))
+        self.coarse = nn.Sequential(Residual(coarse, coarse), Residual(coarse, coarse))
         self.up = ConvNorm(coarse, fine, 1)
-        self.fuse = _Block(fine)
+        self.fuse = Residual(fine, fine)
         self.heat = nn.Conv3d(fine, 1, 1)
         axis = (torch.arange(CELLS // 2) - (CELLS // 2 - 1) / 2) * _HEAT_MM
         self.register_buffer("axis", axis, persistent=False)
