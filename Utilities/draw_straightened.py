@@ -11,20 +11,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "VertebraLabeling"))
 
 from VertebraLabelingLib.anatomy import LEVELS
-from VertebraLabelingLib.counting import GRID_MM, MARGIN_MM, count_rows
+from VertebraLabelingLib.counting import count_rows, straighten_along, to_mm
 from VertebraLabelingLib.counting_network import STRIDE
-from VertebraLabelingLib.grid_crop import crop_around
 from VertebraLabelingLib.io import read_volume
 from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.straightened import CELL_MM, STEP_MM, sections_through, straighten
-from VertebraLabelingLib.volume import ras_to_ijk, to_canonical, to_working_grid
+from VertebraLabelingLib.straightened import CELL_MM, STEP_MM
 
 
 def main(ct: str, png: str) -> None:
@@ -32,10 +29,7 @@ def main(ct: str, png: str) -> None:
     volume, labeler = read_volume(Path(ct)), VertebraLabeler(device="cpu")
     points = labeler.label(volume).points
     ras = np.array([point.ras for point in points])
-    grid = to_working_grid(crop_around(to_canonical(volume), ras, MARGIN_MM), GRID_MM)
-    mm = ras_to_ijk(grid, ras)[:, ::-1] * GRID_MM
-    sections = sections_through(mm)
-    image = straighten(torch.from_numpy(np.ascontiguousarray(grid.array)), grid.spacing[::-1], sections)
+    grid, sections, image = straighten_along(volume, ras, ras)
     share = np.exp(count_rows(labeler.model.counting, image))[:, : len(LEVELS)]
 
     figure = Figure(figsize=(7.5, 8), dpi=110, layout="constrained")
@@ -52,7 +46,7 @@ def main(ct: str, png: str) -> None:
     rows.imshow(share[:, seen[0] : seen[-1] + 1], cmap="Blues", vmin=0, vmax=1, aspect="auto", extent=extent)
     rows.set_xticks(np.arange(seen[0], seen[-1] + 1), LEVELS[seen[0] : seen[-1] + 1], rotation=90, fontsize=8)
     rows.set_title("probability of each level", fontsize=9)
-    for point, row in zip(points, sections.rows_of(mm)):
+    for point, row in zip(points, sections.rows_of(to_mm(grid, ras))):
         front.text(1, row, point.level, color="yellow", fontsize=7, va="center")
     for axis in (side, front, rows):
         axis.set_yticks([])

@@ -148,7 +148,7 @@ NETWORK_PARAMETERS = ChainParameters(
     shift_warning=0.0,
     shift_sign=4.3,
 )
-"""For the evidence of this project's network: centres on a 4 mm grid are some mm off, so distances scatter more.
+"""For the evidence of this project's networks: centres are some mm off, so distances scatter more.
 
-The last three are fitted by ``python -m VertebraLabelingLib.training.calibration`` to scans and crops of patients that
-the network has not seen."""
+Temperature, calibration and shift_sign are fitted by ``python -m VertebraLabelingLib.training.calibration`` to
+scans and crops of patients that the networks have not seen."""

@@ -17,12 +17,12 @@ from torch.nn import functional
 from .anatomy import LEVEL_INDEX, LEVELS
 from .candidates import MAX_COST
 from .chain import solve
-from .counting_network import STRIDE, CountingNet
+from .counting_network import MULTIPLE, STRIDE, CountingNet
 from .errors import NoSpineError
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
-from .straightened import STEP_MM, Sections, sections_through, straighten
+from .straightened import STEP_MM, Sections, along, sections_through, straighten
 from .volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk, to_canonical, to_working_grid
 
 GRID_MM = 2.0
@@ -38,7 +38,6 @@ END_ROOM = 0.45  # share of the last gap: a lower end of the field of view neare
 TISSUE_HU = -500.0
 ROW_MM = STRIDE * STEP_MM
 _SPINE = (slice(4, 11), slice(12, 20))  # cells 12 mm in front of the curve to 16 mm behind it, 16 mm to either side
-_MULTIPLE = 8  # sections are padded with air to a multiple of this
 
 
 @dataclass(frozen=True)
@@ -85,18 +84,35 @@ def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device
         return None
     if len(chain) < 2:
         return None
-    grid = to_working_grid(crop_around(to_canonical(volume), evidence.points, MARGIN_MM), GRID_MM)
-    sections = sections_through(_to_mm(grid, chain))
-    image = straighten(torch.from_numpy(np.ascontiguousarray(grid.array)).to(device), grid.spacing[::-1], sections)
+    grid, sections, image = straighten_along(volume, chain, evidence.points, device)
     level = count_rows(network.to(device), image)
-    mm = _to_mm(grid, evidence.points)
+    mm = to_mm(grid, evidence.points)
     at = (np.arange(len(level)) + 0.5) * STRIDE - 0.5
-    curve = np.stack([np.interp(at, np.arange(len(sections)), axis) for axis in sections.center.T], axis=1)
+    curve = along(sections.center, np.arange(len(sections)), at)
     apart = np.linalg.norm(mm[:, None] - sections.center[None], axis=2).min(axis=1)
-    own = _to_row(sections, _to_mm(grid, chain))
+    own = _to_row(sections, to_mm(grid, chain))
     gap = own[-2] - own[-3] if len(own) > 2 else own[-1] - own[-2]
     last = _lower_end(image, own[-1])
     return Count(level, ijk_to_ras(grid, curve[:, ::-1] / GRID_MM), _to_row(sections, mm), apart, last, float(gap))
+
+
+def straighten_along(
+    volume: Volume, chain: np.ndarray, candidates: np.ndarray, device: str = "cpu"
+) -> tuple[Volume, Sections, Tensor]:
+    """Straighten the spine of a scan along a chain of bodies.
+
+    Args:
+        volume: the scan, HU.
+        chain: (M, 3) bodies from head to foot, M >= 2, world RAS mm.
+        candidates: (N, 3) all that are to lie within the grid.
+
+    Returns:
+        the 2 mm grid around the candidates, the sections in its mm (:func:`to_mm`), and the straightened spine.
+    """
+    grid = to_working_grid(crop_around(to_canonical(volume), candidates, MARGIN_MM), GRID_MM)
+    sections = sections_through(to_mm(grid, chain))
+    image = torch.from_numpy(np.ascontiguousarray(grid.array)).to(device)
+    return grid, sections, straighten(image, grid.spacing[::-1], sections)
 
 
 @torch.inference_mode()
@@ -104,7 +120,7 @@ def count_rows(network: CountingNet, image: Tensor) -> np.ndarray:
     """(R, 27) log-probability of the level of each row: the mean for a straightened spine (S, A, R) and its mirror
     image."""
     rows = -(-len(image) // STRIDE)
-    image = functional.pad(image, (0, 0, 0, 0, 0, -len(image) % _MULTIPLE), value=AIR_HU)
+    image = functional.pad(image, (0, 0, 0, 0, 0, -len(image) % MULTIPLE), value=AIR_HU)
     counted = network(window(torch.stack([image, image.flip(2)]))[:, None])
     return functional.log_softmax(counted.level, dim=2).mean(0)[:rows].double().cpu().numpy()
 
@@ -123,7 +139,7 @@ def with_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evid
     far = np.append(count.apart, np.zeros(len(added))) > FARTHEST_MM
     counted[far] = counted[far].mean(axis=1, keepdims=True)
     first = np.concatenate([evidence.unary, counted[len(count.row) :]])
-    places = np.stack([np.interp(added, np.arange(len(count.ras)), axis) for axis in count.ras.T], axis=1)
+    places = along(count.ras, np.arange(len(count.ras)), added)
     keep = rows <= count.last - END_ROOM * count.gap
     return replace(
         evidence,
@@ -176,6 +192,6 @@ def _to_row(sections: Sections, mm: np.ndarray) -> np.ndarray:
     return (sections.rows_of(mm) + 0.5) / STRIDE - 0.5
 
 
-def _to_mm(grid: Volume, ras: np.ndarray) -> np.ndarray:
+def to_mm(grid: Volume, ras: np.ndarray) -> np.ndarray:
     """World RAS to (z, y, x) mm in the grid."""
     return ras_to_ijk(grid, ras)[:, ::-1] * GRID_MM

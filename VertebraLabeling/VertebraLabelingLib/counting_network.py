@@ -18,6 +18,7 @@ from .network import ConvNorm, Residual
 from .straightened import DEPTH_CELLS, SIDE_CELLS
 
 STRIDE = 2  # sections per output row
+MULTIPLE = 8  # sections are padded with air to a multiple of this
 OUTPUTS = len(LEVELS) + 1  # and "no vertebra" (skull, sacrum, outside the field of view)
 
 

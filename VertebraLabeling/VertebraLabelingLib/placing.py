@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
 from .placing_network import CELL_MM, CELLS, PlacingNet
-from .volume import AIR_HU, Volume, block_mean, grid_axes, ras_to_ijk, to_canonical
+from .sampling import sample
+from .volume import Volume, block_factors, block_mean, grid_axes, ras_to_ijk, to_canonical
 
 ROUNDS = 3
 FARTHEST_MM = 6.0  # a candidate that wanders farther stays where it was
@@ -34,8 +34,7 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     if len(before) == 0:
         return evidence
     box = crop_around(to_canonical(volume), before, MARGIN_MM)
-    sizes = box.array.shape[::-1]
-    box = block_mean(box, tuple(int(np.clip(_FINE_MM / s + 0.25, 1, n - 1)) for s, n in zip(box.spacing, sizes)))
+    box = block_mean(box, block_factors(box, _FINE_MM))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for _ in range(ROUNDS):
@@ -58,13 +57,3 @@ def offsets(network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray)
     zyx = network.to(image.device)(both).double().cpu().numpy().reshape(2, len(points), 3)
     zyx[1, :, 2] *= -1
     return zyx.mean(axis=0)[:, ::-1] @ axes.T
-
-
-def sample(image: Tensor, index: Tensor) -> Tensor:
-    """Trilinear values of (D, H, W) HU at (..., 3) fractional voxels (z, y, x); air outside."""
-    extent = torch.tensor(image.shape, device=image.device)
-    unit = ((index + 0.5) / extent * 2 - 1).flip(-1).reshape(1, 1, 1, -1, 3)
-    values = functional.grid_sample(
-        (image.float() - AIR_HU)[None, None], unit, padding_mode="zeros", align_corners=False
-    )
-    return values.reshape(index.shape[:-1]) + AIR_HU

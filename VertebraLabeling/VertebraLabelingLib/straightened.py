@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .volume import AIR_HU
+from .sampling import sample_part
 
 STEP_MM = 2.0  # along the curve
 CELL_MM = 4.0  # across it
@@ -90,7 +90,12 @@ def _equal_steps(line: np.ndarray, step: float) -> np.ndarray:
     """(M, 3) points at equal arc length on a polyline."""
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     at = np.arange(0, arc[-1] + 1e-6, step)
-    return np.stack([np.interp(at, arc, axis) for axis in line.T], axis=1)
+    return along(line, arc, at)
+
+
+def along(line: np.ndarray, known: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """(K, 3) points between those of a polyline (M, 3) whose parameter is ``known`` (M,), ascending, at ``at`` (K,)."""
+    return np.stack([np.interp(at, known, axis) for axis in line.T], axis=1)
 
 
 def straighten(image: Tensor, spacing: np.ndarray, sections: Sections, zoom: float = 1.0) -> Tensor:
@@ -109,7 +114,6 @@ def straighten(image: Tensor, spacing: np.ndarray, sections: Sections, zoom: flo
     cell = CELL_MM * zoom
     front = (FRONT_MM / CELL_MM - (np.arange(2 * DEPTH_CELLS) + 0.5) / 2) * cell
     side = ((np.arange(2 * SIDE_CELLS) + 0.5) / 2 - SIDE_CELLS / 2) * cell
-    size = np.array(image.shape)
     to_index = 1.0 / np.asarray(spacing, dtype=float)
     center, along_front, along_right = (
         torch.from_numpy((array * to_index).astype(np.float32)).to(image.device)
@@ -118,11 +122,4 @@ def straighten(image: Tensor, spacing: np.ndarray, sections: Sections, zoom: flo
     f = torch.from_numpy(front.astype(np.float32)).to(image.device)[None, :, None, None]
     s = torch.from_numpy(side.astype(np.float32)).to(image.device)[None, None, :, None]
     index = center[:, None, None] + f * along_front[:, None, None] + s * along_right[:, None, None]
-    # only the box that the sections touch is read
-    low = index.amin((0, 1, 2)).floor().long().cpu().numpy().clip(0, size - 1)
-    high = (index.amax((0, 1, 2)).ceil().long().cpu().numpy() + 1).clip(low + 1, size)
-    part = image[low[0] : high[0], low[1] : high[1], low[2] : high[2]].float() - AIR_HU
-    extent = torch.tensor(high - low, device=image.device)
-    unit = (index - torch.from_numpy(low).to(image.device) + 0.5) / extent * 2 - 1
-    sampled = functional.grid_sample(part[None, None], unit.flip(-1)[None], padding_mode="zeros", align_corners=False)
-    return functional.avg_pool2d(sampled[0, 0][:, None], 2)[:, 0] + AIR_HU
+    return functional.avg_pool2d(sample_part(image, index)[:, None], 2)[:, 0]

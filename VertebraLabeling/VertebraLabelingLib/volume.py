@@ -205,6 +205,12 @@ def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     return Volume(out, affine)
 
 
+def block_factors(volume: Volume, spacing_mm: float) -> tuple[int, int, int]:
+    """Whole factors (fi, fj, fk) for :func:`block_mean` that bring voxels to ``spacing_mm`` or just below it."""
+    sizes = volume.array.shape[::-1]
+    return tuple(int(np.clip(spacing_mm / s + 0.25, 1, size - 1)) for s, size in zip(volume.spacing, sizes))
+
+
 @np.errstate(invalid="ignore", over="ignore")  # NaN and infinity are dealt with by the caller
 def _block_sums(array: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
     """Sums over blocks of (fi, fj, fk) voxels of a (K, J, I) array, float32; the input is never copied.
@@ -244,9 +250,7 @@ def to_working_grid(volume: Volume, spacing_mm: float, shift: float = 0.0) -> Vo
     import SimpleITK as sitk
 
     canonical = to_canonical(volume)
-    sizes = canonical.array.shape[::-1]
-    factors = tuple(int(np.clip(spacing_mm / s + 0.25, 1, size - 1)) for s, size in zip(canonical.spacing, sizes))
-    small = block_mean(canonical, factors)
+    small = block_mean(canonical, block_factors(canonical, spacing_mm))
     axes = grid_axes(canonical)
     extent = canonical.corners @ axes  # coordinates of the corners along the new axes
     low, high = extent.min(axis=0), extent.max(axis=0)

@@ -29,7 +29,7 @@ from ..network import GRID_MM, VertebraNet, fold_norms
 from ..volume import Volume, to_working_grid
 from .cases import Case, demo_names, find_cases, fold_names, read_cases
 from .config import TrainConfig
-from .loop import Trainer
+from .loop import Trainer, new_optimizer
 from .validation import score_cases
 
 REAL, SYNTHETIC = {"openkbp/*": 0.5, "ct/*": 0.5}, {"*synthetic*": 1.0}
@@ -71,9 +71,7 @@ def train_variant(variant: str, config: TrainConfig, cases: list[Case], out: Pat
     if variant == "no Bi-LSTM":
         trainer.network.sequence = NoSequence()
         trainer.average.sequence = copy.deepcopy(trainer.network.sequence).requires_grad_(False)
-        trainer.optimizer = torch.optim.AdamW(
-            trainer.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        trainer.optimizer = new_optimizer(trainer.network, config)
     trainer.resume()
     trainer.run(progress=lambda _, text: print(f"\r{variant}: {text:<60}", end="", flush=True))
     print()

@@ -146,3 +146,20 @@ def demo_names(splits: Path) -> list[str]:
     """Names of the demo patient's cases, which no shipped weights may see."""
     data = json.loads(Path(splits).read_text())
     return data["demo"] + [relative for name in data["demo"] for relative in data["same_patient"].get(name, ())]
+
+
+def left_out(splits: Path | None, fold: int | None) -> list[str]:
+    """Names of the cases that a training may not read: those of the demo patient and of the fold to be scored.
+
+    Args:
+        splits: a ``splits.json``; without one nothing is left out.
+        fold: ``None`` for weights that ship.
+
+    Raises:
+        InputError: a fold without a file that holds the folds.
+    """
+    if fold is not None and not splits:
+        raise InputError("--fold needs --splits: name the file that holds the folds.")
+    if not splits:
+        return []
+    return demo_names(splits) + (fold_names(splits, fold) if fold is not None else [])

@@ -71,19 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from ..errors import InputError
-    from .cases import demo_names, fold_names
+    from .cases import left_out
     from .config import FINE_TUNING, TrainConfig
     from .loop import CHECKPOINT
 
     tuning = bool(arguments.init) and not arguments.config
     config = TrainConfig.read(arguments.config) if arguments.config else FINE_TUNING if tuning else TrainConfig()
     config = _overridden(config, arguments)
-    exclude = list(config.exclude)
-    if arguments.splits:
-        exclude += demo_names(arguments.splits)
-        exclude += fold_names(arguments.splits, arguments.fold) if arguments.fold is not None else []
-    elif arguments.fold is not None:
-        raise InputError("--fold needs --splits: name the file that holds the folds.")
+    exclude = [*config.exclude, *left_out(arguments.splits, arguments.fold)]
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -12,14 +12,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..anatomy import LEVEL_RANK
-from ..counting_network import STRIDE, Counted, CountingNet
+from ..counting_network import MULTIPLE, STRIDE, Counted, CountingNet
 from ..network import window
 from ..volume import AIR_HU
 from .cases import Case
 from .counting_samples import FEWEST, IGNORE, Sample, SampleSettings, draw_sample
 from .small_loop import SmallConfig, SmallTrainer
-
-_MULTIPLE = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class CountingTrainer(SmallTrainer):
 def stack(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One batch: samples padded with air to the longest; (B, 1, S, A, R) HU, and the targets (B, S/2)."""
     longest = max(len(sample.image) for sample in samples)
-    longest += -longest % _MULTIPLE
+    longest += -longest % MULTIPLE
     images, levels, centers, weights = [], [], [], []
     for sample in samples:
         rows = longest // STRIDE - len(sample.level)

@@ -159,7 +159,7 @@ def straight_piece(
     straight = straighten(image, spacing, sections, zoom)
     if rng.random() < 0.5:
         straight = straight.flip(2)
-    rows = sections.rows_of(points - (shift, 0, 0)) if len(sections) else np.zeros(0)
+    rows = sections.rows_of(points - (shift, 0, 0))
     reach = np.arange(max(0, first - 1), min(last + 2, len(rows)))  # neighbors may show in part
     on_curve = (rows[reach] > 0) & (rows[reach] < len(sections) - 1)
     reach = reach[on_curve | ((first <= reach) & (reach <= last))]

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,6 +29,18 @@ from .provenance import code_commit
 from .targets import make_targets
 
 log = logging.getLogger(__name__)
+
+
+class StepConfig(Protocol):
+    """The settings that every training here has; each as in :class:`config.TrainConfig`."""
+
+    steps: int
+    learning_rate: float
+    warmup: float
+    freeze_norms_from: float
+    weight_decay: float
+    ema: float
+
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.jsonl"
@@ -47,9 +60,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.network = VertebraNet(config.widths).to(self.device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizer = new_optimizer(self.network, config)
         self.step = 0
         self.commit, self.start, self.seen = code_commit(), {}, []
 
@@ -76,10 +87,7 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step = saved["step"]
         self.start, self.seen = saved.get("start", {}), saved.get("seen", [])
-        history = self.out / HISTORY
-        if history.is_file():  # lines written after the checkpoint are computed again
-            lines = [line for line in history.read_text().splitlines() if json.loads(line)["step"] < self.step]
-            history.write_text("".join(line + "\n" for line in lines))
+        forget_from(self.out / HISTORY, self.step)
         return True
 
     def run(
@@ -109,21 +117,13 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One optimizer step; returns the value of every loss term."""
         config = self.config
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, config)
-        self.network.train()
-        if self.step >= config.freeze_norms_from * config.steps:
-            freeze_norms(self.network)
+        begin_step(self.network, self.optimizer, self.step, config)
         images, targets = self.batch(self.step)
         prediction = self.network(window(images)[:, None])
         coordinates = self.step >= config.coordinates_from * config.steps
         loss, terms = total_loss(prediction, targets, config.loss, self.network.temperature, coordinates)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
+        end_step(self.network, self.average, self.optimizer, loss, self.step, config)
         self.step += 1
-        update_average(self.average, self.network, min(config.ema, self.step / (self.step + 9)))
         return {"loss": float(loss.detach()), **terms}
 
     def batch(self, step: int) -> tuple[torch.Tensor, list]:
@@ -140,7 +140,7 @@ class Trainer:
         return torch.stack(images), targets
 
     def save(self) -> None:
-        """Write the checkpoint to a temporary name and rename it, so that a crash leaves the old one whole."""
+        """Write the checkpoint."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -152,9 +152,51 @@ class Trainer:
             "start": self.start,
             "seen": self.seen,
         }
-        temporary = self.out / (CHECKPOINT + ".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.out / CHECKPOINT)
+        write_checkpoint(state, self.out)
+
+
+def new_optimizer(network: torch.nn.Module, config: StepConfig) -> torch.optim.Optimizer:
+    """The optimizer of every training here."""
+    return torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def begin_step(network: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int, config: StepConfig) -> None:
+    """Set the learning rate and the mode of the normalisations for a step."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(step, config)
+    network.train()
+    if step >= config.freeze_norms_from * config.steps:
+        freeze_norms(network)
+
+
+def end_step(
+    network: torch.nn.Module,
+    average: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    step: int,
+    config: StepConfig,
+) -> None:
+    """Follow the gradient of the loss of a step, clipped, and move the averaged weights along."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimizer.step()
+    update_average(average, network, min(config.ema, (step + 1) / (step + 10)))
+
+
+def write_checkpoint(state: dict, out: Path) -> None:
+    """Write a checkpoint to a temporary name and rename it, so that a crash leaves the old one whole."""
+    temporary = out / (CHECKPOINT + ".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, out / CHECKPOINT)
+
+
+def forget_from(history: Path, step: int) -> None:
+    """Take the lines of a step and later out of a history: they were written after the checkpoint and come again."""
+    if history.is_file():
+        lines = [line for line in history.read_text().splitlines() if json.loads(line)["step"] < step]
+        history.write_text("".join(line + "\n" for line in lines))
 
 
 def case_probabilities(names: list[str], shares: dict[str, float]) -> np.ndarray:
@@ -166,7 +208,7 @@ def case_probabilities(names: list[str], shares: dict[str, float]) -> np.ndarray
     return weights / weights.sum()
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
+def learning_rate(step: int, config: StepConfig) -> float:
     """One cycle: linear rise, cosine fall to 1 % of the peak."""
     rise = max(1, int(config.warmup * config.steps))
     if step < rise:

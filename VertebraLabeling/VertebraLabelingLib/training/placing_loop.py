@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..network import window
-from ..placing import sample
 from ..placing_network import CELL_MM, CELLS, PlacingNet
+from ..sampling import sample_part
 from ..volume import AIR_HU
 from .cases import Case
 from .intensity import vary_look
@@ -45,12 +45,7 @@ def draw_cube(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tu
     offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) - away
     mm = point + offsets @ matrix.T
     index = mm / case.spacing.numpy()
-    image = case.image
-    size = np.array(image.shape)
-    low = np.clip(np.floor(index.min((0, 1, 2))).astype(int), 0, size - 1)
-    high = np.clip(np.ceil(index.max((0, 1, 2))).astype(int) + 2, low + 1, size)
-    part = image[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    cube = vary_look(sample(part, torch.from_numpy((index - low).astype(np.float32))), rng)
+    cube = vary_look(sample_part(case.image, torch.from_numpy(index.astype(np.float32))), rng)
     if rng.random() < 0.2:  # the field of view ends in the cube
         edge = int(rng.integers(1, CELLS // 3))
         cube = cube.clone()

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
-from .cases import GROWN_TRUTH, demo_names, find_cases, fold_names, read_cases
+from .cases import GROWN_TRUTH, find_cases, left_out, read_cases
 from .counting_loop import CountingConfig, CountingTrainer
 from .loop import CHECKPOINT
 from .placing_loop import PlacingConfig, PlacingTrainer
@@ -53,14 +53,9 @@ def train(options: argparse.Namespace) -> int:
     """Read the cases and train."""
     if (options.out / CHECKPOINT).exists() and not options.resume:
         raise InputError(f"{options.out} already holds a run: give --resume to continue it, or another --out.")
-    if options.fold is not None and not options.splits:
-        raise InputError("--fold needs --splits: name the file that holds the folds.")
-    kind, config, left_out = KINDS[options.kind]
+    kind, config, unfit = KINDS[options.kind]
     said = {name: getattr(options, name) for name in ("steps", "seed") if getattr(options, name) is not None}
-    exclude = list(left_out)
-    if options.splits:
-        exclude += demo_names(options.splits)
-        exclude += fold_names(options.splits, options.fold) if options.fold is not None else []
+    exclude = [*unfit, *left_out(options.splits, options.fold)]
     truth = GROWN_TRUTH if options.kind == "counting" else None
     cases = read_cases(find_cases(options.data, exclude, truth=truth), truth)
     trainer = kind(replace(config, **said), cases, options.out)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -21,7 +20,16 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .cases import Case
-from .loop import CHECKPOINT, HISTORY, case_probabilities, freeze_norms, learning_rate, update_average
+from .loop import (
+    CHECKPOINT,
+    HISTORY,
+    begin_step,
+    case_probabilities,
+    end_step,
+    forget_from,
+    new_optimizer,
+    write_checkpoint,
+)
 from .provenance import code_commit
 
 
@@ -52,9 +60,7 @@ class SmallTrainer(ABC):
         torch.manual_seed(config.seed)
         self.network = network()
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizer = new_optimizer(self.network, config)
         self.step = 0
 
     @abstractmethod
@@ -72,20 +78,12 @@ class SmallTrainer(ABC):
     def train_step(self) -> dict[str, float]:
         """One optimizer step; returns the loss and its terms."""
         config = self.config
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, config)
-        self.network.train()
-        if self.step >= config.freeze_norms_from * config.steps:
-            freeze_norms(self.network)
+        begin_step(self.network, self.optimizer, self.step, config)
         batch = self.batch(self.step)
         torch.manual_seed(config.seed * 1_000_003 + self.step)  # dropout
         loss, terms = self.loss(*batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
+        end_step(self.network, self.average, self.optimizer, loss, self.step, config)
         self.step += 1
-        update_average(self.average, self.network, min(config.ema, self.step / (self.step + 9)))
         return {"loss": round(float(loss.detach()), 5), **terms}
 
     def run(self, progress: Callable[[int, dict[str, float]], None] | None = None, until: int | None = None) -> None:
@@ -119,17 +117,12 @@ class SmallTrainer(ABC):
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(saved[name])
         self.step = saved["step"]
-        history = self.out / HISTORY
-        if history.is_file():  # lines written after the checkpoint are computed again
-            lines = [line for line in history.read_text().splitlines() if json.loads(line)["step"] < self.step]
-            history.write_text("".join(line + "\n" for line in lines))
+        forget_from(self.out / HISTORY, self.step)
         return True
 
     def save(self) -> None:
-        """Write the checkpoint to a temporary name and rename it, so that a crash leaves the old one whole."""
+        """Write the checkpoint."""
         state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
         state |= {"step": self.step, "config": asdict(self.config), "cases": [case.name for case in self.cases]}
         state |= {"commit": code_commit(), "kind": type(self.config).__name__}
-        temporary = self.out / (CHECKPOINT + ".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.out / CHECKPOINT)
+        write_checkpoint(state, self.out)

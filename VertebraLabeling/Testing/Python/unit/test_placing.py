@@ -9,8 +9,9 @@ from phantoms import affine
 from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.placing import FARTHEST_MM, place, sample
+from VertebraLabelingLib.placing import FARTHEST_MM, place
 from VertebraLabelingLib.placing_network import CELL_MM, CELLS, PlacingNet
+from VertebraLabelingLib.sampling import sample
 from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
 
 BLOBS = np.array([[4.0, -8.0, 170.0], [1.0, 3.0, 110.0], [-6.0, 5.5, 52.0]])  # so far apart that no cube shows two

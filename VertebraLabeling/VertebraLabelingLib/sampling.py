@@ -1,0 +1,29 @@
+"""Values of a volume between its voxels; air outside."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .volume import AIR_HU
+
+
+def sample(image: Tensor, index: Tensor) -> Tensor:
+    """Trilinear values of (D, H, W) HU at (..., 3) fractional voxels (z, y, x); air outside."""
+    extent = torch.tensor(image.shape, device=image.device)
+    unit = ((index + 0.5) / extent * 2 - 1).flip(-1).reshape(1, 1, 1, -1, 3)
+    values = functional.grid_sample(
+        (image.float() - AIR_HU)[None, None], unit, padding_mode="zeros", align_corners=False
+    )
+    return values.reshape(index.shape[:-1]) + AIR_HU
+
+
+def sample_part(image: Tensor, index: Tensor) -> Tensor:
+    """:func:`sample` that reads only the box of a large image that the positions touch."""
+    size = torch.tensor(image.shape, device=index.device)
+    flat = index.reshape(-1, 3)
+    low = flat.amin(0).floor().long().clamp(min=0).minimum(size - 1)
+    high = (flat.amax(0).ceil().long() + 1).maximum(low + 1).minimum(size)
+    part = image[tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist()))]
+    return sample(part, index - low)
