@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .anatomy import LEVELS
-from .network import ConvNorm, Residual
+from .network import ConvNorm, Residual, channels_last
 from .straightened import DEPTH_CELLS, SIDE_CELLS
 
 STRIDE = 2  # sections per output row
@@ -58,7 +58,7 @@ class CountingNet(nn.Module):
         self.level = nn.Linear(2 * hidden, OUTPUTS)
 
     def forward(self, x: Tensor) -> Counted:
-        x = functional.relu_(self.stem(x))
+        x = channels_last(functional.relu_(self.stem(x)))
         x = self.flatten(self.e3(self.e2(self.e1(x))))[:, :, :, 0, 0]
         for layer in self.context:
             x = x + functional.relu(layer(functional.relu(x)))

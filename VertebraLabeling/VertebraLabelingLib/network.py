@@ -51,6 +51,11 @@ class Prediction:
     null: Tensor
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """``x`` (B, C, D, H, W) with the channels last in memory, where oneDNN convolves fastest: on the CPU."""
+    return x.contiguous(memory_format=torch.channels_last_3d) if x.device.type == "cpu" else x
+
+
 class ConvNorm(nn.Sequential):
     """3x3x3 (or 1x1x1) convolution and batch normalisation, folded into one convolution by :func:`fold_norms`."""
 

@@ -37,23 +37,25 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     box = block_mean(box, block_factors(box, _FINE_MM))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
-    for _ in range(ROUNDS):
-        points = points + offsets(network, image, box, points)
+    for left in reversed(range(ROUNDS)):
+        points = points + offsets(network, image, box, points, mirrored=left == 0)
     near = np.linalg.norm(points - before, axis=1) <= FARTHEST_MM
     placed = np.where(near[:, None], points, before)
     return replace(evidence, points=np.concatenate([evidence.points[:first], placed]))
 
 
 @torch.inference_mode()
-def offsets(network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray) -> np.ndarray:
-    """(N, 3) mm, RAS: from each point to the centre, the mean of the scan and of its left-right mirror image."""
+def offsets(network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, mirrored: bool = True) -> np.ndarray:
+    """(N, 3) mm, RAS: from each point to the centre; where ``mirrored``, the mean of the scan and its mirror image."""
     axis = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
-    s, a, r = np.meshgrid(axis, axis, axis, indexing="ij")
     axes = grid_axes(box)
-    world = points[:, None] + np.stack([r, a, s], axis=-1).reshape(1, -1, 3) @ axes.T
-    index = ras_to_ijk(box, world.reshape(-1, 3))[:, ::-1].reshape(len(points), CELLS, CELLS, CELLS, 3)
-    cubes = sample(image, torch.from_numpy(index.astype(np.float32)).to(image.device))
-    both = window(torch.cat([cubes, cubes.flip(3)]))[:, None]
-    zyx = network.to(image.device)(both).double().cpu().numpy().reshape(2, len(points), 3)
-    zyx[1, :, 2] *= -1
-    return zyx.mean(axis=0)[:, ::-1] @ axes.T
+    z, y, x = (np.linalg.solve(box.ijk_to_ras[:3, :3], axes)[::-1, ::-1] * axis[:, None, None]).transpose(2, 0, 1)
+    cube = z[:, None, None] + y[None, :, None] + x[None, None, :]
+    middle = ras_to_ijk(box, points)[:, None, None, None, ::-1]
+    index = torch.from_numpy(cube.astype(np.float32)) + torch.from_numpy(middle.astype(np.float32))
+    cubes = window(sample(image, index.to(image.device)))[:, None]
+    network = network.to(image.device)
+    zyx = network(cubes).double().cpu().numpy()
+    if mirrored:
+        zyx = (zyx + network(cubes.flip(4)).double().cpu().numpy() * (1, 1, -1)) / 2
+    return zyx[:, ::-1] @ axes.T

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .network import ConvNorm, Residual
+from .network import ConvNorm, Residual, channels_last
 
 CELL_MM = 2.0
 CELLS = 24  # 48 mm: the body, its neighbors' end plates, the canal and the pedicles
@@ -36,7 +36,7 @@ class PlacingNet(nn.Module):
         self.register_buffer("axis", axis, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.fine(functional.relu_(self.stem(x)))
+        x = self.fine(channels_last(functional.relu_(self.stem(x))))
         deep = self.up(self.coarse(functional.relu_(self.down(x))))
         x = self.fuse(x + functional.interpolate(deep, scale_factor=2, mode="trilinear"))
         heat = torch.softmax(self.heat(x).float().flatten(1), dim=1).view(len(x), *x.shape[2:])

@@ -9,7 +9,7 @@ from phantoms import affine
 from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.placing import FARTHEST_MM, place
+from VertebraLabelingLib.placing import FARTHEST_MM, offsets, place
 from VertebraLabelingLib.placing_network import CELL_MM, CELLS, PlacingNet
 from VertebraLabelingLib.sampling import sample
 from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
@@ -85,17 +85,18 @@ def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order)
 
 
 def test_left_and_right_are_the_same_to_it():
-    """Each cube is placed together with its mirror image: a mirrored patient has mirrored points."""
+    """In the last round each cube is placed together with its mirror image: a mirrored patient has mirrored points."""
     torch.manual_seed(1)
     network = PlacingNet().eval()
     network.heat.weight.data *= 50
     mirror = np.array([-1.0, 1.0, 1.0])
     volume = blob_volume()
     mirrored = Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras)
-    plain = place(evidence_at(BLOBS + AWAY), volume, network)
-    other = place(evidence_at((BLOBS + AWAY) * mirror), mirrored, network)
-    assert np.abs((plain.points - BLOBS - AWAY)[:, 0]).max() > 0.01
-    np.testing.assert_allclose(other.points, plain.points * mirror, atol=1e-2)
+    image = torch.from_numpy(volume.array)
+    plain = offsets(network, image, volume, BLOBS + AWAY)
+    other = offsets(network, image, mirrored, (BLOBS + AWAY) * mirror)
+    assert np.abs(plain[:, 0]).max() > 0.01
+    np.testing.assert_allclose(other, plain * mirror, atol=1e-2)
 
 
 def test_a_candidate_that_wanders_too_far_stays_where_it_was():
