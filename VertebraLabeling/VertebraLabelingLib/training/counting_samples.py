@@ -26,6 +26,7 @@ from .intensity import vary_look
 IGNORE = -100
 CENTER_SIGMA_MM = 3.0
 FEWEST = 3
+BONE_HU = 130.0  # cells of 4 mm: marrow with its cortex, and little contrast medium
 _BLEND = 6  # sections over which a splice fades from one patient to the other
 _L5, _NONE = LEVEL_INDEX["L5"], len(LEVELS)
 _C1, _T12, _L1 = (LEVEL_INDEX[level] for level in ("C1", "T12", "L1"))
@@ -44,6 +45,8 @@ class SampleSettings:
     height: float = 0.12  # sd of the logarithm of the size along the curve
     thick: float = 0.35  # share with simulated thick slices
     narrow: float = 0.25  # share seen through a narrow window
+    displaced: float = 0.4  # share with soft tissue and lungs moved along the spine, by ``displacement`` (sd)
+    displacement: float = 20.0
 
 
 @dataclass
@@ -221,6 +224,8 @@ def _disc(piece: Piece, level: int) -> int:
 
 def _finish(piece: Piece, rng: np.random.Generator, settings: SampleSettings) -> Sample:
     image = piece.image
+    if rng.random() < settings.displaced:
+        image = displace_soft_tissue(image, round(rng.normal(0, settings.displacement) / STEP_MM))
     if rng.random() < settings.thick:
         thickness = rng.uniform(3.0, 7.0) / STEP_MM
         count = max(4, round(len(image) / thickness))
@@ -230,6 +235,17 @@ def _finish(piece: Piece, rng: np.random.Generator, settings: SampleSettings) ->
     if rng.random() < settings.narrow:
         image = _narrow(image, rng)
     return Sample(image, *targets(piece, len(image)))
+
+
+def displace_soft_tissue(image: Tensor, sections: int) -> Tensor:
+    """Move all that is no bone along the spine, by ``sections`` to the feet; (S, A, R) HU, the ends are repeated.
+
+    Where the lungs end or the kidneys begin differs between people by more than a vertebra: a level told from them is
+    a guess, and with few chests to learn from, a tempting one.
+    """
+    source = torch.arange(len(image)).sub(sections).clamp(0, len(image) - 1)
+    moved = image[source]
+    return torch.where((image > BONE_HU) | (moved > BONE_HU) | (image < AIR_HU + 50), image, moved)
 
 
 def _narrow(image: Tensor, rng: np.random.Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """The batches and the loss of the placing network (:mod:`..placing_network`); run by :mod:`.small`.
 
-Cubes lie around true body centres, moved, turned and zoomed at random.
+Cubes lie around true body centres, moved, turned and zoomed at random, half of them seen through larger voxels: the
+place must not depend on how thick the slices are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..placing_network import CELL_MM, CELLS, PlacingNet
 from ..sampling import sample_part
 from ..volume import AIR_HU
 from .cases import Case
+from .coarse_voxels import coarsen
 from .intensity import vary_look
 from .small_loop import SmallConfig, SmallTrainer
 
@@ -25,27 +27,35 @@ from .small_loop import SmallConfig, SmallTrainer
 class PlacingConfig(SmallConfig):
     """Further settings: how cubes vary, standard deviations in mm and degrees; ``zoom`` is that of a logarithm."""
 
-    steps: int = 800
+    steps: int = 2500
     batch: int = 24
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
     ema: float = 0.99
-    shift: float = 3.5  # of the cube from the centre
+    shift: float = 4.5  # of the cube from the centre, and at most ``reach`` of the way to the nearest other centre
+    reach: float = 0.45
     rotation: float = 10.0
     zoom: float = 0.1
+    coarse: float = 0.5  # share with larger voxels, half of these along one axis only (slices)
+    coarsest_mm: float = 8.0
 
 
 def draw_cube(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tuple[Tensor, Tensor]:
     """A cube (CELLS,)*3 HU near a whole vertebra of a case, and the way (3,) mm from its middle to the centre."""
     whole = (~case.cut).nonzero()[:, 0]
-    point = case.points[whole[int(rng.integers(len(whole)))]].numpy()
+    chosen = whole[int(rng.integers(len(whole)))]
+    point = case.points[chosen].numpy()
     matrix = _matrix(rng, config)
-    away = np.clip(rng.normal(0, config.shift, 3), -10, 10)  # in the cube
+    away = rng.normal(0, config.shift, 3)  # in the cube
+    away *= min(1.0, config.reach * _nearest_mm(case, int(chosen)) / max(float(np.linalg.norm(away)), 1e-6))
     axis = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
     offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) - away
     mm = point + offsets @ matrix.T
     index = mm / case.spacing.numpy()
     cube = vary_look(sample_part(case.image, torch.from_numpy(index.astype(np.float32))), rng)
+    if rng.random() < config.coarse:
+        size = np.exp(rng.uniform(np.log(CELL_MM), np.log(config.coarsest_mm), 3))
+        cube = coarsen(cube, CELL_MM, size if rng.random() < 0.5 else (size[0], 0, 0), rng)
     if rng.random() < 0.2:  # the field of view ends in the cube
         edge = int(rng.integers(1, CELLS // 3))
         cube = cube.clone()
@@ -54,6 +64,13 @@ def draw_cube(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tu
         else:
             cube[-edge:] = AIR_HU
     return cube, torch.from_numpy(away.astype(np.float32))
+
+
+def _nearest_mm(case: Case, number: int) -> float:
+    """Distance of a vertebra to the nearest other one; no more than 25 mm."""
+    apart = (case.points - case.points[number]).norm(dim=1)
+    apart[number] = 25.0
+    return float(apart.min().clamp(max=25.0))
 
 
 def _matrix(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:

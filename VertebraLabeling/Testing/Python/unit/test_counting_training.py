@@ -21,6 +21,7 @@ from VertebraLabelingLib.training.counting_samples import (
     Piece,
     Sample,
     SampleSettings,
+    displace_soft_tissue,
     draw_sample,
     straight_piece,
     targets,
@@ -30,7 +31,7 @@ from VertebraLabelingLib.volume import AIR_HU
 
 NONE = len(LEVELS)
 PLAIN = SampleSettings(
-    splice=0, cut_field=0, jitter=0, offset=0, tilt=0, zoom=0, height=0, thick=0, narrow=0
+    splice=0, cut_field=0, jitter=0, offset=0, tilt=0, zoom=0, height=0, thick=0, narrow=0, displaced=0
 )  # nothing varies but which vertebrae are shown
 
 
@@ -54,6 +55,20 @@ def piece_of(levels, first_row=16.5, gap=16.0, sections=120, cut=()) -> Piece:
     rows = first_row + gap * np.arange(len(levels))
     image = torch.full((sections, DEPTH_CELLS, SIDE_CELLS), 50.0)
     return Piece(image, rows, np.array([LEVEL_INDEX[k] for k in levels]), np.array([k in cut for k in levels]))
+
+
+def test_displaced_organs_move_along_the_spine_and_bone_stays():
+    image = torch.full((20, 2, 3), 40.0)
+    image[5, :, 0], image[8, :, 1] = 300.0, -700.0  # bone; lung
+    moved = displace_soft_tissue(image, 4)
+    assert (moved[5, :, 0] == 300).all() and (moved[9, :, 0] == 40).all(), "bone neither moves nor leaves a copy"
+    assert (moved[12, :, 1] == -700).all() and (moved[8, :, 1] == 40).all()
+
+
+def test_displaced_organs_do_not_cover_what_lies_outside_of_the_field_of_view():
+    image = torch.full((20, 1, 1), 40.0)
+    image[:6] = AIR_HU
+    assert torch.equal(displace_soft_tissue(image, -3)[:6], image[:6])
 
 
 def sequence(level: torch.Tensor) -> list[str]:
