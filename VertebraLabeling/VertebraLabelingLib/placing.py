@@ -1,4 +1,8 @@
-"""Place the candidates once more, each in a cube around itself; see :mod:`.placing_network`."""
+"""Place the candidates once more, each in a cube around itself; see :mod:`.placing_network`.
+
+What does not come to rest there is hardly a vertebral body: between two of them, cut by the field of view, or none.
+Such a candidate stays, with little detection left.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,11 @@ from .placing_network import CELL_MM, CELLS, PlacingNet
 from .sampling import sample
 from .volume import Volume, block_factors, block_mean, grid_axes, ras_to_ijk, to_canonical
 
-ROUNDS = 3
-FARTHEST_MM = 6.0  # a candidate that wanders farther stays where it was
+ROUNDS = 2
+FARTHEST_MM = 8.0  # a candidate that wanders farther stays where it was
+LAST_STEP_MM = 4.0  # of a candidate at rest, in the last round
+SPREAD_MM = 4.0  # of the heat map of a candidate at rest
+UNSETTLED = 0.3  # of the detection of a candidate that is not
 MARGIN_MM = 45.0
 _FINE_MM = 2.0
 
@@ -25,10 +32,10 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     """Move each candidate to where the network sees the centre of its body.
 
     Args:
-        evidence: of the first network; everything but the points stays.
+        evidence: of the first network; points and detection change.
         volume: the scan, HU.
         network: in evaluation mode.
-        first: candidates before this one stay where they are.
+        first: candidates before this one stay as they are.
     """
     before = evidence.points[first:]
     if len(before) == 0:
@@ -38,15 +45,26 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for left in reversed(range(ROUNDS)):
-        points = points + offsets(network, image, box, points, mirrored=left == 0)
+        step, spread = steps(network, image, box, points, mirrored=left == 0)
+        points = points + step
     near = np.linalg.norm(points - before, axis=1) <= FARTHEST_MM
+    settled = near & (np.linalg.norm(step, axis=1) <= LAST_STEP_MM) & (spread <= SPREAD_MM)
     placed = np.where(near[:, None], points, before)
-    return replace(evidence, points=np.concatenate([evidence.points[:first], placed]))
+    return replace(
+        evidence,
+        points=np.concatenate([evidence.points[:first], placed]),
+        detection=np.append(evidence.detection[:first], evidence.detection[first:] * np.where(settled, 1.0, UNSETTLED)),
+    )
 
 
 @torch.inference_mode()
-def offsets(network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, mirrored: bool = True) -> np.ndarray:
-    """(N, 3) mm, RAS: from each point to the centre; where ``mirrored``, the mean of the scan and its mirror image."""
+def steps(
+    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, mirrored: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3) mm, RAS, from each point to the centre, and (N,) spread, mm, of its heat map.
+
+    Where ``mirrored``, the means of the scan and of its left-right mirror image.
+    """
     axis = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
     axes = grid_axes(box)
     z, y, x = (np.linalg.solve(box.ijk_to_ras[:3, :3], axes)[::-1, ::-1] * axis[:, None, None]).transpose(2, 0, 1)
@@ -55,7 +73,13 @@ def offsets(network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray,
     index = torch.from_numpy(cube.astype(np.float32)) + torch.from_numpy(middle.astype(np.float32))
     cubes = window(sample(image, index.to(image.device)))[:, None]
     network = network.to(image.device)
-    zyx = network(cubes).double().cpu().numpy()
+    zyx, spread = _placed(network, cubes)
     if mirrored:
-        zyx = (zyx + network(cubes.flip(4)).double().cpu().numpy() * (1, 1, -1)) / 2
-    return zyx[:, ::-1] @ axes.T
+        other, other_spread = _placed(network, cubes.flip(4))
+        zyx, spread = (zyx + other * (1, 1, -1)) / 2, (spread + other_spread) / 2
+    return zyx[:, ::-1] @ axes.T, spread
+
+
+def _placed(network: PlacingNet, cubes: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    placed = network(cubes)
+    return placed.offset.double().cpu().numpy(), placed.spread.double().cpu().numpy()

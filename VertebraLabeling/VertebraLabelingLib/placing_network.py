@@ -7,6 +7,8 @@ soft-argmax).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,8 +20,22 @@ CELLS = 24  # 48 mm: the body, its neighbors' end plates, the canal and the pedi
 _HEAT_MM = 2 * CELL_MM
 
 
+@dataclass
+class Placed:
+    """What the network says of a batch.
+
+    Attributes:
+        offset: (B, 3) mm (z, y, x) from the middle of the cube to the body centre: the mean of the heat map.
+        spread: (B,) mm, standard deviation of the heat map along its widest axis. A heat map that hesitates between
+            two bodies, or sees none, is wide.
+    """
+
+    offset: Tensor
+    spread: Tensor
+
+
 class PlacingNet(nn.Module):
-    """Input (B, 1, CELLS, CELLS, CELLS): windowed HU; output (B, 3) mm (z, y, x) from the middle of the cube."""
+    """Input (B, 1, CELLS, CELLS, CELLS): windowed HU."""
 
     def __init__(self, widths: tuple[int, ...] = (24, 48)) -> None:
         super().__init__()
@@ -35,10 +51,13 @@ class PlacingNet(nn.Module):
         axis = (torch.arange(CELLS // 2) - (CELLS // 2 - 1) / 2) * _HEAT_MM
         self.register_buffer("axis", axis, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Placed:
         x = self.fine(channels_last(functional.relu_(self.stem(x))))
         deep = self.up(self.coarse(functional.relu_(self.down(x))))
         x = self.fuse(x + functional.interpolate(deep, scale_factor=2, mode="trilinear"))
         heat = torch.softmax(self.heat(x).float().flatten(1), dim=1).view(len(x), *x.shape[2:])
         # the stem's strided cells are centred half a voxel before the middle of their pairs: the offset is learned
-        return torch.stack([(heat.sum(dim=others) * self.axis).sum(1) for others in ((2, 3), (1, 3), (1, 2))], dim=1)
+        along = torch.stack([heat.sum(dim=others) for others in ((2, 3), (1, 3), (1, 2))], dim=1)
+        mean = (along * self.axis).sum(2)
+        variance = (along * (self.axis - mean[:, :, None]) ** 2).sum(2)
+        return Placed(mean, variance.amax(1).sqrt())

@@ -98,4 +98,4 @@ class PlacingTrainer(SmallTrainer):
 
     def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Mean absolute error of each axis, mm."""
-        return (self.network(window(images)) - targets[0]).abs().mean(), {}
+        return (self.network(window(images)).offset - targets[0]).abs().mean(), {}

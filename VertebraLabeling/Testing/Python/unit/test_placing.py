@@ -9,8 +9,8 @@ from phantoms import affine
 from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.placing import FARTHEST_MM, offsets, place
-from VertebraLabelingLib.placing_network import CELL_MM, CELLS, PlacingNet
+from VertebraLabelingLib.placing import FARTHEST_MM, UNSETTLED, place, steps
+from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet
 from VertebraLabelingLib.sampling import sample
 from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
 
@@ -21,11 +21,16 @@ AWAY = np.array([[3.0, -2.0, 4.0], [-4.0, 3.0, -2.0], [0.5, 5.0, 3.0]])
 class Centroid(nn.Module):
     """Stands in for the network: the centroid of what is denser than 250 HU, mm from the middle of the cube."""
 
+    def __init__(self, spread=2.0):
+        super().__init__()
+        self.spread = spread
+
     def forward(self, x):
         axis = (torch.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
         weight = (x[:, 0] - 0.5).clamp(min=0)
         mass = weight.sum((1, 2, 3)).clamp(min=1e-6)
-        return torch.stack([(weight.sum(d) * axis).sum(1) / mass for d in ((2, 3), (1, 3), (1, 2))], dim=1)
+        offset = torch.stack([(weight.sum(d) * axis).sum(1) / mass for d in ((2, 3), (1, 3), (1, 2))], dim=1)
+        return Placed(offset, torch.full((len(x),), self.spread))
 
 
 def blob_volume(spacing=(1.5, 1.5, 2.0), axes=None, shift=(0.0, 0.0, 0.0)) -> Volume:
@@ -65,10 +70,10 @@ def test_candidates_move_onto_the_blobs_however_the_volume_is_stored(stored_as, 
     np.testing.assert_allclose(placed.points, BLOBS, atol=tolerance_mm)
 
 
-def test_everything_but_the_points_stays():
+def test_costs_and_field_of_view_stay():
     before = evidence_at(BLOBS + AWAY)
     after = place(before, blob_volume(), Centroid())
-    for name in ("unary", "detection", "presence", "corners"):
+    for name in ("unary", "presence", "corners"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
     np.testing.assert_array_equal(before.points, BLOBS + AWAY)  # the input is not written to
 
@@ -93,10 +98,11 @@ def test_left_and_right_are_the_same_to_it():
     volume = blob_volume()
     mirrored = Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras)
     image = torch.from_numpy(volume.array)
-    plain = offsets(network, image, volume, BLOBS + AWAY)
-    other = offsets(network, image, mirrored, (BLOBS + AWAY) * mirror)
+    plain, spread = steps(network, image, volume, BLOBS + AWAY)
+    other, other_spread = steps(network, image, mirrored, (BLOBS + AWAY) * mirror)
     assert np.abs(plain[:, 0]).max() > 0.01
     np.testing.assert_allclose(other, plain * mirror, atol=1e-2)
+    np.testing.assert_allclose(other_spread, spread, atol=1e-2)
 
 
 def test_a_candidate_that_wanders_too_far_stays_where_it_was():
@@ -105,6 +111,32 @@ def test_a_candidate_that_wanders_too_far_stays_where_it_was():
     placed = place(evidence_at(start), blob_volume(), Centroid())
     np.testing.assert_array_equal(placed.points[0], start[0])
     np.testing.assert_allclose(placed.points[1:], BLOBS[1:], atol=0.1)
+
+
+def test_a_candidate_that_comes_to_rest_keeps_its_detection():
+    before = evidence_at(BLOBS + AWAY)
+    np.testing.assert_array_equal(place(before, blob_volume(), Centroid()).detection, before.detection)
+
+
+def test_a_candidate_that_wanders_too_far_loses_detection():
+    start = BLOBS + np.array([[FARTHEST_MM + 1.5, 0, 0], [0, 0, 0], [0, 0, 0]])
+    before = evidence_at(start)
+    after = place(before, blob_volume(), Centroid())
+    np.testing.assert_allclose(after.detection / before.detection, [UNSETTLED, 1, 1])
+
+
+def test_a_candidate_whose_heat_map_hesitates_loses_detection():
+    before = evidence_at(BLOBS)
+    after = place(before, blob_volume(), Centroid(spread=6.0))
+    np.testing.assert_allclose(after.points, BLOBS, atol=0.1)
+    np.testing.assert_allclose(after.detection, UNSETTLED * before.detection)
+
+
+def test_candidates_before_the_first_stay_as_they_are():
+    before = evidence_at(BLOBS + AWAY)
+    after = place(before, blob_volume(), Centroid(spread=6.0), first=2)
+    np.testing.assert_array_equal(after.points[:2], before.points[:2])
+    np.testing.assert_allclose(after.detection / before.detection, [1, 1, UNSETTLED])
 
 
 def test_without_candidates_nothing_is_placed():
@@ -129,7 +161,7 @@ class TestPlacingNet:
     def test_an_even_heat_map_says_the_middle(self):
         network = PlacingNet().eval()
         nn.init.zeros_(network.heat.weight)
-        torch.testing.assert_close(network(self.cubes), torch.zeros(3, 3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(network(self.cubes).offset, torch.zeros(3, 3), atol=1e-5, rtol=0)
 
     @pytest.mark.parametrize("cell", [(0, 5, 11), (11, 0, 3)])
     @torch.inference_mode()
@@ -145,11 +177,24 @@ class TestPlacingNet:
 
         network.heat = OneCell()
         expected = torch.tensor([-22.0 + 4.0 * index for index in cell])
-        torch.testing.assert_close(network(self.cubes), expected.expand(3, 3), atol=1e-4, rtol=0)
+        torch.testing.assert_close(network(self.cubes).offset, expected.expand(3, 3), atol=1e-4, rtol=0)
+
+    @torch.inference_mode()
+    def test_a_heat_map_of_two_bodies_is_wide(self):
+        network = PlacingNet().eval()
+
+        class TwoCells(nn.Module):
+            def forward(self, x):
+                heat = torch.full((len(x), 1, *x.shape[2:]), -50.0)
+                heat[:, 0, 4, 6, 6] = heat[:, 0, 7, 6, 6] = 50.0
+                return heat
+
+        network.heat = TwoCells()
+        torch.testing.assert_close(network(self.cubes).spread, torch.full((3,), 6.0), atol=1e-4, rtol=0)
 
     @torch.inference_mode()
     def test_the_place_never_leaves_the_cube(self):
         torch.manual_seed(0)
         network = PlacingNet().eval()
         network.heat.weight.data *= 1e4
-        assert network(1e3 * self.cubes).abs().max() <= 22.0 + 1e-4
+        assert network(1e3 * self.cubes).offset.abs().max() <= 22.0 + 1e-4
