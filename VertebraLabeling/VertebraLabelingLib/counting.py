@@ -1,8 +1,9 @@
 """Name the candidates a second time, by counting along the straightened spine; see :mod:`.counting_network`.
 
-The first network finds the bodies and a first chain. Through that chain the spine is straightened, the counting
-network names every row of it, and each candidate's level costs become a weighted mean of both networks'. The mean row
-of a level (integral regression along the curve) tells where its centre is: where no candidate is near, one is added.
+The first network finds the bodies and a first chain. Through that chain the spine is straightened, and the counting
+network names every row of it. The mean row of a level (integral regression along the curve) tells where its centre is:
+where no candidate is near, one is added. Each candidate's level costs become a weighted mean of both networks', at the
+row where it lies once it has been placed (:mod:`.placing`).
 """
 
 from __future__ import annotations
@@ -47,22 +48,28 @@ class Count:
     Attributes:
         level: (R, 27) log-probability of the level that each row shows (last: no vertebra).
         ras: (R, 3) where the curve passes, world RAS mm.
-        row: (N,) fractional row at which each candidate lies.
-        apart: (N,) distance of each candidate from the curve, mm.
         last: fractional row at which the field of view ends below the chain; infinite where it does not.
         gap: distance of the last two vertebrae of the chain above its last one, rows.
     """
 
     level: np.ndarray
     ras: np.ndarray
-    row: np.ndarray
-    apart: np.ndarray
     last: float = np.inf
     gap: float = 0.0
 
+    def rows_of(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) fractional row at which each of (N, 3) points lies, and (N,) its distance from the curve, mm."""
+        points = np.asarray(points, dtype=float).reshape(-1, 3)
+        away = np.linalg.norm(points[:, None] - self.ras[None], axis=2)
+        nearest = away.argmin(axis=1)
+        way = np.gradient(self.ras, axis=0)
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        on = np.einsum("nc,nc->n", points - self.ras[nearest], way[nearest]) / ROW_MM
+        return np.clip(nearest + np.clip(on, -0.5, 0.5), 0, len(self.ras) - 1), away.min(axis=1)
 
-def recount(evidence: Evidence, volume: Volume, network: CountingNet, device: str = "cpu") -> Evidence:
-    """Evidence of both networks.
+
+def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device: str = "cpu") -> Count | None:
+    """Straighten the spine along the first network's chain and run the counting network on it.
 
     Args:
         evidence: of the first network.
@@ -70,14 +77,8 @@ def recount(evidence: Evidence, volume: Volume, network: CountingNet, device: st
         network: the counting network, in evaluation mode.
 
     Returns:
-        The evidence as it is where the first network's chain has fewer than two vertebrae.
+        ``None`` where the first network's chain has fewer than two vertebrae.
     """
-    count = count_along(evidence, volume, network, device)
-    return evidence if count is None else with_count(evidence, count)
-
-
-def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device: str = "cpu") -> Count | None:
-    """Straighten the spine along the first network's chain and run the counting network on it."""
     try:
         chain = np.array([point.ras for point in solve(evidence).points])
     except NoSpineError:
@@ -86,14 +87,12 @@ def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device
         return None
     grid, sections, image = straighten_along(volume, chain, evidence.points, device)
     level = count_rows(network.to(device), image)
-    mm = to_mm(grid, evidence.points)
     at = (np.arange(len(level)) + 0.5) * STRIDE - 0.5
     curve = along(sections.center, np.arange(len(sections)), at)
-    apart = np.linalg.norm(mm[:, None] - sections.center[None], axis=2).min(axis=1)
     own = _to_row(sections, to_mm(grid, chain))
     gap = own[-2] - own[-3] if len(own) > 2 else own[-1] - own[-2]
     last = _lower_end(image, own[-1])
-    return Count(level, ijk_to_ras(grid, curve[:, ::-1] / GRID_MM), _to_row(sections, mm), apart, last, float(gap))
+    return Count(level, ijk_to_ras(grid, curve[:, ::-1] / GRID_MM), last, float(gap))
 
 
 def straighten_along(
@@ -125,27 +124,36 @@ def count_rows(network: CountingNet, image: Tensor) -> np.ndarray:
     return functional.log_softmax(counted.level, dim=2).mean(0)[:rows].double().cpu().numpy()
 
 
-def with_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evidence:
-    """Mix a count into the evidence that it was made from.
+def with_counted_bodies(evidence: Evidence, count: Count) -> Evidence:
+    """Evidence with a candidate at the mean row of each level where none is near."""
+    row, apart = count.rows_of(evidence.points)
+    known = np.where(apart > FARTHEST_MM, np.inf, row)
+    centers = level_centers(count.level)
+    added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= NEW_MM).all()])
+    return replace(
+        evidence,
+        points=np.concatenate([evidence.points, along(count.ras, np.arange(len(count.ras)), added)]),
+        unary=np.concatenate([evidence.unary, level_costs(count.level, added)]),
+        detection=np.append(evidence.detection, np.full(len(added), NEW_DETECTION)),
+    )
+
+
+def named_by_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evidence:
+    """Mix the level costs of a count, at the places of the candidates, into theirs.
 
     Candidates below the last body that the field of view holds whole are left out: of a body that is cut, the middle
     of the visible part would be taken for its centre.
     """
-    centers = level_centers(count.level)
-    known = np.where(count.apart > FARTHEST_MM, np.inf, count.row)
-    added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= NEW_MM).all()])
-    rows = np.append(count.row, added)
-    counted = level_costs(count.level, rows) + off_center_costs(centers, rows)
-    far = np.append(count.apart, np.zeros(len(added))) > FARTHEST_MM
+    row, apart = count.rows_of(evidence.points)
+    counted = level_costs(count.level, row) + off_center_costs(level_centers(count.level), row)
+    far = apart > FARTHEST_MM
     counted[far] = counted[far].mean(axis=1, keepdims=True)
-    first = np.concatenate([evidence.unary, counted[len(count.row) :]])
-    places = along(count.ras, np.arange(len(count.ras)), added)
-    keep = rows <= count.last - END_ROOM * count.gap
+    keep = row <= count.last - END_ROOM * count.gap
     return replace(
         evidence,
-        points=np.concatenate([evidence.points, places])[keep],
-        unary=((1 - weight) * first + weight * counted).clip(0, MAX_COST)[keep],
-        detection=np.append(evidence.detection, np.full(len(added), NEW_DETECTION))[keep],
+        points=evidence.points[keep],
+        unary=((1 - weight) * evidence.unary + weight * counted).clip(0, MAX_COST)[keep],
+        detection=evidence.detection[keep],
     )
 
 

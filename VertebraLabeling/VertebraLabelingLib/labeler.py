@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from .candidates import evidence_from
 from .chain import solve
-from .counting import recount
+from .counting import count_along, named_by_count, with_counted_bodies
 from .ct_check import to_hounsfield
 from .errors import Cancelled
 from .gaps import with_skipped
@@ -133,13 +133,17 @@ class VertebraLabeler:
         else:
             evidence = run_network(network, grid, volume, device, report, (0.25, 0.8))
         report(0.8, "counting vertebrae")
-        if model.counting is not None:
-            evidence = recount(evidence, volume, model.counting, device)
+        count = None if model.counting is None else count_along(evidence, volume, model.counting, device)
+        if count is not None:
+            evidence = with_counted_bodies(evidence, count)
         report(0.9, "placing points")
         if model.placing is not None:
             evidence = place(evidence, volume, model.placing, device)
-            count = len(evidence.points)
-            evidence = place(with_skipped(evidence), volume, model.placing, device, first=count)
+        if count is not None:
+            evidence = named_by_count(evidence, count)
+        if model.placing is not None:
+            found = len(evidence.points)
+            evidence = place(with_skipped(evidence), volume, model.placing, device, first=found)
         return evidence
 
 

@@ -21,9 +21,9 @@ from VertebraLabelingLib.counting import (
     count_along,
     level_centers,
     level_costs,
+    named_by_count,
     off_center_costs,
-    recount,
-    with_count,
+    with_counted_bodies,
 )
 from VertebraLabelingLib.counting_network import OUTPUTS, STRIDE, Counted, CountingNet
 from VertebraLabelingLib.labels import Evidence
@@ -54,19 +54,26 @@ def log_shares(rows: int, shares: dict) -> np.ndarray:
     return np.log(np.maximum(share, 1e-9))
 
 
-def random_count(rows=40, candidates=(10.0, 16.0, 22.0), centers=None, apart=None, **more) -> Count:
+def recount(evidence, volume, network) -> Evidence:
+    """Count and name, as the labeler does where no network places points."""
+    count = count_along(evidence, volume, network)
+    return evidence if count is None else named_by_count(with_counted_bodies(evidence, count), count)
+
+
+def on_curve(rows, aside_mm=0.0) -> np.ndarray:
+    """(N, 3) world places at rows of the curve of :func:`random_count`, or beside it."""
+    rows = np.asarray(rows, dtype=float)
+    return np.stack([np.full(len(rows), 5.0) + aside_mm, np.full(len(rows), -20.0), 300.0 - ROW_MM * rows], axis=1)
+
+
+def random_count(rows=40, centers=None, **more) -> Count:
     """A count along a vertical curve, unsure of everything but the levels in ``centers`` (level -> row of its body)."""
     logits = np.random.default_rng(0).normal(0, 1, (rows, OUTPUTS))
     logits[:, :T1] -= 8.0
     for level, row in (centers or {}).items():
         logits[row - 1 : row + 2, level] = 14.0
     level = torch.log_softmax(torch.from_numpy(logits), 1).numpy()
-    down = ROW_MM * np.arange(rows)
-    ras = np.stack([np.full(rows, 5.0), np.full(rows, -20.0), 300.0 - down], axis=1)
-    candidates = np.asarray(candidates, dtype=float)
-    return Count(
-        level, ras, candidates, np.zeros(len(candidates)) if apart is None else np.array(apart, dtype=float), **more
-    )
+    return Count(level, on_curve(np.arange(rows)), **more)
 
 
 class TestCenters:
@@ -133,48 +140,68 @@ class TestCosts:
         np.testing.assert_allclose(costs[0], costs[1])
 
 
-class TestMixing:
-    evidence = evidence_at([[5.0, -20.0, 300.0 - ROW_MM * row] for row in (10, 16, 22)])
+class TestRows:
+    @pytest.mark.parametrize("row", [0.0, 3.4, 17.5, 39.0])
+    @pytest.mark.parametrize("aside", [0.0, 12.0])
+    def test_a_point_has_the_row_at_which_it_lies(self, row, aside):
+        found, apart = random_count().rows_of(on_curve([row], aside))
+        assert found[0] == pytest.approx(row, abs=1e-6)
+        assert aside <= apart[0] <= np.hypot(aside, ROW_MM / 2) + 1e-6
+
+    def test_points_beyond_the_ends_have_the_last_rows(self):
+        np.testing.assert_array_equal(random_count().rows_of(on_curve([-20.0, 80.0]))[0], [0, 39])
+
+    def test_no_points_have_no_rows(self):
+        assert [len(found) for found in random_count().rows_of(np.zeros((0, 3)))] == [0, 0]
+
+
+class TestAdding:
+    evidence = evidence_at(on_curve((10, 16, 22)))
 
     def test_a_body_without_a_candidate_becomes_one_where_the_curve_passes(self):
-        count = random_count(centers={C3: 16, C4: 28})
-        mixed = with_count(self.evidence, count)
-        assert len(mixed.points) == 4
-        np.testing.assert_array_equal(mixed.points[:3], self.evidence.points)
-        np.testing.assert_allclose(mixed.points[3], [5.0, -20.0, 300.0 - ROW_MM * 28], atol=0.1)
-        assert mixed.unary[3].argmin() == C4 and mixed.unary[3, C4] < 0.01
-        np.testing.assert_allclose(mixed.detection, [0.9, 0.9, 0.9, NEW_DETECTION])
+        more = with_counted_bodies(self.evidence, random_count(centers={C3: 16, C4: 28}))
+        assert len(more.points) == 4
+        np.testing.assert_array_equal(more.points[:3], self.evidence.points)
+        np.testing.assert_array_equal(more.unary[:3], self.evidence.unary)
+        np.testing.assert_allclose(more.points[3:], on_curve([28]), atol=0.1)
+        assert more.unary[3].argmin() == C4 and more.unary[3, C4] < 0.01
+        np.testing.assert_allclose(more.detection, [0.9, 0.9, 0.9, NEW_DETECTION])
         for name in ("presence", "corners"):
-            np.testing.assert_array_equal(getattr(mixed, name), getattr(self.evidence, name))
+            np.testing.assert_array_equal(getattr(more, name), getattr(self.evidence, name))
 
     @pytest.mark.parametrize(("away", "added"), [(NEW_MM - 0.5, 0), (NEW_MM + 0.5, 1), (-NEW_MM + 0.5, 0)])
     def test_a_body_near_a_candidate_is_that_candidate(self, away, added):
-        count = random_count(candidates=(10.0, 16.0, 22.0 + away / ROW_MM), centers={C3: 22})
-        assert len(with_count(self.evidence, count).points) == 3 + added
+        evidence = evidence_at(on_curve((10, 16, 22 + away / ROW_MM)))
+        assert len(with_counted_bodies(evidence, random_count(centers={C3: 22})).points) == 3 + added
+
+    def test_a_candidate_far_from_the_curve_does_not_stand_for_a_body_on_it(self):
+        evidence = evidence_at(np.concatenate([on_curve((10, 22)), on_curve([16], FARTHEST_MM + 1)]))
+        assert len(with_counted_bodies(evidence, random_count(centers={C3: 16})).points) == 4
+
+
+class TestMixing:
+    evidence = evidence_at(on_curve((10, 16, 22)))
 
     @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
     def test_the_costs_are_the_weighted_mean_of_both_networks(self, weight):
         count = random_count(centers={C3: 16})
-        mixed = with_count(self.evidence, count, weight)
-        counted = level_costs(count.level, count.row) + off_center_costs(level_centers(count.level), count.row)
+        mixed = named_by_count(self.evidence, count, weight)
+        rows = np.array([10.0, 16.0, 22.0])
+        counted = level_costs(count.level, rows) + off_center_costs(level_centers(count.level), rows)
         expected = np.minimum((1 - weight) * self.evidence.unary + weight * counted, 12.0)
         np.testing.assert_allclose(mixed.unary, expected)
         np.testing.assert_array_equal(mixed.points, self.evidence.points)
 
     def test_the_centered_level_is_cheapest_at_its_own_candidate(self):
-        mixed = with_count(self.evidence, random_count(centers={C3: 16, C4: 22}), weight=1.0)
+        mixed = named_by_count(self.evidence, random_count(centers={C3: 16, C4: 22}), weight=1.0)
         assert mixed.unary[:, C3].argmin() == 1 and mixed.unary[:, C4].argmin() == 2
 
     def test_a_candidate_far_from_the_curve_gets_no_vote_on_its_level(self):
-        count = random_count(apart=(0.0, FARTHEST_MM + 1, FARTHEST_MM - 1))
-        mixed = with_count(self.evidence, count, 0.1)
+        aside = [on_curve([row], mm) for row, mm in ((10, 0), (16, FARTHEST_MM + 1), (22, FARTHEST_MM - 1))]
+        mixed = named_by_count(evidence_at(np.concatenate(aside)), random_count(), 0.1)
         spread = np.ptp(mixed.unary - 0.9 * self.evidence.unary, axis=1)
         assert spread[1] < 1e-9  # the same for every level
         assert (spread[[0, 2]] > 0.1).all()
-
-    def test_a_candidate_far_from_the_curve_does_not_stand_for_a_body_on_it(self):
-        count = random_count(centers={C3: 16}, apart=(0.0, FARTHEST_MM + 1, 0.0))
-        assert len(with_count(self.evidence, count).points) == 4
 
     @pytest.mark.parametrize(
         ("last", "kept"),
@@ -187,8 +214,9 @@ class TestMixing:
     )
     def test_bodies_that_the_end_of_the_field_of_view_cuts_are_left_out(self, last, kept):
         """Those of the first network and those that the count adds (row 28)."""
-        mixed = with_count(self.evidence, random_count(centers={C4: 28}, last=last, gap=6.0))
-        np.testing.assert_allclose(mixed.points[:, 2], 300.0 - ROW_MM * np.array(kept, float), atol=0.1)
+        count = random_count(centers={C4: 28}, last=last, gap=6.0)
+        mixed = named_by_count(with_counted_bodies(self.evidence, count), count)
+        np.testing.assert_allclose(mixed.points, on_curve(kept), atol=0.1)
         assert len(mixed.unary) == len(mixed.detection) == len(kept)
 
 
@@ -236,10 +264,11 @@ class TestRecount:
         evidence = evidence_at(BALLS[[0, 1, 3, 4]], (0, 1, 3, 4))
         count = count_along(evidence, phantom(BALLS), BallCounter())
         rows = (BEYOND_MM + GAP_MM * np.array([0, 1, 3, 4])) / ROW_MM - 0.25  # a row's middle is between two sections
-        np.testing.assert_allclose(count.row, rows, atol=0.1)
-        np.testing.assert_allclose(count.apart, 0.0, atol=STEP_MM / 2)
+        row, apart = count.rows_of(evidence.points)
+        np.testing.assert_allclose(row, rows, atol=0.1)
+        assert (apart <= ROW_MM / 2 + 0.1).all()
         assert np.isinf(count.last)
-        mixed = with_count(evidence, count, weight=1.0)
+        mixed = named_by_count(with_counted_bodies(evidence, count), count, weight=1.0)
         assert mixed.unary.argmin(axis=1).tolist() == [0, 1, 3, 4, 2]
         np.testing.assert_allclose(mixed.points[4], BALLS[2], atol=1.0)
 
