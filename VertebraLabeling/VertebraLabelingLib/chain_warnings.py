@@ -30,6 +30,21 @@ def is_shift_warning(text: str) -> bool:
     return text.startswith(_SHIFT)
 
 
+def asks_for_a_look(text: str) -> bool:
+    """Whether a sentence says that levels may be shifted, or that a vertebra between two others was not found."""
+    return is_shift_warning(text) or _MISSING in text
+
+
+def skipped(levels: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """Neighbors of a chain, head to foot, with the usual levels that it passes over between them, where there are."""
+    pairs = []
+    for above, below in zip(levels, levels[1:]):
+        between = [level for level in USUAL_LEVELS if LEVEL_INDEX[above] < LEVEL_INDEX[level] < LEVEL_INDEX[below]]
+        if between:
+            pairs.append((above, below, between))
+    return pairs
+
+
 def warnings_for(
     levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence, may_be_shifted: bool
 ) -> tuple[str, ...]:
@@ -72,11 +87,9 @@ def _variants_and_gaps(levels: Sequence[str]) -> list[str]:
         sentences.append(f"{_L6}.")
     if "T13" in levels:
         sentences.append(f"{_T13}.")
-    for above, below in zip(levels, levels[1:]):
-        between = [level for level in USUAL_LEVELS if LEVEL_INDEX[above] < LEVEL_INDEX[level] < LEVEL_INDEX[below]]
-        if between:
-            missing = between[0] if len(between) == 1 else f"{between[0]}-{between[-1]}"
-            sentences.append(f"{missing} {_MISSING} {above} and {below}.")
+    for above, below, between in skipped(levels):
+        missing = between[0] if len(between) == 1 else f"{between[0]}-{between[-1]}"
+        sentences.append(f"{missing} {_MISSING} {above} and {below}.")
     return sentences
 
 

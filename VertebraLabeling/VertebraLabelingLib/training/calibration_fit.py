@@ -17,7 +17,7 @@ import numpy as np
 from ..anatomy import LEVELS
 from ..chain import shift_margin
 from ..chain_parameters import ChainParameters
-from ..chain_warnings import LOW_CONFIDENCE
+from ..chain_warnings import LOW_CONFIDENCE, skipped
 from ..confidence import calibrated, strongest_sign, terms
 from ..metrics import CaseScore, score_case
 from .chain_tuning import Sample, Scan
@@ -42,6 +42,7 @@ class Measured:
         sign: the strongest one against a shift.
         right: (M,) bool, the point is a strict hit.
         counts: (M,) bool, the point is right or wrong.
+        skips: the chain passes over a vertebra between two others.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Measured:
     sign: float
     right: np.ndarray
     counts: np.ndarray
+    skips: bool = False
 
     @property
     def is_crop(self) -> bool:
@@ -74,10 +76,10 @@ class Measured:
         )
 
     def flagged(self, parameters: ChainParameters) -> bool:
-        """The user is told of a possible shift, of a point of low confidence, or that nothing was found."""
+        """The user is told of a possible shift, a missing vertebra, a point of low confidence, or that none was found."""
         sure = self.confidence(parameters).min(initial=1.0 if len(self.detection) else 0.0)
         shifted = self.margin / parameters.temperature < parameters.shift_warning or self.sign < parameters.shift_sign
-        return bool(sure < LOW_CONFIDENCE or shifted)
+        return bool(sure < LOW_CONFIDENCE or shifted or self.skips)
 
 
 def measure(
@@ -107,7 +109,7 @@ def measure(
     sign = strongest_sign(scan.evidence.unary[rows], levels)
     return Measured(
         *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, sign),
-        *(right, right | wrong),
+        *(right, right | wrong, bool(skipped([LEVELS[k] for k in levels]))),
     )
 
 

@@ -1,7 +1,8 @@
 """Score the crops of :mod:`.crop_test`: how many are fully right, and how many of right and wrong ones are flagged.
 
 A crop is *right* if every whole vertebra is a strict hit and no other point is placed; *flagged* if the user sees that
-levels may be shifted, or a point of low confidence, or that no spine was found.
+levels may be shifted, that a vertebra between two others was not found, or a point of low confidence, or that no spine
+was found.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..chain import solve
 from ..chain_parameters import NETWORK_PARAMETERS, ChainParameters
-from ..chain_warnings import LOW_CONFIDENCE, is_shift_warning
+from ..chain_warnings import LOW_CONFIDENCE, asks_for_a_look
 from ..errors import NoSpineError
 from ..metrics import score_case
 from .chain_tuning import Sample
@@ -32,7 +33,7 @@ class Scored:
         anchors: anchors that lie whole in it.
         count: number of whole vertebrae.
         missed, wrong: levels of whole vertebrae that are no strict hit, and of points that count as wrong.
-        warned: the user is told that levels may be shifted by one.
+        warned: the user is told that levels may be shifted by one, or which vertebra was not found.
         lowest: the lowest confidence of its points; 0 where nothing was found.
     """
 
@@ -64,7 +65,7 @@ def score_sample(
         labels = solve(sample.evidence, parameters=parameters)
         points = {point.level: point.ras for point in labels.points}
         lowest = min(point.confidence for point in labels.points)
-        warned = any(is_shift_warning(text) for text in labels.warnings)
+        warned = any(asks_for_a_look(text) for text in labels.warnings)
     except NoSpineError:
         points, lowest, warned = {}, 0.0, False
     case = score_case(sample.name, points, sample.truth, sample.cut)

@@ -148,6 +148,18 @@ def test_a_sample_is_measured_as_the_product_labels_it():
     assert item.counts.tolist() == [False] + [True] * 6 if item.all_right else item.counts.sum() >= 6
 
 
+@pytest.mark.parametrize("skipped", [False, True])
+def test_a_chain_that_passes_over_a_vertebra_is_flagged_as_the_user_is_told(skipped):
+    levels = [level for level in USUAL_LEVELS[2:9] if not (skipped and level == "C6")]
+    points = positions(USUAL_LEVELS[2:9])[[level in levels for level in USUAL_LEVELS[2:9]]]
+    given = evidence(levels, points, strength=6.0, noise=0.0, seed=1)
+    sample = Sample(given, dict(zip(levels, map(tuple, points))), frozenset(), "openkbp/x__1")
+    parameters = replace(PLAIN, shift_warning=0.0, shift_sign=0.0)
+    told = any("C6 not found" in text for text in solve(given, parameters=parameters).warnings)
+    assert told == skipped
+    assert measure(sample, "p", 0, parameters).flagged(parameters) == skipped
+
+
 def test_the_fit_says_the_same_twice():
     scans = unseen(90)
     assert fit(scans, PLAIN) == fit(scans, PLAIN)

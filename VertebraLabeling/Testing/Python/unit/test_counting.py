@@ -27,7 +27,7 @@ from VertebraLabelingLib.counting import (
 )
 from VertebraLabelingLib.counting_network import OUTPUTS, STRIDE, Counted, CountingNet
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.straightened import BEYOND_MM, STEP_MM
+from VertebraLabelingLib.straightened import BEYOND_MM
 from VertebraLabelingLib.volume import Volume
 
 GAP_MM = 24.0  # from body to body of the phantom: six rows
