@@ -76,7 +76,7 @@ class Measured:
         )
 
     def flagged(self, parameters: ChainParameters) -> bool:
-        """The user is told of a possible shift, a missing vertebra, a point of low confidence, or that none was found."""
+        """The user is told of a possible shift, a missing vertebra, low confidence, or that none was found."""
         sure = self.confidence(parameters).min(initial=1.0 if len(self.detection) else 0.0)
         shifted = self.margin / parameters.temperature < parameters.shift_warning or self.sign < parameters.shift_sign
         return bool(sure < LOW_CONFIDENCE or shifted or self.skips)
