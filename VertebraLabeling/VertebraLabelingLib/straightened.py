@@ -45,10 +45,6 @@ class Sections:
     def __len__(self) -> int:
         return len(self.center)
 
-    def part(self, first: int, last: int) -> Sections:
-        """The sections ``first`` to ``last - 1``."""
-        return Sections(self.center[first:last], self.right[first:last], self.front[first:last])
-
     def rows_of(self, points: np.ndarray) -> np.ndarray:
         """(N,) fractional section number at which each of (N, 3) points lies; limited to the ends."""
         nearest = np.linalg.norm(points[:, None] - self.center[None], axis=2).argmin(axis=1)

@@ -24,7 +24,7 @@ from .small_loop import SmallConfig, SmallTrainer
 class CountingConfig(SmallConfig):
     """Further settings: weights of the loss terms beside that of the level, and how samples vary."""
 
-    steps: int = 2000
+    steps: int = 3000
     local_weight: float = 0.5
     center_weight: float = 0.5
     samples: SampleSettings = field(default_factory=SampleSettings)

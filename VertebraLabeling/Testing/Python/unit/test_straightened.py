@@ -121,14 +121,6 @@ def test_rows_stop_at_the_ends_of_the_curve():
     np.testing.assert_array_equal(sections.rows_of(outside), [0, len(sections) - 1])
 
 
-def test_a_part_holds_the_same_planes():
-    sections = sections_through(CURVED)
-    part = sections.part(10, 25)
-    assert len(part) == 15
-    for name in ("center", "right", "front"):
-        np.testing.assert_array_equal(getattr(part, name), getattr(sections, name)[10:25])
-
-
 @pytest.mark.parametrize("zoom", [1.0, 1.2])
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (3.0, 0.9, 1.3)], ids=["isotropic", "anisotropic"])
 @pytest.mark.parametrize("to_foot", [(-1.0, 0.0, 0.0), (-0.96, 0.28, 0.0), (-0.96, -0.1, 0.2)])
