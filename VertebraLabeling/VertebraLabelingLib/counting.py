@@ -28,7 +28,7 @@ from .volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk, to_canonical, to_wor
 
 GRID_MM = 2.0
 MARGIN_MM = 100.0  # of the box around the candidates: wider than the sections, at any tilt
-WEIGHT = 0.7  # of the counting network in the mean of the costs of a level
+WEIGHT = 0.85  # of the counting network in the mean of the costs of a level
 FARTHEST_MM = 25.0  # candidates farther from the curve are no part of the straightened spine
 NEW_MM, NEW_DETECTION = 5.0, 0.6  # a counted body becomes a candidate where none is this near along the curve
 CENTER_SD_MM, OFF_CENTER_COST = 5.0, 4.0  # of a candidate away from the mean row of a level, and the most it costs
