@@ -20,7 +20,7 @@ from .anatomy import LEVEL_INDEX, LEVELS
 from .anchors import Anchor, anchors_for_relabel, check_order, drop_removed, join, new_anchors, reach_mm
 from .chain_graph import FORBIDDEN, ChainGraph, Path
 from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
-from .chain_warnings import is_solver_warning, warnings_for
+from .chain_warnings import anchors_seen, is_solver_warning, warnings_for
 from .confidence import calibrated, strongest_sign
 from .errors import InputError, NoSpineError
 from .evidence_shift import after_removal, follow_fixed
@@ -51,8 +51,9 @@ def solve(
     Returns:
         Points from head to foot, each with its calibrated probability as confidence (1 where fixed); warnings;
         ``provenance["shift_margin"]``, the log-likelihood ratio (natural log, at most 99) of this chain to the best
-        chain that is shifted by one level; ``provenance["strongest_sign"]``, see :func:`confidence.strongest_sign`
-        (99 where a level is fixed); and ``evidence`` for :func:`relabel`.
+        chain that is shifted by one level; ``provenance["strongest_sign"]``, see :func:`confidence.strongest_sign`,
+        plus ``anchor_sign`` where a name is an anchor (99 where a level is fixed); and ``evidence`` for
+        :func:`relabel`.
 
     Raises:
         NoSpineError: no candidate is accepted as a vertebra.
@@ -141,7 +142,10 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     margin = shift_margin(graph, path) / graph.parameters.temperature
     rows, levels = (np.array(column) for column in zip(*path.nodes))
     fixed = solution.clamp[rows] >= 0
-    sign = HIGHEST_MARGIN if fixed.any() else strongest_sign(ordered.unary[rows], levels)
+    named = [LEVELS[k] for k in levels]
+    sign = strongest_sign(ordered.unary[rows], levels)
+    sign += graph.parameters.anchor_sign * bool(anchors_seen(named, ordered.points[rows], ordered))
+    sign = HIGHEST_MARGIN if fixed.any() else sign
     posterior = graph.posterior()[rows, levels]
     confidence = calibrated(posterior, ordered.detection[rows], margin, sign, graph.parameters.calibration)
     confidence[fixed] = 1.0

@@ -100,7 +100,13 @@ def _cut(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evid
     return [level for level, near in zip(levels, room < HALF_BODY * scale * spacing) if near]
 
 
-def _why(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> str:
+def anchors_seen(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> list[str]:
+    """What a chain, head to foot, shows by its names that a spine can be counted from; empty for the middle of a spine.
+
+    Args:
+        points: (M, 3) its places, world RAS mm.
+        evidence: tells whether the sacrum lies in the field of view.
+    """
     seen = []
     if "C1" in levels or "C2" in levels:
         seen.append("C2")
@@ -113,6 +119,11 @@ def _why(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> str:
         room = distance_along(points[-1:], down[None] / max(np.linalg.norm(down), 1e-6), evidence.corners)
         if room[0] > SACRUM_ROOM_MM + np.linalg.norm(down) / 2:
             seen.append("the sacrum")
+    return seen
+
+
+def _why(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> str:
+    seen = anchors_seen(levels, points, evidence)
     if seen:
         return f"what is seen at {' and '.join(seen)} does not settle the count"
     return "no anchor is in view (C2, the first rib at T1, the last rib at T12, or the sacrum below L5)"

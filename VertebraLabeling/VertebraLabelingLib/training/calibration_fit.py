@@ -17,7 +17,7 @@ import numpy as np
 from ..anatomy import LEVELS
 from ..chain import shift_margin
 from ..chain_parameters import ChainParameters
-from ..chain_warnings import LOW_CONFIDENCE, skipped
+from ..chain_warnings import LOW_CONFIDENCE, anchors_seen, skipped
 from ..confidence import calibrated, strongest_sign, terms
 from ..metrics import CaseScore, score_case
 from .chain_tuning import Sample, Scan
@@ -39,7 +39,7 @@ class Measured:
         posterior: temperature -> (M,) posterior of each point.
         detection: (M,) detection of each point.
         margin: to the shifted chain, at temperature 1.
-        sign: the strongest one against a shift.
+        sign: the strongest one against a shift, an anchor among the names taken in.
         right: (M,) bool, the point is a strict hit.
         counts: (M,) bool, the point is right or wrong.
         skips: the chain passes over a vertebra between two others.
@@ -106,10 +106,12 @@ def measure(
     right = np.array([LEVELS[k] in strict for k in levels])
     wrong = np.array([LEVELS[k] in case.false_positives for k in levels])
     margin = shift_margin(graph, graph.best_path())
+    names = [LEVELS[k] for k in levels]
     sign = strongest_sign(scan.evidence.unary[rows], levels)
+    sign += parameters.anchor_sign * bool(anchors_seen(names, scan.evidence.points[rows], scan.evidence))
     return Measured(
         *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, sign),
-        *(right, right | wrong, bool(skipped([LEVELS[k] for k in levels]))),
+        *(right, right | wrong, bool(skipped(names))),
     )
 
 

@@ -119,7 +119,7 @@ def is_told(result: dict) -> bool:
 
 
 MEDIAN_MM, FOUND_MM = 1.5, 5.0
-LEAST_WITHIN_1_MM = {"oblique": 0.95, "crop": 0.9, "spacing": 0.7, "all": 0.65}
+LEAST_WITHIN_1_MM = {"oblique": 0.97, "crop": 0.97, "spacing": 0.9, "all": 0.9}
 
 
 def test_a_patient_turned_as_a_whole_is_labeled_alike(source):

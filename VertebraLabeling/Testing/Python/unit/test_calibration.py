@@ -148,6 +148,21 @@ def test_a_sample_is_measured_as_the_product_labels_it():
     assert item.counts.tolist() == [False] + [True] * 6 if item.all_right else item.counts.sum() >= 6
 
 
+@pytest.mark.parametrize(("first", "anchored"), [(10, False), (7, False), (6, True), (1, True), (16, True)])
+def test_an_anchor_among_the_names_adds_to_the_sign(first, anchored):
+    """T4-T9 and T1-T6 show none; C7-T5 the first rib, C2-T1 the dens, T10-L3 the last rib."""
+    levels = USUAL_LEVELS[first : first + 6]
+    points = positions(levels)
+    given = evidence(levels, points, strength=3.0, noise=0.0, seed=1)
+    plain, more = (solve(given, parameters=replace(PLAIN, anchor_sign=value)) for value in (0.0, 2.0))
+    assert [point.level for point in plain.points] == list(levels)
+    added = more.provenance["strongest_sign"] - plain.provenance["strongest_sign"]
+    assert added == pytest.approx(2.0 * anchored, abs=0.02)
+    sample = Sample(given, dict(zip(levels, map(tuple, points))), frozenset(), "ct/x__1")
+    item = measure(sample, "p", 0, replace(PLAIN, anchor_sign=2.0))
+    assert item.sign == pytest.approx(more.provenance["strongest_sign"], abs=0.02)
+
+
 @pytest.mark.parametrize("skipped", [False, True])
 def test_a_chain_that_passes_over_a_vertebra_is_flagged_as_the_user_is_told(skipped):
     levels = [level for level in USUAL_LEVELS[2:9] if not (skipped and level == "C6")]
