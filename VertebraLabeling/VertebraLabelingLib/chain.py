@@ -51,9 +51,8 @@ def solve(
     Returns:
         Points from head to foot, each with its calibrated probability as confidence (1 where fixed); warnings;
         ``provenance["shift_margin"]``, the log-likelihood ratio (natural log, at most 99) of this chain to the best
-        chain that is shifted by one level; ``provenance["strongest_sign"]``, see :func:`confidence.strongest_sign`,
-        plus ``anchor_sign`` where a name is an anchor (99 where a level is fixed); and ``evidence`` for
-        :func:`relabel`.
+        chain that is shifted by one level; ``provenance["strongest_sign"]``, see :func:`sign_of` (99 where a level
+        is fixed); and ``evidence`` for :func:`relabel`.
 
     Raises:
         NoSpineError: no candidate is accepted as a vertebra.
@@ -142,10 +141,7 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     margin = shift_margin(graph, path) / graph.parameters.temperature
     rows, levels = (np.array(column) for column in zip(*path.nodes))
     fixed = solution.clamp[rows] >= 0
-    named = [LEVELS[k] for k in levels]
-    sign = strongest_sign(ordered.unary[rows], levels)
-    sign += graph.parameters.anchor_sign * bool(anchors_seen(named, ordered.points[rows], ordered))
-    sign = HIGHEST_MARGIN if fixed.any() else sign
+    sign = HIGHEST_MARGIN if fixed.any() else sign_of(ordered, rows, levels, graph.parameters)
     posterior = graph.posterior()[rows, levels]
     confidence = calibrated(posterior, ordered.detection[rows], margin, sign, graph.parameters.calibration)
     confidence[fixed] = 1.0
@@ -163,6 +159,16 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     )
     counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2)}
     return SpineLabels(tuple(points), sentences, counted, solution.evidence)
+
+
+def sign_of(evidence: Evidence, rows: np.ndarray, levels: np.ndarray, parameters: ChainParameters) -> float:
+    """The strongest sign against a shift of a chain, (M,) rows of the evidence with (M,) level indices, head to foot.
+
+    It is that of :func:`confidence.strongest_sign`, plus ``anchor_sign`` where a spine can be counted from one of the
+    names.
+    """
+    seen = anchors_seen([LEVELS[k] for k in levels], evidence.points[rows], evidence)
+    return strongest_sign(evidence.unary[rows], levels) + parameters.anchor_sign * bool(seen)
 
 
 def shift_margin(graph: ChainGraph, path: Path) -> float:

@@ -23,7 +23,7 @@ from .errors import NoSpineError
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
-from .straightened import STEP_MM, Sections, along, sections_through, straighten
+from .straightened import STEP_MM, Sections, along, rows_on, sections_through, straighten
 from .volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk, to_canonical, to_working_grid
 
 GRID_MM = 2.0
@@ -59,13 +59,9 @@ class Count:
 
     def rows_of(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) fractional row at which each of (N, 3) points lies, and (N,) its distance from the curve, mm."""
-        points = np.asarray(points, dtype=float).reshape(-1, 3)
-        away = np.linalg.norm(points[:, None] - self.ras[None], axis=2)
-        nearest = away.argmin(axis=1)
         way = np.gradient(self.ras, axis=0)
         way /= np.linalg.norm(way, axis=1, keepdims=True)
-        on = np.einsum("nc,nc->n", points - self.ras[nearest], way[nearest]) / ROW_MM
-        return np.clip(nearest + np.clip(on, -0.5, 0.5), 0, len(self.ras) - 1), away.min(axis=1)
+        return rows_on(self.ras, way, points, ROW_MM)
 
 
 def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device: str = "cpu") -> Count | None:

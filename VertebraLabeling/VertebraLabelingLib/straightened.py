@@ -47,10 +47,20 @@ class Sections:
 
     def rows_of(self, points: np.ndarray) -> np.ndarray:
         """(N,) fractional section number at which each of (N, 3) points lies; limited to the ends."""
-        nearest = np.linalg.norm(points[:, None] - self.center[None], axis=2).argmin(axis=1)
-        along = np.cross(self.right, self.front)[nearest]  # to the feet: (z, y, x) order turns a cross product's sign
-        offset = np.einsum("nc,nc->n", points - self.center[nearest], along) / STEP_MM
-        return np.clip(nearest + np.clip(offset, -0.5, 0.5), 0, len(self) - 1)
+        along = np.cross(self.right, self.front)  # to the feet: (z, y, x) order turns a cross product's sign
+        return rows_on(self.center, along, points, STEP_MM)[0]
+
+
+def rows_on(line: np.ndarray, way: np.ndarray, points: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where (N, 3) points lie on a line of (R, 3) places, ``step`` apart, with (R, 3) unit directions.
+
+    Returns:
+        (N,) fractional rows, limited to the ends, and (N,) distances from the nearest place.
+    """
+    away = np.linalg.norm(points[:, None] - line[None], axis=2)
+    nearest = away.argmin(axis=1)
+    offset = np.einsum("nc,nc->n", points - line[nearest], way[nearest]) / step
+    return np.clip(nearest + np.clip(offset, -0.5, 0.5), 0, len(line) - 1), away.min(axis=1)
 
 
 def sections_through(points: np.ndarray, beyond_mm: float = BEYOND_MM) -> Sections:

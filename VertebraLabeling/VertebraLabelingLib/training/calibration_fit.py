@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..anatomy import LEVELS
-from ..chain import shift_margin
+from ..chain import shift_margin, sign_of
 from ..chain_parameters import ChainParameters
-from ..chain_warnings import LOW_CONFIDENCE, anchors_seen, skipped
-from ..confidence import calibrated, strongest_sign, terms
+from ..chain_warnings import LOW_CONFIDENCE, skipped
+from ..confidence import calibrated, terms
 from ..metrics import CaseScore, score_case
 from .chain_tuning import Sample, Scan
 from .crop_test_report import GOAL_RIGHT
@@ -106,12 +106,10 @@ def measure(
     right = np.array([LEVELS[k] in strict for k in levels])
     wrong = np.array([LEVELS[k] in case.false_positives for k in levels])
     margin = shift_margin(graph, graph.best_path())
-    names = [LEVELS[k] for k in levels]
-    sign = strongest_sign(scan.evidence.unary[rows], levels)
-    sign += parameters.anchor_sign * bool(anchors_seen(names, scan.evidence.points[rows], scan.evidence))
+    sign = sign_of(scan.evidence, rows, levels, parameters)
     return Measured(
         *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, sign),
-        *(right, right | wrong, bool(skipped(names))),
+        *(right, right | wrong, bool(skipped([LEVELS[k] for k in levels]))),
     )
 
 
