@@ -53,10 +53,15 @@ def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, sca
 
 def find_modes(center: Tensor) -> Tensor:
     """(N, 3) voxels (z, y, x) of the maxima of the body-centre map, strongest first, at least 9 mm apart."""
-    peak = center[None, None]
+    bodies = (center > math.log(THRESHOLD / (1 - THRESHOLD))).nonzero()
+    if len(bodies) == 0:
+        return bodies
+    low = bodies.amin(0)
+    part = center[tuple(slice(int(a), int(b) + 1) for a, b in zip(low, bodies.amax(0)))]  # all others are lower
+    peak = part[None, None]
     for kernel in ((3, 1, 1), (1, 3, 1), (1, 1, 3)):  # the maximum over a cube, axis by axis
         peak = functional.max_pool3d(peak, kernel, 1, [size // 2 for size in kernel])
-    voxels = ((center >= peak[0, 0]) & (center > math.log(THRESHOLD / (1 - THRESHOLD)))).nonzero()
+    voxels = bodies[(part >= peak[0, 0])[tuple((bodies - low).T)]]
     order = torch.argsort(center[tuple(voxels.T)], descending=True, stable=True)
     kept: list[Tensor] = []
     for voxel in voxels[order[: 4 * MAX_CANDIDATES]]:
@@ -64,7 +69,7 @@ def find_modes(center: Tensor) -> Tensor:
             kept.append(voxel)
         if len(kept) == MAX_CANDIDATES:
             break
-    return torch.stack(kept) if kept else voxels[:0]
+    return torch.stack(kept)
 
 
 def level_heat(prediction: Prediction, temperature: Tensor) -> Tensor:

@@ -61,6 +61,20 @@ def solve(
     return _to_labels(_search(evidence, new_anchors(fixed), None, parameters))
 
 
+def best_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) -> tuple[np.ndarray, np.ndarray]:
+    """Only the places and the levels of the points that :func:`solve` would give.
+
+    Returns:
+        (M, 3) world RAS mm and (M,) level indices, head to foot; empty where no candidate is accepted.
+    """
+    try:
+        solution = _search(evidence, [], None, parameters)
+    except NoSpineError:
+        return np.empty((0, 3)), np.empty(0, dtype=int)
+    rows, levels = (np.array(column) for column in zip(*solution.path.nodes))
+    return solution.ordered.points[rows], levels
+
+
 def relabel(
     labels: SpineLabels,
     fixed: Mapping[str, Sequence[float]],

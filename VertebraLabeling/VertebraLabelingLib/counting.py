@@ -17,14 +17,23 @@ from torch.nn import functional
 
 from .anatomy import LEVEL_INDEX, LEVELS
 from .candidates import MAX_COST
-from .chain import solve
+from .chain import best_chain
 from .counting_network import MULTIPLE, STRIDE, CountingNet
-from .errors import NoSpineError
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
 from .straightened import STEP_MM, Sections, along, rows_on, sections_through, straighten
-from .volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk, to_canonical, to_working_grid
+from .volume import (
+    AIR_HU,
+    Volume,
+    block_factors,
+    block_mean,
+    grid_axes,
+    ijk_to_ras,
+    ras_to_ijk,
+    to_canonical,
+    to_working_grid,
+)
 
 GRID_MM = 2.0
 MARGIN_MM = 100.0  # of the box around the candidates: wider than the sections, at any tilt
@@ -75,10 +84,7 @@ def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device
     Returns:
         ``None`` where the first network's chain has fewer than two vertebrae.
     """
-    try:
-        chain = np.array([point.ras for point in solve(evidence).points])
-    except NoSpineError:
-        return None
+    chain, _ = best_chain(evidence)
     if len(chain) < 2:
         return None
     grid, sections, image = straighten_along(volume, chain, evidence.points, device)
@@ -88,7 +94,7 @@ def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device
     own = _to_row(sections, to_mm(grid, chain))
     gap = own[-2] - own[-3] if len(own) > 2 else own[-1] - own[-2]
     last = _lower_end(image, own[-1])
-    return Count(level, ijk_to_ras(grid, curve[:, ::-1] / GRID_MM), last, float(gap))
+    return Count(level, ijk_to_ras(grid, curve[:, ::-1] / grid.spacing), last, float(gap))
 
 
 def straighten_along(
@@ -102,12 +108,23 @@ def straighten_along(
         candidates: (N, 3) all that are to lie within the grid.
 
     Returns:
-        the 2 mm grid around the candidates, the sections in its mm (:func:`to_mm`), and the straightened spine.
+        the grid around the candidates, the sections in its mm (:func:`to_mm`), and the straightened spine.
     """
-    grid = to_working_grid(crop_around(to_canonical(volume), candidates, MARGIN_MM), GRID_MM)
+    grid = _grid_around(volume, candidates)
     sections = sections_through(to_mm(grid, chain))
     image = torch.from_numpy(np.ascontiguousarray(grid.array)).to(device)
     return grid, sections, straighten(image, grid.spacing[::-1], sections)
+
+
+def _grid_around(volume: Volume, candidates: np.ndarray) -> Volume:
+    """The scan around the candidates in voxels of about 2 mm.
+
+    The sections are sampled from the scan's own voxels: only a scan that lies askew is laid on a grid of its own first.
+    """
+    part = crop_around(to_canonical(volume), candidates, MARGIN_MM)
+    if np.allclose(grid_axes(part), part.ijk_to_ras[:3, :3] / part.spacing):
+        return block_mean(part, block_factors(part, GRID_MM))
+    return to_working_grid(part, GRID_MM)
 
 
 @torch.inference_mode()
@@ -198,4 +215,4 @@ def _to_row(sections: Sections, mm: np.ndarray) -> np.ndarray:
 
 def to_mm(grid: Volume, ras: np.ndarray) -> np.ndarray:
     """World RAS to (z, y, x) mm in the grid."""
-    return ras_to_ijk(grid, ras)[:, ::-1] * GRID_MM
+    return (ras_to_ijk(grid, ras) * grid.spacing)[:, ::-1]

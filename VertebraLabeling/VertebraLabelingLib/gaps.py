@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from .anatomy import LEVELS, USUAL_LEVELS
 from .candidates import MAX_COST
-from .chain import solve
-from .errors import NoSpineError
+from .chain import best_chain
 from .labels import Evidence
 from .spacing import distance_from
 
@@ -25,21 +24,16 @@ LEAST_ROOM, MOST_ROOM = 0.7, 1.4  # measured over usual distance of the two neig
 
 def with_skipped(evidence: Evidence) -> Evidence:
     """Evidence with a candidate for every level that the chain passes over between two found vertebrae."""
-    try:
-        points = solve(evidence).points
-    except NoSpineError:
-        return evidence
+    points, levels = best_chain(evidence)
     usual, places, costs = distance_from(), [], []
-    for above, below in zip(points, points[1:]):
-        a, b = LEVEL_INDEX[above.level], LEVEL_INDEX[below.level]
+    for a, b, above, way in zip(levels, levels[1:], points, np.diff(points, axis=0)):
         skipped = [k for k in range(a + 1, b) if LEVELS[k] in USUAL_LEVELS]
-        way = np.subtract(below.ras, above.ras)
         room = np.linalg.norm(way) / usual[a, b]
         if not 0 < len(skipped) <= MOST or not LEAST_ROOM <= room <= MOST_ROOM:
             continue
         for level in skipped:
             share = usual[a, level] / usual[a, b]
-            places.append(np.add(above.ras, share * way))
+            places.append(above + share * way)
             costs.append(np.minimum(STEP_COST * np.abs(np.arange(len(LEVELS)) - level), MAX_COST))
     if not places:
         return evidence

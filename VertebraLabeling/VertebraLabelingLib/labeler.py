@@ -20,7 +20,7 @@ from .errors import Cancelled
 from .gaps import with_skipped
 from .grid_crop import AIR_MARGIN, crop_to_body
 from .labels import Evidence, SpineLabels
-from .network import GRID_MM, STRIDE, Prediction, VertebraNet, window
+from .network import GRID_MM, NOWHERE, STRIDE, Prediction, VertebraNet, window
 from .placing import place
 from .refine import refine
 from .volume import AIR_HU, Volume, to_working_grid
@@ -203,9 +203,9 @@ def run_network(
         for hook in hooks:
             hook.remove()
     # The padding may not hold candidates or heat.
-    prediction.center[:, grid.array.shape[0] :] = -20.0
-    prediction.center[:, :, grid.array.shape[1] :] = -20.0
-    prediction.center[:, :, :, grid.array.shape[2] :] = -20.0
+    prediction.center[:, grid.array.shape[0] :] = NOWHERE
+    prediction.center[:, :, grid.array.shape[1] :] = NOWHERE
+    prediction.center[:, :, :, grid.array.shape[2] :] = NOWHERE
     return evidence_from(prediction, network.temperature, grid, volume)
 
 

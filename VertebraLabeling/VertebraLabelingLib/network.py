@@ -22,9 +22,11 @@ from .anatomy import LEVELS
 
 GRID_MM = 4.0
 COARSE_MM = 8.0
-STRIDE = 16  # input sizes are padded to multiples of this many voxels (64 mm, the coarsest scale)
+STRIDE = 8  # input sizes are padded to multiples of this many voxels (32 mm, the second coarsest scale)
 HU_LOW, HU_HIGH, HU_SCALE = -500.0, 1250.0, 500.0
 BACKGROUND = len(LEVELS)
+SPINE_LOGIT, SPINE_MARGIN = -2.0, 3  # a coarse voxel that may show a vertebra; coarse voxels kept around all of them
+NOWHERE = -20.0  # logit of a body's centre where none can be
 
 
 def window(hu: Tensor) -> Tensor:
@@ -81,7 +83,10 @@ class Residual(nn.Module):
 
 
 class Up(nn.Module):
-    """Decoder step: 1x1x1 convolution, trilinear doubling, concatenation with the skip, residual block."""
+    """Decoder step: 1x1x1 convolution, trilinear doubling, concatenation with the skip, residual block.
+
+    Where the skip is of an odd size, the doubled features are one longer: their last row is left out.
+    """
 
     def __init__(self, inputs: int, skip: int, outputs: int) -> None:
         super().__init__()
@@ -90,7 +95,8 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = functional.interpolate(functional.relu_(self.reduce(x)), scale_factor=2, mode="trilinear")
-        return self.fuse(torch.cat([x, skip], dim=1))
+        d, h, w = skip.shape[2:]
+        return self.fuse(torch.cat([x[:, :, :d, :h, :w], skip], dim=1))
 
 
 class SequenceHead(nn.Module):
@@ -152,7 +158,7 @@ class VertebraNet(nn.Module):
         d2 = self.u2(self.u3(self.e4(s3), s3), s2)
         d1 = self.u1(d2, s1)
         level = self.level(d1).float()
-        center = self._center(d1, stem)
+        center = self._center(d1, stem) if self.training else self._center_near_spine(level, d1, stem)
         slices, presence, null = self.sequence(self._slice_features(level, d1, d2))
         return Prediction(center, level, slices, presence, null)
 
@@ -167,6 +173,23 @@ class VertebraNet(nn.Module):
             .permute(0, 4, 1, 2, 3)
         )
         return self.center(functional.relu_(self.fine_fuse(torch.cat([fine, stem], dim=1))))[:, 0].float()
+
+    def _center_near_spine(self, level: Tensor, d1: Tensor, stem: Tensor) -> Tensor:
+        """:meth:`_center` in the box where the level map sees vertebrae; outside of it there is no body's centre.
+
+        The fine grid takes half of the network's time, and most of a scan is no spine.
+        """
+        spine = torch.logsumexp(level[:, :BACKGROUND], dim=1) - level[:, BACKGROUND]
+        box = [slice(None), slice(None)]
+        for axis in (1, 2, 3):
+            seen = (spine.amax(dim=[a for a in range(4) if a != axis]) > SPINE_LOGIT).nonzero()
+            if len(seen) == 0:
+                return torch.full((len(stem), *stem.shape[2:]), NOWHERE, device=stem.device)
+            box.append(slice(max(int(seen[0]) - SPINE_MARGIN, 0), int(seen[-1]) + 1 + SPINE_MARGIN))
+        fine = [slice(2 * part.start, 2 * part.stop) for part in box[2:]]
+        center = torch.full((len(stem), *stem.shape[2:]), NOWHERE, device=stem.device)
+        center[:, fine[0], fine[1], fine[2]] = self._center(d1[tuple(box)], stem[:, :, fine[0], fine[1], fine[2]])
+        return center
 
     @staticmethod
     def _slice_features(level: Tensor, d1: Tensor, d2: Tensor) -> Tensor:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import torch
 from VertebraLabelingLib.anatomy import LEVELS
-from VertebraLabelingLib.network import VertebraNet, fold_norms, widen_input, window
+from VertebraLabelingLib.network import (
+    BACKGROUND,
+    NOWHERE,
+    SPINE_MARGIN,
+    STRIDE,
+    VertebraNet,
+    fold_norms,
+    widen_input,
+    window,
+)
 
 NARROW = (4, 8, 8, 8, 8)
 
@@ -20,6 +29,50 @@ def test_each_head_has_the_shape_that_its_grid_asks_for():
     assert prediction.level.shape == (2, len(LEVELS) + 1, 24, 16, 8)
     assert prediction.slices.shape == (2, 24, len(LEVELS) + 1)
     assert prediction.presence.shape == prediction.null.shape == (2, len(LEVELS))
+
+
+def test_sizes_that_the_coarsest_scale_does_not_divide_are_taken():
+    prediction = small_network()(torch.zeros(1, 1, 3 * STRIDE, 5 * STRIDE, 2 * STRIDE))
+    assert prediction.center.shape == (1, 24, 40, 16)
+    assert prediction.slices.shape == (1, 12, len(LEVELS) + 1)
+
+
+class SpineAt(torch.nn.Module):
+    """A level head that sees a vertebra in one part of its 8 mm grid."""
+
+    def __init__(self, part) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x):
+        level = torch.zeros(len(x), len(LEVELS) + 1, *x.shape[2:])
+        level[:, BACKGROUND] = 20.0
+        level[(slice(None), BACKGROUND, *self.part)] = -20.0
+        return level
+
+
+@torch.no_grad()
+def test_centres_are_looked_for_around_what_the_level_map_takes_for_spine():
+    network, image = fold_norms(small_network().eval()), torch.randn(1, 1, 64, 48, 48)
+    network.level = SpineAt((slice(10, 20), slice(12, 13), slice(0, 3)))
+    stem = torch.relu(network.stem(image))
+    s1 = network.e1(stem)
+    s2 = network.e2(s1)
+    s3 = network.e3(s2)
+    everywhere = network._center(network.u1(network.u2(network.u3(network.e4(s3), s3), s2), s1), stem)
+    center, margin = network(image).center, 2 * SPINE_MARGIN
+    inner = (slice(None), slice(20, 40), slice(24, 26), slice(0, 6))
+    assert torch.allclose(center[inner], everywhere[inner], atol=1e-5)
+    outside = torch.ones_like(center, dtype=torch.bool)
+    outside[:, 20 - margin : 40 + margin, 24 - margin : 26 + margin, : 6 + margin] = False
+    assert (center[outside] == NOWHERE).all() and (center[~outside] != NOWHERE).all()
+
+
+@torch.no_grad()
+def test_a_scan_without_spine_has_no_centre():
+    network = small_network().eval()
+    network.level = SpineAt((slice(0, 0),))
+    assert (network(torch.randn(1, 1, 32, 32, 16)).center == NOWHERE).all()
 
 
 def test_folding_the_normalisations_does_not_change_the_output():
