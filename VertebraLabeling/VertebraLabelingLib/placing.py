@@ -6,6 +6,7 @@ Such a candidate stays, with little detection left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,10 @@ LAST_STEP_MM = 4.0  # of a candidate at rest, in the last round
 SPREAD_MM = 4.0  # of the heat map of a candidate at rest
 UNSETTLED = 0.3  # of the detection of a candidate that is not
 MARGIN_MM = 45.0
+View = tuple[float, float, float, bool]  # mm (z, y, x) from the point to the middle of the cube; mirrored
+ONE: tuple[View, ...] = ((0.0, 0.0, 0.0, False),)
+# the grid of a network's answers averages out over cubes that lie otherwise; a mirrored patient has mirrored points
+SEVERAL: tuple[View, ...] = ((1, 1, 1, False), (-1, -1, -1, False), (1, 1, -1, True), (-1, -1, 1, True))
 _FINE_MM = 2.0
 
 
@@ -45,7 +50,7 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for left in reversed(range(ROUNDS)):
-        step, spread = steps(network, image, box, points, mirrored=left == 0)
+        step, spread = steps(network, image, box, points, ONE if left else SEVERAL)
         points = points + step
     near = np.linalg.norm(points - before, axis=1) <= FARTHEST_MM
     settled = near & (np.linalg.norm(step, axis=1) <= LAST_STEP_MM) & (spread <= SPREAD_MM)
@@ -59,27 +64,30 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
 
 @torch.inference_mode()
 def steps(
-    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, mirrored: bool = True
+    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View] = SEVERAL
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 3) mm, RAS, from each point to the centre, and (N,) spread, mm, of its heat map.
+    """(N, 3) mm, RAS, from each point to the centre, and (N,) spread, mm, of its heat map: the means of several views.
 
-    Where ``mirrored``, the means of the scan and of its left-right mirror image.
+    Args:
+        views: how the cubes lie around the points, and which of them are mirrored, left for right.
     """
-    axis = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
     axes = grid_axes(box)
-    z, y, x = (np.linalg.solve(box.ijk_to_ras[:3, :3], axes)[::-1, ::-1] * axis[:, None, None]).transpose(2, 0, 1)
-    cube = z[:, None, None] + y[None, :, None] + x[None, None, :]
-    middle = ras_to_ijk(box, points)[:, None, None, None, ::-1]
-    index = torch.from_numpy(cube.astype(np.float32)) + torch.from_numpy(middle.astype(np.float32))
-    cubes = window(sample(image, index.to(image.device)))[:, None]
+    cube = _cube(box, axes)
     network = network.to(image.device)
-    zyx, spread = _placed(network, cubes)
-    if mirrored:
-        other, other_spread = _placed(network, cubes.flip(4))
-        zyx, spread = (zyx + other * (1, 1, -1)) / 2, (spread + other_spread) / 2
-    return zyx[:, ::-1] @ axes.T, spread
+    offsets, spreads = [], []
+    for *away, mirrored in views:
+        middle = ras_to_ijk(box, points + axes @ away[::-1])[:, None, None, None, ::-1]
+        index = torch.from_numpy(cube) + torch.from_numpy(middle.astype(np.float32))
+        cubes = window(sample(image, index.to(image.device)))[:, None]
+        placed = network(cubes.flip(4) if mirrored else cubes)
+        offset = placed.offset.double().cpu().numpy()
+        offsets.append(away + (offset * (1, 1, -1) if mirrored else offset))
+        spreads.append(placed.spread.double().cpu().numpy())
+    return np.mean(offsets, axis=0)[:, ::-1] @ axes.T, np.mean(spreads, axis=0)
 
 
-def _placed(network: PlacingNet, cubes: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    placed = network(cubes)
-    return placed.offset.double().cpu().numpy(), placed.spread.double().cpu().numpy()
+def _cube(box: Volume, axes: np.ndarray) -> np.ndarray:
+    """(CELLS, CELLS, CELLS, 3) voxels (z, y, x) from the middle of a cube to its cells, float32."""
+    axis = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
+    z, y, x = (np.linalg.solve(box.ijk_to_ras[:3, :3], axes)[::-1, ::-1] * axis[:, None, None]).transpose(2, 0, 1)
+    return (z[:, None, None] + y[None, :, None] + x[None, None, :]).astype(np.float32)

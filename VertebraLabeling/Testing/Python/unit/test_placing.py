@@ -90,7 +90,7 @@ def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order)
 
 
 def test_left_and_right_are_the_same_to_it():
-    """In the last round each cube is placed together with its mirror image: a mirrored patient has mirrored points."""
+    """In the last round half of the cubes are mirrored, as their places are: a mirrored patient has mirrored points."""
     torch.manual_seed(1)
     network = PlacingNet().eval()
     network.heat.weight.data *= 50
