@@ -61,7 +61,7 @@ def solve(
     return _to_labels(_search(evidence, new_anchors(fixed), None, parameters))
 
 
-def best_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) -> tuple[np.ndarray, np.ndarray]:
+def cheapest_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) -> tuple[np.ndarray, np.ndarray]:
     """Only the places and the levels of the points that :func:`solve` would give.
 
     Returns:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from .anatomy import LEVEL_INDEX, LEVELS
 from .candidates import MAX_COST
-from .chain import best_chain
+from .chain import cheapest_chain
 from .counting_network import MULTIPLE, STRIDE, CountingNet
 from .grid_crop import crop_around
 from .labels import Evidence
@@ -84,7 +84,7 @@ def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device
     Returns:
         ``None`` where the first network's chain has fewer than two vertebrae.
     """
-    chain, _ = best_chain(evidence)
+    chain, _ = cheapest_chain(evidence)
     if len(chain) < 2:
         return None
     grid, sections, image = straighten_along(volume, chain, evidence.points, device)
@@ -108,7 +108,8 @@ def straighten_along(
         candidates: (N, 3) all that are to lie within the grid.
 
     Returns:
-        the grid around the candidates, the sections in its mm (:func:`to_mm`), and the straightened spine.
+        the grid around the candidates (its spacing is the scan's own), the sections in its mm (:func:`to_mm`), and
+        the straightened spine.
     """
     grid = _grid_around(volume, candidates)
     sections = sections_through(to_mm(grid, chain))
@@ -117,9 +118,9 @@ def straighten_along(
 
 
 def _grid_around(volume: Volume, candidates: np.ndarray) -> Volume:
-    """The scan around the candidates in voxels of about 2 mm.
+    """The scan around the candidates, its voxels averaged to 2 mm where they are finer; larger ones stay as they are.
 
-    The sections are sampled from the scan's own voxels: only a scan that lies askew is laid on a grid of its own first.
+    Only a scan that lies askew is laid on a grid of its own, of 2 mm, before the sections are sampled.
     """
     part = crop_around(to_canonical(volume), candidates, MARGIN_MM)
     if np.allclose(grid_axes(part), part.ijk_to_ras[:3, :3] / part.spacing):

@@ -12,7 +12,7 @@ import numpy as np
 
 from .anatomy import LEVELS, USUAL_LEVELS
 from .candidates import MAX_COST
-from .chain import best_chain
+from .chain import cheapest_chain
 from .labels import Evidence
 from .spacing import distance_from
 
@@ -24,7 +24,7 @@ LEAST_ROOM, MOST_ROOM = 0.7, 1.4  # measured over usual distance of the two neig
 
 def with_skipped(evidence: Evidence) -> Evidence:
     """Evidence with a candidate for every level that the chain passes over between two found vertebrae."""
-    points, levels = best_chain(evidence)
+    points, levels = cheapest_chain(evidence)
     usual, places, costs = distance_from(), [], []
     for a, b, above, way in zip(levels, levels[1:], points, np.diff(points, axis=0)):
         skipped = [k for k in range(a + 1, b) if LEVELS[k] in USUAL_LEVELS]

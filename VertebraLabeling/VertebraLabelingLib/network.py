@@ -25,8 +25,9 @@ COARSE_MM = 8.0
 STRIDE = 8  # input sizes are padded to multiples of this many voxels (32 mm, the second coarsest scale)
 HU_LOW, HU_HIGH, HU_SCALE = -500.0, 1250.0, 500.0
 BACKGROUND = len(LEVELS)
-SPINE_LOGIT, SPINE_MARGIN = -2.0, 3  # a coarse voxel that may show a vertebra; coarse voxels kept around all of them
-NOWHERE = -20.0  # logit of a body's centre where none can be
+SPINE_LOGIT = -2.0  # of a vertebra of any level, in a coarse voxel that may show one
+SPINE_MARGIN = 3  # coarse voxels kept around all that may show one: 24 mm
+NOWHERE = -20.0  # logit of a body's centre where none is looked for
 
 
 def window(hu: Tensor) -> Tensor:
@@ -39,7 +40,8 @@ class Prediction:
     """What the network says of a batch.
 
     Attributes:
-        center: (B, D, H, W) logit of "a vertebral body is centred here", 4 mm grid.
+        center: (B, D, H, W) logit of "a vertebral body is centred here", 4 mm grid; :data:`NOWHERE` where a network
+            that is ``near_spine`` did not look.
         level: (B, 27, D/2, H/2, W/2) logits of the 26 levels and of background (last), 8 mm grid.
         slices: (B, D/2, 27) logits of the level that each 8 mm slice shows (last: none).
         presence: (B, 26) logits of "the centre of this level lies in the field of view".
@@ -51,6 +53,11 @@ class Prediction:
     slices: Tensor
     presence: Tensor
     null: Tensor
+
+
+def spine_logit(level: Tensor) -> Tensor:
+    """(B, D, H, W) logit of "a vertebra of any level" from (B, 27, D, H, W) logits of levels and background."""
+    return torch.logsumexp(level[:, :BACKGROUND], dim=1) - level[:, BACKGROUND]
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -120,12 +127,18 @@ class SequenceHead(nn.Module):
 
 
 class VertebraNet(nn.Module):
-    """See the module's docstring. Input (B, 1, D, H, W): :func:`window`-ed HU on the 4 mm grid, sizes in STRIDE."""
+    """See the module's docstring. Input (B, 1, D, H, W): :func:`window`-ed HU on the 4 mm grid, sizes in STRIDE.
+
+    Attributes:
+        near_spine: look for centres only in the box where the level map sees vertebrae. For inference: the fine grid
+            is the largest array of the network, and most of a scan is no spine.
+    """
 
     def __init__(self, widths: tuple[int, ...] = (12, 32, 64, 96, 128)) -> None:
         super().__init__()
         self.widths = tuple(widths)
         self.inputs = 1
+        self.near_spine = False
         w0, w1, w2, w3, w4 = self.widths
         self.stem = ConvNorm(1, w0)  # 4 mm
         self.e1 = Residual(w0, w1, 2)  # 8 mm
@@ -158,7 +171,7 @@ class VertebraNet(nn.Module):
         d2 = self.u2(self.u3(self.e4(s3), s3), s2)
         d1 = self.u1(d2, s1)
         level = self.level(d1).float()
-        center = self._center(d1, stem) if self.training else self._center_near_spine(level, d1, stem)
+        center = self._center_near_spine(level, d1, stem) if self.near_spine else self._center(d1, stem)
         slices, presence, null = self.sequence(self._slice_features(level, d1, d2))
         return Prediction(center, level, slices, presence, null)
 
@@ -175,26 +188,22 @@ class VertebraNet(nn.Module):
         return self.center(functional.relu_(self.fine_fuse(torch.cat([fine, stem], dim=1))))[:, 0].float()
 
     def _center_near_spine(self, level: Tensor, d1: Tensor, stem: Tensor) -> Tensor:
-        """:meth:`_center` in the box where the level map sees vertebrae; outside of it there is no body's centre.
-
-        The fine grid takes half of the network's time, and most of a scan is no spine.
-        """
-        spine = torch.logsumexp(level[:, :BACKGROUND], dim=1) - level[:, BACKGROUND]
-        box = [slice(None), slice(None)]
-        for axis in (1, 2, 3):
-            seen = (spine.amax(dim=[a for a in range(4) if a != axis]) > SPINE_LOGIT).nonzero()
-            if len(seen) == 0:
-                return torch.full((len(stem), *stem.shape[2:]), NOWHERE, device=stem.device)
-            box.append(slice(max(int(seen[0]) - SPINE_MARGIN, 0), int(seen[-1]) + 1 + SPINE_MARGIN))
-        fine = [slice(2 * part.start, 2 * part.stop) for part in box[2:]]
+        """:meth:`_center` in one box around all that the level map takes for a vertebra, in any scan of the batch."""
         center = torch.full((len(stem), *stem.shape[2:]), NOWHERE, device=stem.device)
-        center[:, fine[0], fine[1], fine[2]] = self._center(d1[tuple(box)], stem[:, :, fine[0], fine[1], fine[2]])
+        seen = (spine_logit(level) > SPINE_LOGIT).nonzero()[:, 1:]
+        if len(seen) == 0:
+            return center
+        low = (seen.amin(0) - SPINE_MARGIN).clamp(min=0).tolist()
+        high = (seen.amax(0) + 1 + SPINE_MARGIN).tolist()
+        coarse = (..., *(slice(a, b) for a, b in zip(low, high)))
+        fine = (..., *(slice(2 * a, 2 * b) for a, b in zip(low, high)))
+        center[fine] = self._center(d1[coarse], stem[fine])
         return center
 
     @staticmethod
     def _slice_features(level: Tensor, d1: Tensor, d2: Tensor) -> Tensor:
         """Pool each slice where the level map sees spine, so that the width of the field of view does not matter."""
-        spine = (torch.logsumexp(level[:, :BACKGROUND], dim=1) - level[:, BACKGROUND]).detach()
+        spine = spine_logit(level).detach()
         weights = torch.softmax(spine.flatten(2), dim=2)  # (B, S, H*W)
         fine = torch.einsum("bcsn,bsn->bsc", d1.float().flatten(3), weights)
         b, s, (h, w) = spine.shape[0], spine.shape[1], spine.shape[2:]

@@ -27,9 +27,9 @@ SPREAD_MM = 4.0  # of the heat map of a candidate at rest
 UNSETTLED = 0.3  # of the detection of a candidate that is not
 MARGIN_MM = 45.0
 View = tuple[float, float, float, bool]  # mm (z, y, x) from the point to the middle of the cube; mirrored
-ONE: tuple[View, ...] = ((0.0, 0.0, 0.0, False),)
-# the grid of a network's answers averages out over cubes that lie otherwise; a mirrored patient has mirrored points
-SEVERAL: tuple[View, ...] = ((1, 1, 1, False), (-1, -1, -1, False), (1, 1, -1, True), (-1, -1, 1, True))
+ONE_VIEW: tuple[View, ...] = ((0, 0, 0, False),)
+# 1 mm to either side, so that the phase of the heat map's 4 mm cells averages out; closed under mirroring
+FOUR_VIEWS: tuple[View, ...] = ((1, 1, 1, False), (-1, -1, -1, False), (1, 1, -1, True), (-1, -1, 1, True))
 _FINE_MM = 2.0
 
 
@@ -50,7 +50,7 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for left in reversed(range(ROUNDS)):
-        step, spread = steps(network, image, box, points, ONE if left else SEVERAL)
+        step, spread = steps(network, image, box, points, ONE_VIEW if left else FOUR_VIEWS)
         points = points + step
     near = np.linalg.norm(points - before, axis=1) <= FARTHEST_MM
     settled = near & (np.linalg.norm(step, axis=1) <= LAST_STEP_MM) & (spread <= SPREAD_MM)
@@ -64,7 +64,7 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
 
 @torch.inference_mode()
 def steps(
-    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View] = SEVERAL
+    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View] = FOUR_VIEWS
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) mm, RAS, from each point to the centre, and (N,) spread, mm, of its heat map: the means of several views.
 
@@ -75,7 +75,8 @@ def steps(
     cube = _cube(box, axes)
     network = network.to(image.device)
     offsets, spreads = [], []
-    for *away, mirrored in views:
+    for *shift, mirrored in views:
+        away = np.array(shift)
         middle = ras_to_ijk(box, points + axes @ away[::-1])[:, None, None, None, ::-1]
         index = torch.from_numpy(cube) + torch.from_numpy(middle.astype(np.float32))
         cubes = window(sample(image, index.to(image.device)))[:, None]

@@ -148,7 +148,8 @@ def _read(weights: Path) -> bytes:
 
 
 def load_model(weights: Path | None = None) -> Model:
-    """Load a model ready for inference, its normalisations folded into the convolutions and its input widened.
+    """Load a model ready for inference: normalisations folded into convolutions, input widened, centres sought near
+    the spine.
 
     Args:
         weights: the ``.pt`` file; the shipped one by default.
@@ -175,6 +176,7 @@ def load_model(weights: Path | None = None) -> Model:
     except (RuntimeError, ValueError) as error:  # other tensors, another number of widths
         raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
     network = widen_input(fold_norms(network.eval()))
+    network.near_spine = True
     return Model(network, weights.stem, card["version"], card["sha256"], **loaded)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..formats.mrk_json import MarkupPoint, read_points
@@ -20,7 +21,16 @@ def read_truth(name: str, ct: Path, folder: Path | None = None) -> list[MarkupPo
     Raises:
         InputError: a truth file is damaged.
     """
-    points = list(read_points(truth_file(ct, name, folder)))
+    given = read_points(truth_file(ct, name, folder))
+    return [*given, *read_added(name, given)]
+
+
+def read_added(name: str, given: Sequence[MarkupPoint]) -> list[MarkupPoint]:
+    """Only the points that are added to the ``given`` ones of a case.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     added = ADDED / (name + TRUTH_SUFFIX)
-    known = {point.level for point in points}
-    return points + [point for point in (read_points(added) if added.is_file() else ()) if point.level not in known]
+    known = {point.level for point in given}
+    return [point for point in (read_points(added) if added.is_file() else ()) if point.level not in known]

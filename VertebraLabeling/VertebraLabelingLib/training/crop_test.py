@@ -23,13 +23,13 @@ import numpy as np
 from ..anatomy import LEVELS
 from ..errors import InputError, NoSpineError
 from ..formats.atomic import write_text
-from ..formats.mrk_json import MarkupPoint
+from ..formats.mrk_json import MarkupPoint, read_points
 from ..io import read_volume
 from ..labeler import VertebraLabeler
 from ..labels import Evidence
 from ..volume import to_canonical
-from .added_truth import read_truth
-from .cases import find_cases, fold_names
+from .added_truth import read_added
+from .cases import find_cases, fold_names, truth_file
 from .crop_test_plan import Crop, draw_crop, patients_of, shares
 from .crop_test_report import Scored, report, score_sample, table
 from .crossval import held_out_labeler
@@ -97,15 +97,16 @@ def _label_patient(
         numbers = range(place, count, len(scans))
         if not numbers:
             continue
-        volume, truth = to_canonical(read_volume(found[name])), read_truth(name, found[name])
+        volume, truth = to_canonical(read_volume(found[name])), read_points(truth_file(found[name], name))
+        added = read_added(name, truth)
         for number in numbers:
-            crop = draw_crop(volume, truth, rng)
+            crop = draw_crop(volume, truth, rng, added)
             if crop is None:
                 print(f"{name}: no run of three whole vertebrae, no crop", flush=True)
                 break
             label = f"{name}__{number}"
             evidence = _label(labeler, crop)
-            _write(out, label, evidence, crop, truth)
+            _write(out, label, evidence, crop, [*truth, *added])
             listed[label] = {"patient": patient, "anchors": list(crop.anchors)}
             print(json.dumps({"crop": label, "whole": f"{crop.whole[0]}-{crop.whole[-1]}"}), flush=True)
     return listed

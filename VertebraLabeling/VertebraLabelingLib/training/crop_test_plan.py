@@ -73,17 +73,20 @@ def patients_of(splits: Path, names: Sequence[str]) -> dict[str, str]:
     return {name: first.get(name, name) for name in names}
 
 
-def draw_crop(volume: Volume, truth: Sequence[MarkupPoint], rng: np.random.Generator) -> Crop | None:
+def draw_crop(
+    volume: Volume, truth: Sequence[MarkupPoint], rng: np.random.Generator, added: Sequence[MarkupPoint] = ()
+) -> Crop | None:
     """Cut one random crop.
 
     Args:
         volume: the whole scan, canonical axes.
         truth: its vertebrae, those that the scan cuts included.
+        added: further ones. They count where they are whole, and change nothing of where the crop ends.
 
     Returns:
         The crop; None where the scan holds no run of three whole vertebrae.
     """
-    points = sorted(truth, key=lambda point: LEVEL_INDEX[point.level])
+    points, every = (sorted(some, key=lambda point: LEVEL_INDEX[point.level]) for some in (truth, [*truth, *added]))
     mm = ras_to_ijk(volume, np.array([point.ras for point in points])) * volume.spacing
     whole = [row for row, point in enumerate(points) if not point.cut]
     for _ in range(_TRIES if len(whole) >= FEWEST else 0):
@@ -92,9 +95,9 @@ def draw_crop(volume: Volume, truth: Sequence[MarkupPoint], rng: np.random.Gener
         first, last = whole[start], whole[start + count - 1]
         low, high = _box(volume, mm, first, last, rng)
         part = _cut(volume, low, high)
-        inside = whole_levels(part, points)
-        if FEWEST <= len(inside) <= MOST:
-            return Crop(part, inside, _anchors(part, points, inside))
+        if FEWEST <= len(whole_levels(part, points)) <= MOST:
+            inside = whole_levels(part, every)
+            return Crop(part, inside, _anchors(part, every, inside))
     return None
 
 

@@ -3,10 +3,11 @@
     python -m VertebraLabelingLib.training.spine_ends draw DATA/openkbp OUT
     python -m VertebraLabelingLib.training.spine_ends apply DATA/openkbp FIRST.csv SECOND.csv --out FOLDER
 
-The pictures show the known points and nothing that a network said. A reader says of each end whether the next body is
-``whole`` (both end plates in view), ``cut`` or not there (``none``), and where its middle lies: mm along the axes of
-:class:`curved_view.SpineFrame`. What all readers call whole becomes a point that counts, what any of them saw a part of
-a point that is ``cut`` and counts neither way.
+The pictures show the known points and nothing that a network said. Readers follow ``truth_added/reading.md``: a row for
+each end says whether the next body is ``whole`` (both end plates in view), ``cut``, or hardly there (``none``), where its
+middle lies and where the image ends (``up``, ``front``, ``right``, ``edge_up``: mm along the axes of
+:class:`curved_view.SpineFrame`), and how ``sure`` (0 to 1) the reader is. What all readers are sure to be whole becomes
+a point that counts; what any of them calls whole or cut otherwise, a point that is ``cut`` and counts neither way.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from ..curved_view import SpineFrame, coronal_view, sagittal_view, spine_frame
 from ..formats.atomic import atomic_path
 from ..formats.mrk_json import MarkupPoint, read_points
 from ..io import read_volume
-from ..volume import to_canonical
+from ..volume import Volume, to_canonical
 from .cases import TRUTH_SUFFIX
 from .synthetic_truth import write_truth
 
 LOWER, UPPER = "lower", "upper"
-WHOLE, CUT, NONE = "whole", "cut", "none"
+WHOLE, CUT, NONE = VERDICTS = ("whole", "cut", "none")
+SURE = 0.7
 BEYOND_MM = 75.0
 KNOWN = 4  # points shown beside the end
 _IMAGE = ".nii.gz"
@@ -56,12 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def draw_ends(truth: Path, out: Path) -> None:
-    """Write the lower end of one scan, and the upper one where C1 is not known, as PNG."""
+    """Write each end of one scan, as PNG, beyond which there may be a further vertebra."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    points = read_points(truth)
+    points = _head_to_foot(truth)
     out.mkdir(parents=True, exist_ok=True)
-    for end in (LOWER, UPPER) if points[0].level != LEVELS[0] else (LOWER,):
+    for end in (LOWER, UPPER):
+        if next_level(points, end) is None:
+            continue
         name = truth.name.removesuffix(TRUTH_SUFFIX) + ("" if end == LOWER else "_upper")
         with atomic_path(out / f"{name}.png") as temporary:
             FigureCanvasAgg(_figure(name, truth, points, end)).print_png(temporary)
@@ -71,35 +75,45 @@ def apply_readings(data: Path, readings: Sequence[Path], out: Path) -> int:
     """Write ``<case>.mrk.json`` below ``out`` for each scan whose spine goes on; returns the number of points.
 
     Raises:
-        ValueError: the readers did not read the same ends.
+        ValueError: the readers did not read the same ends, or a verdict is none of the three.
     """
     tables = [_read(path) for path in readings]
     if any(table.keys() != tables[0].keys() for table in tables):
         raise ValueError("The readers did not read the same ends: give each of them all pictures.")
+    unknown = {row["verdict"] for table in tables for row in table.values()} - set(VERDICTS)
+    if unknown:
+        raise ValueError(f"{sorted(unknown)[0]!r} is no verdict: write {', '.join(VERDICTS)}.")
     found: dict[str, dict[str, tuple[tuple[float, ...], bool]]] = {}
     for (case, end), first in tables[0].items():
         rows = [first, *(table[case, end] for table in tables[1:])]
         if all(row["verdict"] == NONE for row in rows):
             continue
-        points = read_points(data / (case + TRUTH_SUFFIX))
-        frame = _frame(data / (case + _IMAGE), points, end)[1]
+        points = _head_to_foot(data / (case + TRUTH_SUFFIX))
+        level = next_level(points, end)
+        if level is None:
+            raise ValueError(f"Nothing can follow the {end} end of {case}: take its row out of the readings.")
+        _, frame = _frame(data / (case + _IMAGE), points, end)
         places = [[float(row[axis]) for axis in ("right", "front", "up")] for row in rows if row["verdict"] != NONE]
         ras = np.mean(places, axis=0) @ np.stack((frame.right, frame.front, frame.up))
-        whole = all(row["verdict"] == WHOLE for row in rows)
-        found.setdefault(case, {})[next_level(points, end)] = (tuple(ras.tolist()), whole)
+        whole = all(row["verdict"] == WHOLE and float(row["sure"]) >= SURE for row in rows)
+        found.setdefault(case, {})[level] = (tuple(ras.tolist()), whole)
     for case, added in found.items():
         cut = frozenset(level for level, (_, whole) in added.items() if not whole)
         write_truth(out / (case + TRUTH_SUFFIX), {level: ras for level, (ras, _) in added.items()}, cut)
     return sum(len(added) for added in found.values())
 
 
-def next_level(points: Sequence[MarkupPoint], end: str) -> str:
-    """The usual level that follows the last known one at an end."""
+def next_level(points: Sequence[MarkupPoint], end: str) -> str | None:
+    """The usual level that follows the last known one at an end; None beyond C1 and L5."""
     ranks = [LEVEL_INDEX[point.level] for point in points]
     usual = [level for level in LEVELS if level in USUAL_LEVELS]
     if end == LOWER:
-        return next(level for level in usual if LEVEL_INDEX[level] > max(ranks))
-    return next(level for level in reversed(usual) if LEVEL_INDEX[level] < min(ranks))
+        return next((level for level in usual if LEVEL_INDEX[level] > max(ranks)), None)
+    return next((level for level in reversed(usual) if LEVEL_INDEX[level] < min(ranks)), None)
+
+
+def _head_to_foot(truth: Path) -> list[MarkupPoint]:
+    return sorted(read_points(truth), key=lambda point: LEVEL_INDEX[point.level])
 
 
 def _read(path: Path) -> dict[tuple[str, str], dict[str, str]]:
@@ -107,7 +121,7 @@ def _read(path: Path) -> dict[tuple[str, str], dict[str, str]]:
         return {(row["case"], row["end"]): row for row in csv.DictReader(file)}
 
 
-def _frame(image: Path, points: Sequence[MarkupPoint], end: str):
+def _frame(image: Path, points: Sequence[MarkupPoint], end: str) -> tuple[Volume, SpineFrame]:
     volume = to_canonical(read_volume(image))
     ras = np.array([point.ras for point in points])
     return volume, spine_frame(volume, ras, BEYOND_MM if end == UPPER else 0.0, BEYOND_MM)
@@ -138,7 +152,8 @@ def _figure(name: str, truth: Path, points: Sequence[MarkupPoint], end: str):
         for point, place in zip(points, places):
             if low <= place[2] <= high:
                 axes.plot(place[across], place[2], "x", color="#6cb6ff")
-                axes.text(place[across] + 18, place[2], point.level, color="#6cb6ff", va="center", clip_on=True)
+                text = f"{point.level} cut" if point.cut else point.level
+                axes.text(place[across] + 18, place[2], text, color="#6cb6ff", va="center", clip_on=True)
         axes.tick_params(colors="#c0c8d0", labelsize=7)
         axes.set_title(f"{name} {title}, mm", color="white", fontsize=9)
     return figure

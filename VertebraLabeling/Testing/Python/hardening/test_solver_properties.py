@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS
-from VertebraLabelingLib.chain import relabel, solve
+from VertebraLabelingLib.chain import cheapest_chain, relabel, solve
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.labels import Evidence, SpineLabels
 
@@ -83,6 +83,17 @@ def test_levels_are_never_repeated_or_unordered_whatever_the_evidence(evidence):
         assert_sound(solve(evidence))
     except NoSpineError as error:
         assert str(error).endswith(".")
+
+
+@given(evidences())
+def test_the_cheapest_chain_alone_is_that_of_the_whole_answer(evidence):
+    places, levels = cheapest_chain(evidence)
+    try:
+        points = solve(evidence).points
+    except NoSpineError:
+        points = ()
+    assert [LEVELS[level] for level in levels] == [point.level for point in points]
+    np.testing.assert_array_equal(places, np.array([point.ras for point in points]).reshape(-1, 3))
 
 
 @settings(max_examples=25, deadline=None)

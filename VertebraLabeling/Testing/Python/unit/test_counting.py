@@ -220,13 +220,15 @@ class TestMixing:
         assert len(mixed.unary) == len(mixed.detection) == len(kept)
 
 
-def phantom(balls, axes=None, origin=(-62.0, -63.0, 40.0)):
-    """A trunk with dense balls; about 130 x 130 x 250 mm."""
-    if axes is None:
-        return body((84, 52, 52), affine((2.5, 2.5, 3.0), origin), balls)
-    half = np.array([25.5 * 2.5, 25.5 * 2.5, 41.5 * 3.0])
-    center = np.asarray(origin) + half
-    return body((84, 52, 52), affine((2.5, 2.5, 3.0), center - axes @ half, axes), balls)
+def phantom(balls, axes=None, spacing=(2.5, 2.5, 3.0)):
+    """A trunk with dense balls; about 130 x 130 x 250 mm around (2, 1, 164)."""
+    axes = np.eye(3) if axes is None else axes
+    size = np.round(np.array([130.0, 130.0, 252.0]) / spacing).astype(int)
+    origin = np.array([1.75, 0.75, 164.5]) - axes @ ((size - 1) / 2 * spacing)
+    return body(tuple(size[::-1]), affine(spacing, origin, axes), balls)
+
+
+GANTRY_TILT = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, np.sin(0.2)], [0.0, 0.0, np.cos(0.2)]])
 
 
 BALLS = np.array([[2.0, -6.0, 220.0 - GAP_MM * n] for n in range(5)])
@@ -293,10 +295,21 @@ class TestRecount:
         for name in ("points", "unary", "detection"):
             np.testing.assert_allclose(getattr(other, name), getattr(plain, name), atol=1e-3)
 
-    @pytest.mark.parametrize(("degrees", "about"), [(8, (0, 0, 1)), (12, (1, 0, 0)), (40, (0, 0, 1))])
-    def test_an_oblique_volume_finds_the_body_at_the_same_place(self, degrees, about):
+    @pytest.mark.parametrize(
+        "stored_as",
+        [
+            {"axes": turned(8, (0, 0, 1))},
+            {"axes": turned(12, (1, 0, 0))},
+            {"axes": turned(40, (0, 0, 1))},
+            {"axes": GANTRY_TILT},
+            {"spacing": (0.7, 0.7, 1.0)},
+            {"spacing": (0.9, 0.9, 5.0)},
+        ],
+        ids=["oblique", "tilted", "very oblique", "sheared", "fine voxels", "thick slices"],
+    )
+    def test_a_volume_stored_otherwise_finds_the_body_at_the_same_place(self, stored_as):
         evidence = evidence_at(BALLS[[0, 1, 3, 4]], (0, 1, 3, 4))
-        mixed = recount(evidence, phantom(BALLS, turned(degrees, about)), BallCounter())
+        mixed = recount(evidence, phantom(BALLS, **stored_as), BallCounter())
         assert len(mixed.points) == 5
         np.testing.assert_allclose(mixed.points[4], BALLS[2], atol=1.5)
 

@@ -7,7 +7,7 @@ import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib import gaps
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, USUAL_LEVELS
-from VertebraLabelingLib.chain import best_chain, solve
+from VertebraLabelingLib.chain import cheapest_chain, solve
 from VertebraLabelingLib.gaps import with_skipped
 
 LEVELS = USUAL_LEVELS[1:9]  # C2-T2
@@ -41,10 +41,10 @@ def test_three_missed_in_a_row_are_left_to_the_reader():
 
 def test_skipped_names_without_room_for_bodies_get_no_candidate(monkeypatch):
     given, points = without("C4", "C5")
-    places, levels = best_chain(given)
+    places, levels = cheapest_chain(given)
     below = levels > LEVEL_INDEX["C3"]
     closer = places + 0.6 * (points["C3"] - points["C6"]) * below[:, None]
-    monkeypatch.setattr(gaps, "best_chain", lambda evidence: (closer, levels))
+    monkeypatch.setattr(gaps, "cheapest_chain", lambda evidence: (closer, levels))
     assert with_skipped(given) is given
 
 

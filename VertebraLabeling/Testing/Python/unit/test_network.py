@@ -54,6 +54,7 @@ class SpineAt(torch.nn.Module):
 @torch.no_grad()
 def test_centres_are_looked_for_around_what_the_level_map_takes_for_spine():
     network, image = fold_norms(small_network().eval()), torch.randn(1, 1, 64, 48, 48)
+    network.near_spine = True
     network.level = SpineAt((slice(10, 20), slice(12, 13), slice(0, 3)))
     stem = torch.relu(network.stem(image))
     s1 = network.e1(stem)
@@ -71,6 +72,7 @@ def test_centres_are_looked_for_around_what_the_level_map_takes_for_spine():
 @torch.no_grad()
 def test_a_scan_without_spine_has_no_centre():
     network = small_network().eval()
+    network.near_spine = True
     network.level = SpineAt((slice(0, 0),))
     assert (network(torch.randn(1, 1, 32, 32, 16)).center == NOWHERE).all()
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from phantoms import body
-from VertebraLabelingLib.formats.mrk_json import read_points
+from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
 from VertebraLabelingLib.training.added_truth import ADDED
-from VertebraLabelingLib.training.spine_ends import LOWER, UPPER, apply_readings, draw_ends, next_level
+from VertebraLabelingLib.training.spine_ends import LOWER, SURE, UPPER, apply_readings, draw_ends, next_level
 from VertebraLabelingLib.training.synthetic_truth import write_truth
 from VertebraLabelingLib.volume import to_sitk
 
@@ -27,14 +27,14 @@ def data(tmp_path):
     return folder
 
 
-def readings(folder, *verdicts, end=LOWER, up=118.0):
+def readings(folder, *verdicts, end=LOWER, up=118.0, sure=0.9):
     """One file for each reader's verdict; the places of the second reader are 2 mm off."""
     paths = []
     for number, verdict in enumerate(verdicts):
         place = ("", "", "") if verdict == "none" else (up + 2 * number, -1.0, 1.0)
         paths.append(folder / f"{number}.csv")
         with paths[-1].open("w", newline="") as file:
-            csv.writer(file).writerows([COLUMNS, ("one", end, verdict, *place, 100, 0.9, "")])
+            csv.writer(file).writerows([COLUMNS, ("one", end, verdict, *place, 100, sure, "")])
     return paths
 
 
@@ -62,8 +62,23 @@ def test_the_upper_end_gets_the_level_above(data, tmp_path):
 
 
 def test_variants_are_no_next_level(data):
-    twelve = [type(point)("T12", point.ras) for point in read_points(data / "one.mrk.json")[:1]]
+    twelve = [MarkupPoint("T12", (0.0, 0.0, 0.0))]
     assert (next_level(twelve, LOWER), next_level(twelve, UPPER)) == ("L1", "T11")
+
+
+def test_nothing_follows_the_last_levels():
+    assert next_level([MarkupPoint("L5", (0.0, 0.0, 0.0))], LOWER) is None
+    assert next_level([MarkupPoint("C1", (0.0, 0.0, 0.0))], UPPER) is None
+
+
+def test_a_body_that_a_reader_is_not_sure_of_counts_neither_way(data, tmp_path):
+    apply_readings(data, readings(tmp_path, "whole", "whole", sure=0.6), tmp_path)
+    assert [point.cut for point in read_points(tmp_path / "one.mrk.json")] == [True]
+
+
+def test_a_verdict_that_is_none_of_the_three_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match="no verdict"):
+        apply_readings(data, readings(tmp_path, "whole", "half"), tmp_path)
 
 
 def test_readers_of_other_ends_are_refused(data, tmp_path):
@@ -80,9 +95,10 @@ def test_each_open_end_is_drawn(data, tmp_path):
 
 def test_the_added_truth_holds_what_the_kept_readings_say():
     tables = [list(csv.DictReader((ADDED / name).open(newline=""))) for name in ("ends_first.csv", "ends_second.csv")]
-    verdicts = {(row["case"], row["end"]): {row["verdict"]} for row in tables[0]}
-    for row in tables[1]:
-        verdicts[row["case"], row["end"]].add(row["verdict"])
+    verdicts: dict[tuple[str, str], set[str]] = {}
+    for row in tables[0] + tables[1]:
+        said = "unsure" if row["verdict"] == "whole" and float(row["sure"]) < SURE else row["verdict"]
+        verdicts.setdefault((row["case"], row["end"]), set()).add(said)
     seen = {case: said for (case, _), said in verdicts.items() if said != {"none"}}
     kept = {path.name[: -len(".mrk.json")]: read_points(path) for path in (ADDED / "openkbp").glob("*.mrk.json")}
     assert kept.keys() == seen.keys()
