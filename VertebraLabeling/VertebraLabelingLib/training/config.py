@@ -20,7 +20,7 @@ class TrainConfig:
         seed: makes every crop and the initial weights reproducible.
         steps: optimizer steps; one step sees ``batch`` crops.
         batch: crops per step, all of one shape.
-        shapes: crop shapes (z, y, x) in voxels of 4 mm, drawn at random for each step; multiples of 16, so that no scale is odd.
+        shapes: crop shapes (z, y, x) in voxels of 4 mm, drawn for each step; multiples of 16, so that no scale is odd.
         learning_rate: peak of the one-cycle schedule (linear rise over ``warmup``, cosine fall to 1 %).
         warmup: share of the steps in which the learning rate rises.
         coordinates_from: share of the steps after which the coordinate terms join the loss.

@@ -4,8 +4,8 @@
     python -m VertebraLabelingLib.training.spine_ends apply DATA/openkbp FIRST.csv SECOND.csv --out FOLDER
 
 The pictures show the known points and nothing that a network said. Readers follow ``truth_added/reading.md``: a row for
-each end says whether the next body is ``whole`` (both end plates in view), ``cut``, or hardly there (``none``), where its
-middle lies and where the image ends (``up``, ``front``, ``right``, ``edge_up``: mm along the axes of
+each end says whether the next body is ``whole`` (both end plates in view), ``cut``, or hardly there (``none``), where
+its middle lies and where the image ends (``up``, ``front``, ``right``, ``edge_up``: mm along the axes of
 :class:`curved_view.SpineFrame`), and how ``sure`` (0 to 1) the reader is. What all readers are sure to be whole becomes
 a point that counts; what any of them calls whole or cut otherwise, a point that is ``cut`` and counts neither way.
 """
