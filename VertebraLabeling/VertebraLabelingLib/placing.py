@@ -28,8 +28,9 @@ UNSETTLED = 0.3  # of the detection of a candidate that is not
 MARGIN_MM = 45.0
 View = tuple[float, float, float, bool]  # mm (z, y, x) from the point to the middle of the cube; mirrored
 ONE_VIEW: tuple[View, ...] = ((0, 0, 0, False),)
-# 1 mm to either side, so that the phase of the heat map's 4 mm cells averages out; closed under mirroring
-FOUR_VIEWS: tuple[View, ...] = ((1, 1, 1, False), (-1, -1, -1, False), (1, 1, -1, True), (-1, -1, 1, True))
+TWO_VIEWS: tuple[View, ...] = ((0, 0, 0, False), (0, 0, 0, True))  # say whether a candidate is at rest
+ASIDE: tuple[View, ...] = ((2, 2, 2, False), (2, 2, -2, True))  # by half a cell of the heat map: its phase averages out
+ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farther apart
 _FINE_MM = 2.0
 
 
@@ -49,9 +50,12 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     box = block_mean(box, block_factors(box, _FINE_MM))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
-    for left in reversed(range(ROUNDS)):
-        step, spread = steps(network, image, box, points, ONE_VIEW if left else FOUR_VIEWS)
-        points = points + step
+    for _ in range(ROUNDS - 1):
+        points = points + steps(network, image, box, points, ONE_VIEW)[0]
+    step, spread = steps(network, image, box, points, TWO_VIEWS)
+    aside, _ = steps(network, image, box, points, ASIDE)
+    alike = np.linalg.norm(aside - step, axis=1) <= ALIKE_MM
+    points = points + np.where(alike[:, None], (step + aside) / 2, step)
     near = np.linalg.norm(points - before, axis=1) <= FARTHEST_MM
     settled = near & (np.linalg.norm(step, axis=1) <= LAST_STEP_MM) & (spread <= SPREAD_MM)
     placed = np.where(near[:, None], points, before)
@@ -64,7 +68,7 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
 
 @torch.inference_mode()
 def steps(
-    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View] = FOUR_VIEWS
+    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View] = TWO_VIEWS
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) mm, RAS, from each point to the centre, and (N,) spread, mm, of its heat map: the means of several views.
 

@@ -9,7 +9,7 @@ from phantoms import affine
 from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.placing import FARTHEST_MM, UNSETTLED, place, steps
+from VertebraLabelingLib.placing import ASIDE, FARTHEST_MM, TWO_VIEWS, UNSETTLED, place, steps
 from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet
 from VertebraLabelingLib.sampling import sample
 from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
@@ -89,8 +89,9 @@ def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order)
     np.testing.assert_allclose(other.points, plain.points, atol=1e-2)
 
 
-def test_left_and_right_are_the_same_to_it():
-    """In the last round half of the cubes are mirrored, as their places are: a mirrored patient has mirrored points."""
+@pytest.mark.parametrize("views", [TWO_VIEWS, ASIDE], ids=["two views", "aside"])
+def test_left_and_right_are_the_same_to_it(views):
+    """Half of the cubes are mirrored, as their places are: a mirrored patient has mirrored points."""
     torch.manual_seed(1)
     network = PlacingNet().eval()
     network.heat.weight.data *= 50
@@ -98,8 +99,8 @@ def test_left_and_right_are_the_same_to_it():
     volume = blob_volume()
     mirrored = Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras)
     image = torch.from_numpy(volume.array)
-    plain, spread = steps(network, image, volume, BLOBS + AWAY)
-    other, other_spread = steps(network, image, mirrored, (BLOBS + AWAY) * mirror)
+    plain, spread = steps(network, image, volume, BLOBS + AWAY, views)
+    other, other_spread = steps(network, image, mirrored, (BLOBS + AWAY) * mirror, views)
     assert np.abs(plain[:, 0]).max() > 0.01
     np.testing.assert_allclose(other, plain * mirror, atol=1e-2)
     np.testing.assert_allclose(other_spread, spread, atol=1e-2)
@@ -130,6 +131,26 @@ def test_a_candidate_whose_heat_map_hesitates_loses_detection():
     after = place(before, blob_volume(), Centroid(spread=6.0))
     np.testing.assert_allclose(after.points, BLOBS, atol=0.1)
     np.testing.assert_allclose(after.detection, UNSETTLED * before.detection)
+
+
+class Torn(nn.Module):
+    """Says its offsets (z, y, x) one call after the other: of the first round, of two views, of two views aside."""
+
+    def __init__(self, *offsets):
+        super().__init__()
+        self.offsets = iter(offsets)
+
+    def forward(self, x):
+        return Placed(torch.tensor([next(self.offsets)]).repeat(len(x), 1), torch.full((len(x),), 2.0))
+
+
+@pytest.mark.parametrize(("aside", "moved"), [(1.0, 0.5), (3.0, 0.0)], ids=["alike", "torn"])
+def test_views_aside_count_where_they_say_about_the_same(aside, moved):
+    """Two views stay where they are; those aside, 2 mm off, see the centre at ``aside`` mm to the right."""
+    here = (0.0, 0.0, 0.0)
+    network = Torn(here, here, here, (-2.0, -2.0, aside - 2.0), (-2.0, -2.0, -(aside + 2.0)))
+    placed = place(evidence_at(BLOBS[:1]), blob_volume(), network)
+    np.testing.assert_allclose(placed.points - BLOBS[:1], [[moved, 0.0, 0.0]], atol=1e-6)
 
 
 def test_candidates_before_the_first_stay_as_they_are():
