@@ -38,7 +38,9 @@ class VertebraLabeler:
         weights: model file; the shipped one by default. Loaded on the first use.
         device: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``. Where CUDA memory does not suffice, the
             scan is done on the CPU and the result carries a warning.
-        refine: place each point a second time on a grid shifted by half a voxel and take the mean (:mod:`refine`).
+        refine: place each candidate of the first network a second time, on a grid shifted by half a voxel, and take the
+            mean (:mod:`refine`). For models without a placing network: one that places them again moves them little
+            (0.02 mm on average on the sample CT).
 
     Example:
         >>> labels = VertebraLabeler().label(read_volume("ct.nii.gz"))      # doctest: +SKIP
