@@ -10,6 +10,7 @@ import csv
 import fnmatch
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,9 +121,14 @@ def find_scans(arguments: Iterable[str | os.PathLike], series: str | int | None 
 
 def _with_given_names(names: list[str], found: Sequence[_Found]) -> list[str]:
     """Put the names of a CSV's ``case`` column in place, unless they collide."""
-    given = [safe_name(item.case) if item.case else name for name, item in zip(names, found)]
-    folded = [name.casefold() for name in given]
-    return [wish if folded.count(wish.casefold()) == 1 else name for wish, name in zip(given, names)]
+    final = [safe_name(item.case) if item.case else name for name, item in zip(names, found)]
+    while True:  # a name that falls back may collide with one that was given
+        count = Counter(name.casefold() for name in final)
+        clashes = [row for row, name in enumerate(final) if count[name.casefold()] > 1 and name != names[row]]
+        if not clashes:
+            return final
+        for row in clashes:
+            final[row] = names[row]
 
 
 def _expand(argument: str, series: str | None, result: Inputs, listed: bool = False) -> Iterator[_Found]:
@@ -133,6 +139,9 @@ def _expand(argument: str, series: str | None, result: Inputs, listed: bool = Fa
     """
     if len(argument) > _LONGEST:
         raise InputError(f"{argument[:40]}... is too long for a path: check what names this scan.")
+    if "\0" in argument:
+        name = _shown(argument.replace("\0", "?"))
+        raise InputError(f"{name} holds a NUL character, which no path can: check what names this scan.")
     path, listing = Path(argument), _list_file(argument)
     if listing is not None:
         if listed:

@@ -115,6 +115,20 @@ def test_equal_cases_in_a_csv_fall_back_to_the_file_names(tmp_path):
     assert list(found(tmp_path / "list.csv")) == ["one", "two"]
 
 
+def test_a_given_case_that_equals_a_name_that_fell_back_gives_way(tmp_path):
+    for name in ("one", "two", "three"):
+        file(tmp_path / f"{name}.nii.gz")
+    (tmp_path / "list.csv").write_text("path,case\none.nii.gz,A\ntwo.nii.gz,a\nthree.nii.gz,one\n")
+    names = [job.name for job in find_scans([tmp_path / "list.csv"]).jobs]
+    assert names == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("line", ["a\0.nii", "*.n\0i", "\0.csv"], ids=["file", "pattern", "list"])
+def test_a_nul_character_is_one_sentence(tmp_path, line):
+    (tmp_path / "list.txt").write_text(line)
+    assert "NUL character" in problem(f"@{tmp_path / 'list.txt'}")
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
