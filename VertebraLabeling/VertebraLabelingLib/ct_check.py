@@ -56,7 +56,7 @@ def hounsfield_offset(volume: Volume) -> float:
     Raises:
         NotCtError: as :func:`check_ct`.
     """
-    values = _sample(volume.array)
+    values = sample_values(volume.array)
     _refuse_empty(values)
     body = values[values > _PADDING_BELOW_HU]
     if _is_label_map(body):
@@ -79,8 +79,12 @@ def hounsfield_offset(volume: Volume) -> float:
     )
 
 
-def _sample(array: np.ndarray) -> np.ndarray:
-    """Finite values of a regular subsample, flat float32."""
+def sample_values(array: np.ndarray) -> np.ndarray:
+    """Finite values of a regular subsample, flat float32.
+
+    Raises:
+        NotCtError: hardly any value is finite.
+    """
     steps = [max(1, size // _SAMPLES_PER_AXIS) for size in array.shape]
     sample = np.asarray(array[:: steps[0], :: steps[1], :: steps[2]], dtype=np.float32).ravel()
     finite = sample[np.isfinite(sample)]

@@ -21,10 +21,13 @@ from .gaps import with_skipped
 from .grid_crop import AIR_MARGIN, crop_to_body
 from .labels import Evidence, SpineLabels
 from .network import GRID_MM, NOWHERE, STRIDE, Prediction, VertebraNet, window
+from .patient_turn import find_turn
 from .placing import place
 from .refine import refine
 from .volume import AIR_HU, Volume, to_working_grid
 from .weights import Model, load_model
+from .window_cut import sentence as floor_sentence
+from .window_cut import window_floor, with_air
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +90,13 @@ class VertebraLabeler:
         report = _Reporter(progress, cancelled)
         report(0.0, "checking the volume")
         volume = to_hounsfield(volume)
+        floor = window_floor(volume)
+        if floor is not None:
+            volume = with_air(volume, floor)
         report(0.02, "loading the network")
         model = self.model
         report(0.05, "resampling")
-        grid = crop_to_body(to_working_grid(volume, GRID_MM))
+        grid = _working_grid(volume)
         report(0.25, "finding vertebrae")
         evidence, device, warnings = self._evidence(model, grid, volume, report)
         report(0.95, "naming levels")
@@ -105,35 +111,52 @@ class VertebraLabeler:
             "seconds": round(time.perf_counter() - started, 2),
         }
         report(1.0, "done")
+        if floor is not None:
+            warnings += (floor_sentence(floor),)
         return replace(labels, provenance=provenance, warnings=(*labels.warnings, *warnings))
 
     def _evidence(
         self, model: Model, grid: Volume, volume: Volume, report: _Reporter
     ) -> tuple[Evidence, str, tuple[str, ...]]:
         """Run the networks on the chosen device, on the CPU where the GPU's memory does not suffice."""
-        warnings: tuple[str, ...] = ()
-        device = self.device
+        device, slow = self.device, ()
         if device != "cpu":
             try:
-                return self._run(model, grid, volume, device, report), device, warnings
+                evidence, warnings = self._run(model, grid, volume, device, report)
+                return evidence, device, warnings
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
                 log.warning("CUDA out of memory; continuing on the CPU", exc_info=True)
                 _free_gpu_memory()
-                warnings = ("The GPU has too little free memory: this scan was labeled on the CPU.",)
-        return self._run(model, grid, volume, "cpu", report), "cpu", warnings
+                slow = ("The GPU has too little free memory: this scan was labeled on the CPU.",)
+        evidence, warnings = self._run(model, grid, volume, "cpu", report)
+        return evidence, "cpu", (*warnings, *slow)
 
-    def _run(self, model: Model, grid: Volume, volume: Volume, device: str, report: _Reporter) -> Evidence:
-        """The first network, then the parts that the model has."""
-        network = model.network
+    def _run(
+        self, model: Model, grid: Volume, volume: Volume, device: str, report: _Reporter
+    ) -> tuple[Evidence, tuple[str, ...]]:
+        """The first network as the patient lies, then the parts that the model has; and what the user must know."""
+
+        found = 0.6 if self.refine else 0.8  # of the progress, when the vertebrae are
+
+        def look(grid: Volume, volume: Volume, since: float = found) -> Evidence:
+            return run_network(model.network, grid, volume, device, report, (since, found))
+
+        evidence = look(grid, volume, 0.25)
+        turn = find_turn(evidence, lambda turn: look(_working_grid(turn.undone(grid)), turn.undone(volume)))
+        if turn is None:
+            return self._run_parts(model, evidence, volume, device, report), ()
+        volume = turn.undone(volume)
+        evidence = self._run_parts(model, look(_working_grid(volume), volume), volume, device, report)
+        return turn.redone(evidence), (turn.sentence,)
+
+    def _run_parts(self, model: Model, evidence: Evidence, volume: Volume, device: str, report: _Reporter) -> Evidence:
+        """Refined, counted and placed, as far as wanted and as the model can."""
         if self.refine:
-            evidence = run_network(network, grid, volume, device, report, (0.25, 0.6))
             evidence = refine(
-                evidence, volume, lambda box: run_network(network, box, volume, device, report, (0.62, 0.8))
+                evidence, volume, lambda box: run_network(model.network, box, volume, device, report, (0.62, 0.8))
             )
-        else:
-            evidence = run_network(network, grid, volume, device, report, (0.25, 0.8))
         report(0.8, "counting vertebrae")
         count = None if model.counting is None else count_along(evidence, volume, model.counting, device)
         if count is not None:
@@ -147,6 +170,10 @@ class VertebraLabeler:
             found = len(evidence.points)
             evidence = place(with_skipped(evidence), volume, model.placing, device, first=found)
         return evidence
+
+
+def _working_grid(volume: Volume) -> Volume:
+    return crop_to_body(to_working_grid(volume, GRID_MM))
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

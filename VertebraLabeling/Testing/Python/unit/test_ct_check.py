@@ -10,6 +10,7 @@ from phantoms import affine, body
 from VertebraLabelingLib.ct_check import check_ct, hounsfield_offset, to_hounsfield
 from VertebraLabelingLib.errors import NotCtError
 from VertebraLabelingLib.volume import Volume
+from VertebraLabelingLib.window_cut import window_floor
 
 RANDOM = np.random.default_rng(5)
 SHAPE = (40, 60, 60)
@@ -129,6 +130,7 @@ def test_every_real_ct_is_let_through_and_every_label_map_refused(shared_data):
     for path in paths:
         ct = from_sitk(sitk.ReadImage(str(path)))
         assert hounsfield_offset(ct) == 0, path.name
+        assert window_floor(ct) is None, path.name
         if "boneonly" not in path.name:
             stored = Volume(np.clip(ct.array.astype(np.int32) + 1024, 0, None), ct.ijk_to_ras)
             assert hounsfield_offset(stored) == -1024, path.name
