@@ -20,7 +20,7 @@ from .volume import Volume
 UNSURE, FEW_NAMED = 0.34, 0.65  # certainty and named share below which the likeliest other turns are tried
 DOUBTFUL, HARDLY_NAMED = 0.27, 0.4  # below which all others are
 CONVINCING = 0.25  # certainty that another turn must reach
-CLEARLY = 1.3  # times as much must be found there
+CLEARLY = 1.3  # times as much must be named there, and as surely
 STEP_DEG, FINE_DEG = 45, 15
 RECORDED_WRONGLY_DEG = 60  # from here on the header is the likelier reason
 
@@ -107,7 +107,7 @@ def find_turn(evidence: Evidence, look: Callable[[PatientTurn], Evidence]) -> Pa
 
     def best_with(turns: Iterable[PatientTurn]) -> PatientTurn:
         found.update((turn, Findings.of(look(turn))) for turn in turns if turn not in found)
-        return max(found, key=lambda turn: found[turn].named)
+        return max(found, key=lambda turn: (found[turn].certainty >= first.certainty, found[turn].named))
 
     best = best_with(LIKELIEST)
     for head_down in (False, True):
