@@ -16,6 +16,7 @@ SACRUM_ROOM_MM = 25.0
 LOW_CONFIDENCE = 0.7
 """A point below this confidence is uncertain: the panel shows it in amber."""
 
+IMPLANTS = "Metal or cement lies at"
 _SHIFT, _CUT = "Levels may be shifted by one:", "The field of view ends inside"
 _L6, _T13, _MISSING = "L6 or lumbarized S1 found", "T13 found", "not found between"
 
@@ -31,8 +32,8 @@ def is_shift_warning(text: str) -> bool:
 
 
 def asks_for_a_look(text: str) -> bool:
-    """Whether a sentence says that levels may be shifted, or that a vertebra between two others was not found."""
-    return is_shift_warning(text) or _MISSING in text
+    """Whether a sentence says that levels may be shifted, or that vertebrae between others were or may be missed."""
+    return is_shift_warning(text) or _MISSING in text or text.startswith(IMPLANTS)
 
 
 def skipped(levels: Sequence[str]) -> list[tuple[str, str, list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +19,13 @@ from .ct_check import to_hounsfield
 from .errors import Cancelled
 from .gaps import with_skipped
 from .grid_crop import AIR_MARGIN, crop_to_body
+from .implants import levels_with_metal
+from .implants import sentence as implants_sentence
 from .labels import Evidence, SpineLabels
 from .network import GRID_MM, NOWHERE, STRIDE, Prediction, VertebraNet, window
-from .patient_turn import find_turn
+from .patient_pose import PatientPose
 from .placing import place
+from .pose_search import find_pose
 from .refine import refine
 from .volume import AIR_HU, Volume, to_working_grid
 from .weights import Model, load_model
@@ -32,6 +35,9 @@ from .window_cut import window_floor, with_air
 log = logging.getLogger(__name__)
 
 Progress = Callable[[float, str], None]
+# where each stage begins, of the progress 0..1; as long as they take for a large CT
+LOADING, RESAMPLING, FINDING, LOOKING_AGAIN = 0.02, 0.05, 0.15, 0.5
+REFINING, COUNTING, PLACING, NAMING = 0.55, 0.6, 0.75, 0.95
 
 
 class VertebraLabeler:
@@ -93,13 +99,13 @@ class VertebraLabeler:
         floor = window_floor(volume)
         if floor is not None:
             volume = with_air(volume, floor)
-        report(0.02, "loading the network")
+        report(LOADING, "loading the network")
         model = self.model
-        report(0.05, "resampling")
+        report(RESAMPLING, "resampling")
         grid = _working_grid(volume)
-        report(0.25, "finding vertebrae")
+        report(FINDING, "finding vertebrae")
         evidence, device, warnings = self._evidence(model, grid, volume, report)
-        report(0.95, "naming levels")
+        report(NAMING, "naming levels")
         labels = solve(evidence, fixed)
         provenance = {
             **labels.provenance,
@@ -110,6 +116,9 @@ class VertebraLabeler:
             "refined": self.refine,
             "seconds": round(time.perf_counter() - started, 2),
         }
+        implants = levels_with_metal(volume, labels)
+        if implants:
+            warnings += (implants_sentence(implants),)
         report(1.0, "done")
         if floor is not None:
             warnings += (floor_sentence(floor),)
@@ -138,30 +147,42 @@ class VertebraLabeler:
     ) -> tuple[Evidence, tuple[str, ...]]:
         """The first network as the patient lies, then the parts that the model has; and what the user must know."""
 
-        found = 0.6 if self.refine else 0.8  # of the progress, when the vertebrae are
+        center, spans = volume.corners.mean(axis=0), _ever_shorter(LOOKING_AGAIN, REFINING)
 
-        def look(grid: Volume, volume: Volume, since: float = found) -> Evidence:
-            return run_network(model.network, grid, volume, device, report, (since, found))
+        def look(pose: PatientPose, source: Volume) -> Evidence:
+            posed = _working_grid(pose.undone(source, center))
+            return run_network(model.network, posed, pose.undone(volume, center), device, report, next(spans))
 
-        evidence = look(grid, volume, 0.25)
-        turn = find_turn(evidence, lambda turn: look(_working_grid(turn.undone(grid)), turn.undone(volume)))
-        if turn is None:
+        whole: dict[PatientPose, Evidence] = {}
+
+        def glance(pose: PatientPose) -> Evidence:
+            """Turned, on the working grid; enlarged, that would lack detail."""
+            if pose.enlarged == 1:
+                return look(pose, grid)
+            whole[pose] = look(pose, volume)
+            return whole[pose]
+
+        evidence = run_network(model.network, grid, volume, device, report, (FINDING, LOOKING_AGAIN))
+        pose = find_pose(evidence, glance)
+        if pose == PatientPose():
             return self._run_parts(model, evidence, volume, device, report), ()
-        volume = turn.undone(volume)
-        evidence = self._run_parts(model, look(_working_grid(volume), volume), volume, device, report)
-        return turn.redone(evidence), (turn.sentence,)
+        found_so = whole.get(pose) or look(pose, volume)
+        evidence = self._run_parts(model, found_so, pose.undone(volume, center), device, report)
+        return pose.redone(evidence, center), pose.sentences
 
     def _run_parts(self, model: Model, evidence: Evidence, volume: Volume, device: str, report: _Reporter) -> Evidence:
         """Refined, counted and placed, as far as wanted and as the model can."""
         if self.refine:
             evidence = refine(
-                evidence, volume, lambda box: run_network(model.network, box, volume, device, report, (0.62, 0.8))
+                evidence,
+                volume,
+                lambda box: run_network(model.network, box, volume, device, report, (REFINING, COUNTING)),
             )
-        report(0.8, "counting vertebrae")
+        report(COUNTING, "counting vertebrae")
         count = None if model.counting is None else count_along(evidence, volume, model.counting, device)
         if count is not None:
             evidence = with_counted_bodies(evidence, count)
-        report(0.9, "placing points")
+        report(PLACING, "placing points")
         if model.placing is not None:
             evidence = place(evidence, volume, model.placing, device)
         if count is not None:
@@ -170,6 +191,14 @@ class VertebraLabeler:
             found = len(evidence.points)
             evidence = place(with_skipped(evidence), volume, model.placing, device, first=found)
         return evidence
+
+
+def _ever_shorter(first: float, last: float) -> Iterator[tuple[float, float]]:
+    """Spans of the progress for a number of looks that nobody knows."""
+    while True:
+        following = first + (last - first) / 8
+        yield first, following
+        first = following
 
 
 def _working_grid(volume: Volume) -> Volume:
@@ -213,7 +242,7 @@ def run_network(
     volume: Volume,
     device: str,
     report: _Reporter,
-    span: tuple[float, float] = (0.25, 0.95),
+    span: tuple[float, float] = (FINDING, NAMING),
 ) -> Evidence:
     """One pass of the network over the whole working grid; see :func:`candidates.evidence_from`.
 

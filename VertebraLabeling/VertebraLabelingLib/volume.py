@@ -13,6 +13,7 @@ from itertools import permutations
 import numpy as np
 
 from .errors import InputError
+from .metal import without_metal
 
 AIR_HU = -1000.0
 MAX_OBLIQUITY_DEG = 15.0
@@ -181,8 +182,8 @@ def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     """Average blocks of ``factors`` = (fi, fj, fk) voxels; an incomplete last block is averaged over what it holds.
 
     This is the anti-aliasing of the working grid. It goes slab by slab, so beside the input only the small result and
-    one slab (4 MiB, which stays in the processor's cache) are held. NaN voxels count as air, and values are limited to
-    what a CT can hold.
+    one slab (4 MiB, which stays in the processor's cache) are held. NaN voxels count as air, metal as bone
+    (:mod:`.metal`), before it spreads over its block.
 
     Returns:
         float32 volume whose voxel centres are the block centres.
@@ -192,7 +193,7 @@ def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     out = np.empty((-(-k // fk), -(-j // fj), -(-i // fi)), dtype=np.float32)
     rows = max(1, _SLAB_BYTES // (4 * j * i))
     for first in range(0, len(out), rows):
-        slab = volume.array[first * fk : (first + rows) * fk]
+        slab = without_metal(volume.array[first * fk : (first + rows) * fk])
         sums = _block_sums(slab, factors)
         if not np.isfinite(sums).all():
             slab = np.asarray(slab, dtype=np.float32)

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from ..volume import AIR_HU, Volume, apply_affine, block_mean, from_sitk, ras_to_ijk, to_sitk
+from .altered_spine import cemented, crushed, instrumented
 
 Altered = tuple[Volume, np.ndarray]
 Alteration = Callable[[Volume, np.ndarray], Altered]
@@ -77,9 +78,13 @@ def _sharp(sigma_mm: float, amount: float) -> Alteration:
     return alter
 
 
-def _thick(mm: float) -> Alteration:
+def _thick(mm: float, axis: int = 2) -> Alteration:
+    """Slices across an axis: 0 sagittal, 2 axial."""
+
     def alter(volume: Volume, points: np.ndarray) -> Altered:
-        return block_mean(volume, (1, 1, max(1, round(mm / volume.spacing[2])))), points
+        factors = [1, 1, 1]
+        factors[axis] = max(1, round(mm / volume.spacing[axis]))
+        return block_mean(volume, tuple(factors)), points
 
     return alter
 
@@ -129,6 +134,8 @@ ALTERATIONS: dict[str, Alteration] = {
     "sharp kernel": _sharp(1.5, 2.0),
     "blurred, sigma 3 mm": _smooth(3.0),
     "slices of 7.5 mm": _thick(7.5),
+    "sagittal slices of 4 mm": _thick(4.0, axis=0),
+    "uncorrected gantry tilt of 15 degrees": _moved(np.array([[1, 0, 0], [0, 1, np.tan(np.radians(15))], [0, 0, 1]])),
     "50 HU more": _values(lambda hu: hu + 50),
     "50 HU less": _values(lambda hu: hu - 50),
     "half the bone's contrast": _values(lambda hu: np.where(hu > _BONE_HU, _BONE_HU + (hu - _BONE_HU) / 2, hu)),
@@ -137,6 +144,7 @@ ALTERATIONS: dict[str, Alteration] = {
         Volume(np.clip(volume.array, -160, 240), volume.ijk_to_ras),
         points,
     ),
+    "size 0.65": _moved(np.diag([0.65, 0.65, 0.65])),
     "size 0.8": _moved(np.diag([0.8, 0.8, 0.8])),
     "size 1.2": _moved(np.diag([1.2, 1.2, 1.2])),
     "height 0.85": _moved(np.diag([1, 1, 0.85])),
@@ -144,6 +152,9 @@ ALTERATIONS: dict[str, Alteration] = {
     "field of view 80 mm wide and deep": _narrow(80),
     "bent 25 mm to the sides": _bent(0, 25, 260),
     "bent 25 mm front and back": _bent(1, 25, 260),
+    "middle vertebra crushed to half its height": crushed,
+    "cement in every third vertebra": cemented,
+    "screws and rods in four vertebrae": instrumented,
     "mirrored, left for right": _moved(np.diag([-1, 1, 1])),
     "nodding by 20 degrees": _turned(20, 0),
     "turned by 20 degrees": _turned(20, 2),

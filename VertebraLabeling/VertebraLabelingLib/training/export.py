@@ -33,11 +33,13 @@ def export(
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     trained = {name: torch.load(path, map_location="cpu", weights_only=True) for name, path in (parts or {}).items()}
     cases = {*saved["cases"], *saved.get("seen", ())}  # of all stages
-    cases.update(*(part["cases"] for part in trained.values()))
+    cases.update(*((*part["cases"], *part.get("seen", ())) for part in trained.values()))
     training = {"steps": saved["step"], "cases": sorted(cases), "config": saved["config"]}
     training.update({name: saved[name] for name in ("commit", "start") if saved.get(name)})
     about = dict(read_card(kept_from)["training"].get("parts", {})) if kept_from else {}
-    about.update({n: {key: part[key] for key in ("step", "config", "commit")} for n, part in trained.items()})
+    for name, part in trained.items():
+        told = {key: part[key] for key in ("config", "commit", "start") if part.get(key)}
+        about[name] = {"step": part["step"], **told}
     if about:
         training["parts"] = about
     tensors = load_parts(kept_from) if kept_from else {}

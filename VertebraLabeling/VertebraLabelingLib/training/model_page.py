@@ -4,7 +4,7 @@
 
 writes ``docs/models/<version>.md`` and the curves beside it. The runs are the stages in their order; the page is only
 made when the weights are those of the last one, or with ``--mean-of-last N`` the mean of the last N (:mod:`.average`).
-The runs of the small networks follow as ``--counting RUN --placing RUN``.
+The runs of the small networks follow as ``--counting RUN --placing RUN RUN``, each in the order of training.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def write_page(
     out: Path,
     commit: str = "",
     averaged: int = 1,
-    parts: Mapping[str, Path] | None = None,
+    parts: Mapping[str, Sequence[Path]] | None = None,
 ) -> Path:
     """Write the page and the curves of each stage.
 
@@ -107,7 +107,7 @@ def write_page(
         out: folder of the pages.
         commit: what to say of stages whose checkpoint records no commit.
         averaged: of how many last stages the weights are the mean.
-        parts: name of a part -> its run folder; all parts of the weights, and no other.
+        parts: name of a part -> its run folders in the order of training; all parts of the weights, and no other.
 
     Raises:
         InputError: a folder is no run, or the weights are not those of the runs.
@@ -116,9 +116,10 @@ def write_page(
     card, stages = read_card(weights), [read_stage(run) for run in runs]
     if not same_weights(load_state(weights), mean_of([stage.average for stage in stages[-averaged:]])):
         raise InputError(f"{weights.name} does not hold the weights of {stages[-1].name}: name the runs it came from.")
-    held, given = load_parts(weights), {name: read_stage(run) for name, run in (parts or {}).items()}
+    given = {name: [read_stage(run) for run in its] for name, its in (parts or {}).items()}
+    held = load_parts(weights)
     for name in sorted({*held, *given}):
-        if name not in held or name not in given or not same_weights(held[name], given[name].average):
+        if name not in held or name not in given or not same_weights(held[name], given[name][-1].average):
             raise InputError(f"{weights.name} and the {name} run do not agree: name the run it came from.")
     version, out = card["version"], Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -127,10 +128,13 @@ def write_page(
         picture = f"{version}-stage-{number}.png"
         plot_curves(Path(run) / HISTORY, out / picture)
         texts.append(stage_text(f"Stage {number}: {stage.name}", stage, picture, commit, TrainConfig().to_dict()))
-    for name, stage in given.items():
-        picture = f"{version}-{name}.png"
-        plot_curves(Path(parts[name]) / HISTORY, out / picture)
-        texts.append(stage_text(f"The {name} network", stage, picture, commit, asdict(KINDS[name][1])))
+    for name, its in given.items():
+        for number, (run, stage) in enumerate(zip(parts[name], its), start=1):
+            which = f"-{number}" if len(its) > 1 else ""
+            picture = f"{version}-{name}{which}.png"
+            plot_curves(Path(run) / HISTORY, out / picture)
+            title = f"The {name} network" + (f", stage {number}" if which else "")
+            texts.append(stage_text(title, stage, picture, commit, asdict(KINDS[name][1])))
     page = out / f"{version}.md"
     write_text(page, head(weights.stem, card, averaged) + "\n".join(texts))
     return page
@@ -219,7 +223,7 @@ def main() -> int:
     parser.add_argument("--commit", default="", help="said of stages whose checkpoint records no commit")
     parser.add_argument("--mean-of-last", type=int, default=1, metavar="N", help="the weights are the mean of N stages")
     for part in PARTS:
-        parser.add_argument(f"--{part}", type=Path, metavar="RUN", help=f"run folder of the {part} network")
+        parser.add_argument(f"--{part}", type=Path, nargs="+", metavar="RUN", help=f"runs of the {part} network")
     arguments = parser.parse_args()
     parts = {part: getattr(arguments, part) for part in PARTS if getattr(arguments, part)}
     averaged = max(1, arguments.mean_of_last)

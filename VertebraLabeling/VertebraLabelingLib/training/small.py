@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and history")
     parser.add_argument("--splits", type=Path, help="splits.json: leaves out the demo patient and the fold of --fold")
     parser.add_argument("--fold", type=int, help="with --splits: the fold to leave out")
+    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from an earlier run of this network")
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--resume", action="store_true", help="continue exactly from the checkpoint in --out")
     options = parser.parse_args(arguments)
@@ -54,11 +56,17 @@ def train(options: argparse.Namespace) -> int:
     if (options.out / CHECKPOINT).exists() and not options.resume:
         raise InputError(f"{options.out} already holds a run: give --resume to continue it, or another --out.")
     kind, config, unfit = KINDS[options.kind]
-    said = {name: getattr(options, name) for name in ("steps", "seed") if getattr(options, name) is not None}
+    names = ("steps", "learning_rate", "seed")
+    said = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     exclude = [*unfit, *left_out(options.splits, options.fold)]
     truth = GROWN_TRUTH if options.kind == "counting" else None
     cases = read_cases(find_cases(options.data, exclude, truth=truth), truth)
     trainer = kind(replace(config, **said), cases, options.out)
+    if options.init:
+        trainer.initialize(options.init)
+        known = sorted(set(trainer.seen).intersection(exclude))
+        if known:
+            raise InputError(f"{options.init} was trained on {known[0]}, which this run leaves out: give another.")
     if options.resume:
         trainer.resume()
     print(f"{len(trainer.cases)} cases, step {trainer.step} of {trainer.config.steps}")

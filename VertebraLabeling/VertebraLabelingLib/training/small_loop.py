@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from .loop import (
     new_optimizer,
     write_checkpoint,
 )
-from .provenance import code_commit
+from .provenance import code_commit, start_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,28 @@ class SmallTrainer(ABC):
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = new_optimizer(self.network, config)
         self.step = 0
+        self.start: dict[str, str] = {}
+        self.seen: list[str] = []
+
+    def initialize(self, path: Path) -> None:
+        """Start from the averaged weights of an earlier run of the same network.
+
+        Args:
+            path: its checkpoint.
+
+        Raises:
+            InputError: it is that of another network, or not a checkpoint of such a run.
+        """
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            own = saved["kind"] == type(self.config).__name__
+        except (OSError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+            raise InputError(f"{path} is no checkpoint of such a run: give one that this command wrote.") from error
+        if not own:
+            raise InputError(f"{path} holds the other small network: give a checkpoint of the one to train.")
+        for network in (self.network, self.average):
+            network.load_state_dict(saved["average"])
+        self.start, self.seen = start_of(path), sorted({*saved["cases"], *saved.get("seen", ())})
 
     @abstractmethod
     def batch(self, step: int) -> tuple[Tensor, ...]:
@@ -117,6 +140,7 @@ class SmallTrainer(ABC):
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(saved[name])
         self.step = saved["step"]
+        self.start, self.seen = saved.get("start", {}), saved.get("seen", [])
         forget_from(self.out / HISTORY, self.step)
         return True
 
@@ -124,5 +148,5 @@ class SmallTrainer(ABC):
         """Write the checkpoint."""
         state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
         state |= {"step": self.step, "config": asdict(self.config), "cases": [case.name for case in self.cases]}
-        state |= {"commit": code_commit(), "kind": type(self.config).__name__}
+        state |= {"commit": code_commit(), "kind": type(self.config).__name__, "start": self.start, "seen": self.seen}
         write_checkpoint(state, self.out)

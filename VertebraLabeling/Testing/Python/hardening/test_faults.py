@@ -22,6 +22,7 @@ from VertebraLabelingLib.labeler import VertebraLabeler
 from VertebraLabelingLib.labels import Evidence
 from VertebraLabelingLib.network import VertebraNet
 from VertebraLabelingLib.outputs import OutputPlan
+from VertebraLabelingLib.patient_pose import PatientPose
 from VertebraLabelingLib.scan_job import label_one
 from VertebraLabelingLib.volume import to_sitk
 
@@ -94,8 +95,11 @@ def test_a_gpu_that_is_really_full_leaves_the_scan_to_the_cpu(monkeypatch):
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def test_cancelling_is_heard_at_every_stage_and_nothing_is_written(tiny, tmp_path):
+def test_cancelling_is_heard_at_every_stage_and_nothing_is_written(tiny, tmp_path, monkeypatch):
     import SimpleITK as sitk
+
+    # else the random network looks at all poses, each asking as the one before
+    monkeypatch.setattr(labeler, "find_pose", lambda evidence, look: look(PatientPose(30)) and PatientPose())
 
     path = tmp_path / "ct.nii"
     sitk.WriteImage(to_sitk(body((12, 24, 20), affine((5.0, 5.0, 8.0)))), str(path))

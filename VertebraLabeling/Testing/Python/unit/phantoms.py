@@ -6,7 +6,7 @@ import numpy as np
 from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.volume import Volume, apply_affine
 
-BALL_HU = 1500
+BALL_HU = 1280  # dense bone: below what counts as metal
 
 
 def affine(spacing=(2.0, 2.0, 3.0), origin=(-40.0, -50.0, 100.0), axes=None) -> np.ndarray:

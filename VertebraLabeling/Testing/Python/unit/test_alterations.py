@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.training.alteration_test import label_altered, table
 from VertebraLabelingLib.training.alterations import ALTERATIONS
-from VertebraLabelingLib.volume import Volume, apply_affine
+from VertebraLabelingLib.training.altered_spine import MOST_HU, crushed, instrumented, streaks
+from VertebraLabelingLib.volume import Volume, apply_affine, ras_to_ijk
 
 BALLS_IJK = np.array([(24, 30, 8), (25, 31, 20), (23, 29, 32)])
 
@@ -26,7 +28,10 @@ def phantom() -> tuple[Volume, np.ndarray]:
     return Volume(array, affine), apply_affine(affine, BALLS_IJK)
 
 
-@pytest.mark.parametrize("name", ALTERATIONS)
+METAL = "screws and rods in four vertebrae"
+
+
+@pytest.mark.parametrize("name", [name for name in ALTERATIONS if name != METAL])
 def test_every_point_stays_in_the_middle_of_its_ball(phantom, name):
     volume, points = ALTERATIONS[name](*phantom)
     k, j, i = np.indices(volume.array.shape)
@@ -47,6 +52,41 @@ def test_an_alteration_changes_the_scan_and_leaves_the_given_one_alone(phantom):
         assert (same and np.array_equal(volume.ijk_to_ras, before[1])) == (name == "as it is")
     for now, then in zip((phantom[0].array, phantom[0].ijk_to_ras, phantom[1]), before):
         np.testing.assert_array_equal(now, then)
+
+
+def test_a_crushed_body_has_half_its_height_and_the_others_theirs(phantom):
+    volume, points = crushed(*phantom)
+    heights, before = (
+        [int((v.array[max(0, round(k) - 5) : round(k) + 6, j, i] > 300).sum()) for (i, j, _), k in zip(BALLS_IJK, at)]
+        for v, at in ((volume, ras_to_ijk(volume, points)[:, 2]), (phantom[0], BALLS_IJK[:, 2]))
+    )
+    assert (heights[0], heights[2]) == (before[0], before[2]) and abs(heights[1] - before[1] / 2) <= 1
+    moved = phantom[1] - points
+    assert moved[0, 2] == pytest.approx(0, abs=1e-6) and 5 < moved[1, 2] < moved[2, 2] < 12
+    np.testing.assert_allclose(moved[:, :2], 0, atol=1e-9)
+
+
+def test_metal_lies_behind_the_bodies_on_both_sides_and_stays_out_of_the_canal(phantom):
+    volume, points = instrumented(*phantom)
+    assert volume.array.max() == MOST_HU
+    ijk = ras_to_ijk(volume, points)
+    for i, j, k in np.rint(ijk).astype(int):
+        metal = volume.array[k] == MOST_HU
+        columns = np.flatnonzero(metal.any(axis=0))
+        assert columns.min() < i - 4 < i + 4 < columns.max() and not metal[:, i].any()
+        assert np.flatnonzero(metal.any(axis=1)).min() < j - 10
+
+
+def test_between_two_pieces_of_metal_lies_a_dark_band_and_without_metal_nothing():
+    metal = torch.zeros(60, 80)
+    assert not streaks(metal, 2.0).any()
+    metal[28:32, 20:24] = metal[28:32, 56:60] = 8000
+    seen = streaks(metal, 2.0)
+    assert seen.shape == metal.shape
+    assert seen[29:31, 36:44].max() < -50
+    assert abs(float(seen[5:10, 36:44].mean())) < 0.2 * abs(float(seen[29:31, 36:44].mean()))
+    turned = streaks(metal.T.contiguous(), 2.0).T
+    assert (turned - seen).abs().max() < 0.1 * seen.abs().max()
 
 
 class FixedLabeler:

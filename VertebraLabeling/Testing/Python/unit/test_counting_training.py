@@ -260,6 +260,25 @@ def test_a_resumed_run_equals_an_uninterrupted_one(make, tmp_path):
     assert [row["step"] for row in rows] == [0, 1, 2, 3] and all(np.isfinite(row["loss"]) for row in rows)
 
 
+def test_a_second_run_starts_from_the_averaged_weights_and_remembers_what_they_have_seen(tmp_path):
+    first = placing_trainer(tmp_path / "first")
+    first.run(until=2)
+    second = placing_trainer(tmp_path / "second")
+    second.cases = second.cases[:1]
+    second.initialize(tmp_path / "first" / "checkpoint.pt")
+    for name in ("network", "average"):
+        for key, value in getattr(second, name).state_dict().items():
+            assert torch.equal(value, first.average.state_dict()[key]), (name, key)
+    second.run(until=1)
+    saved = torch.load(tmp_path / "second" / "checkpoint.pt", weights_only=True)
+    assert saved["step"] == 1
+    assert saved["seen"] == sorted({case.name for case in first.cases})
+    assert saved["start"]["file"] == "first/checkpoint.pt"
+    third = placing_trainer(tmp_path / "second")
+    third.cases = third.cases[:1]
+    assert third.resume() and third.start == saved["start"] and third.seen == saved["seen"]
+
+
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     assert not placing_trainer(tmp_path).resume()
 
@@ -372,6 +391,23 @@ class TestCommand:
         assert (tmp_path / "checkpoint.pt").read_bytes() == before
         assert self.call("placing", data, tmp_path, "--steps", 2, "--resume") == 0
         assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+
+    def test_it_starts_from_an_earlier_run_of_the_same_network(self, data, tmp_path, capsys):
+        assert self.call("placing", data, tmp_path / "first", "--steps", 1) == 0
+        init = ("--init", tmp_path / "first" / "checkpoint.pt")
+        assert self.call("placing", data, tmp_path / "next", "--steps", 1, "--learning-rate", 1e-4, *init) == 0
+        saved = torch.load(tmp_path / "next" / "checkpoint.pt", weights_only=True)
+        assert saved["config"]["learning_rate"] == 1e-4 and "one+two" not in saved["seen"] and "demo" in saved["seen"]
+        capsys.readouterr()
+        held_out = ("--splits", data / "splits.json", "--fold", 0)
+        assert self.call("placing", data, tmp_path / "fold", "--steps", 1, *init, *held_out) == 1
+        assert "which this run leaves out" in capsys.readouterr().err
+        assert self.call("counting", data, tmp_path / "other", "--steps", 1, *init) == 1
+        assert "the other small network" in capsys.readouterr().err
+        (tmp_path / "damaged.pt").write_bytes(b"no checkpoint")
+        assert self.call("placing", data, tmp_path / "other", "--steps", 1, "--init", tmp_path / "damaged.pt") == 1
+        assert "is no checkpoint" in capsys.readouterr().err
+        assert not (tmp_path / "fold").exists() and not (tmp_path / "other").exists()
 
     @pytest.mark.parametrize(
         ("more", "message"),

@@ -9,7 +9,7 @@ import pytest
 from VertebraLabelingLib.chain import relabel
 from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
 from VertebraLabelingLib.io import read_volume
-from VertebraLabelingLib.labeler import VertebraLabeler
+from VertebraLabelingLib.labeler import COUNTING, REFINING, VertebraLabeler
 from VertebraLabelingLib.metrics import score_case
 from VertebraLabelingLib.volume import Volume, block_mean
 
@@ -56,7 +56,7 @@ def test_refined_points_stay_at_their_vertebrae_and_the_progress_of_both_passes_
     assert [p.level for p in refined.points] == [p.level for p in labels.points]
     moved = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(refined.points, labels.points)]
     assert np.mean(moved) > 0.005 and max(moved) < 3.1  # placed again, points come to rest where they were
-    assert told == sorted(told) and sum(0.62 <= fraction < 0.8 for fraction in told) >= 5
+    assert told == sorted(told) and sum(REFINING <= fraction < COUNTING for fraction in told) >= 5
     assert refined.provenance["refined"] and not labels.provenance["refined"]
 
 

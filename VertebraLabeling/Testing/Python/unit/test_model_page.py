@@ -14,6 +14,7 @@ from VertebraLabelingLib.training import model_page
 from VertebraLabelingLib.training.average import average_runs
 from VertebraLabelingLib.training.export import export
 from VertebraLabelingLib.training.loop import Trainer
+from VertebraLabelingLib.training.placing_loop import PlacingConfig, PlacingTrainer
 from VertebraLabelingLib.training.provenance import start_of
 from VertebraLabelingLib.weights import sha256_of
 
@@ -50,6 +51,30 @@ def test_the_page_holds_settings_seed_commit_cases_curves_and_hash(runs, tmp_pat
         assert f"]({picture})" in text and (tmp_path / picture).read_bytes()[:4] == b"\x89PNG"
     commit = torch.load(runs / "second" / "checkpoint.pt", weights_only=True)["commit"]
     assert (f"`{commit}`" if commit else "not recorded") in text
+
+
+def test_the_stages_of_a_small_network_are_told_and_the_last_must_be_that_of_the_file(runs, tmp_path):
+    config, stages = PlacingConfig(steps=1, batch=2), [tmp_path / "early", tmp_path / "late"]
+    PlacingTrainer(config, [ball_case("ct/a")], stages[0]).run()
+    late = PlacingTrainer(config, [ball_case("ct/a"), ball_case("ct/b")], stages[1])
+    late.initialize(stages[0] / "checkpoint.pt")
+    late.run()
+    parts = {"placing": stages[1] / "checkpoint.pt"}
+    export(runs / "second" / "checkpoint.pt", tmp_path / "model.pt", "6", parts=parts)
+    firsts = [runs / "first", runs / "second"]
+    call = ["model_page", *firsts, "--weights", tmp_path / "model.pt", "--out", tmp_path / "pages"]
+    sys_argv = [str(part) for part in (*call, "--placing", *stages)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", sys_argv)
+        assert model_page.main() == 0
+    text = (tmp_path / "pages" / "6.md").read_text()
+    assert "## The placing network, stage 1" in text and "## The placing network, stage 2" in text
+    assert f"`early/checkpoint.pt`, SHA-256 `{sha256_of(stages[0] / 'checkpoint.pt')}`" in text
+    assert (tmp_path / "pages" / "6-placing-2.png").read_bytes()[:4] == b"\x89PNG"
+    card = json.loads((tmp_path / "model.json").read_text())["training"]
+    assert card["cases"] == ["ct/a", "ct/b"] and card["parts"]["placing"]["start"]["file"] == "early/checkpoint.pt"
+    with pytest.raises(InputError, match="the placing run do not agree"):
+        model_page.write_page(firsts, tmp_path / "model.pt", tmp_path / "pages", parts={"placing": stages[::-1]})
 
 
 def test_the_mean_of_stages_is_checked_as_such(runs, tmp_path):

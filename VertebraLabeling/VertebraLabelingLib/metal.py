@@ -1,0 +1,19 @@
+"""Screws, rods, prostheses and cement shown to the networks as bone.
+
+They are brighter than any bone of the spine and spread over the cells of the working grid; the networks have hardly
+seen them. With the marrow's value in their place a body with cement or a screw looks like its neighbors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+METAL_HU = 1300.0  # in CT without implants 1 to 3 of 1000 voxels of a head are brighter, teeth and petrous bone
+BONE_HU = 200.0
+
+
+def without_metal(array: np.ndarray) -> np.ndarray:
+    """HU with bone in place of metal: the array itself where it holds none, else a copy. Infinite values stay."""
+    if not array.size or array.max() <= METAL_HU:  # false for NaN
+        return array
+    return np.where((array > METAL_HU) & (array < np.inf), array.dtype.type(BONE_HU), array)
