@@ -37,6 +37,12 @@ def crop_around(grid: Volume, points: np.ndarray, margin_mm: float) -> Volume:
     return _cut(grid, list(zip(low, high)))
 
 
+def keep_slices(volume: Volume, first: int, end: int) -> Volume:
+    """The slices ``first`` to ``end - 1`` along K; the voxels are not copied."""
+    _, rows, columns = volume.array.shape
+    return _cut(volume, [(first, end), (0, rows), (0, columns)])
+
+
 def _cut(grid: Volume, parts: list[tuple[int, int]]) -> Volume:
     """The voxels ``first`` to ``last - 1`` of each array axis (K, J, I)."""
     (k0, k1), (j0, j1), (i0, i1) = parts

@@ -18,16 +18,17 @@ from .counting import count_along, named_by_count, with_counted_bodies
 from .ct_check import to_hounsfield
 from .errors import Cancelled
 from .gaps import with_skipped
-from .grid_crop import AIR_MARGIN, crop_to_body
+from .grid_crop import AIR_MARGIN, crop_around, crop_to_body
 from .implants import levels_with_metal
 from .implants import sentence as implants_sentence
 from .labels import Evidence, SpineLabels
+from .long_scan import evidence_within, spine_part
 from .network import GRID_MM, NOWHERE, STRIDE, Prediction, VertebraNet, window
 from .patient_pose import PatientPose
 from .placing import place
 from .pose_search import find_pose
 from .refine import refine
-from .volume import AIR_HU, Volume, to_working_grid
+from .volume import AIR_HU, Volume, to_canonical, to_working_grid
 from .weights import Model, load_model
 from .window_cut import sentence as floor_sentence
 from .window_cut import window_floor, with_air
@@ -149,24 +150,25 @@ class VertebraLabeler:
 
         center, spans = volume.corners.mean(axis=0), _ever_shorter(LOOKING_AGAIN, REFINING)
 
-        def look(pose: PatientPose, source: Volume) -> Evidence:
-            posed = _working_grid(pose.undone(source, center))
-            return run_network(model.network, posed, pose.undone(volume, center), device, report, next(spans))
+        def look(pose: PatientPose, grid: Volume, scan: Volume) -> Evidence:
+            posed = _working_grid(pose.undone(grid, center))
+            return run_network(model.network, posed, pose.undone(scan, center), device, report, next(spans))
 
-        whole: dict[PatientPose, Evidence] = {}
+        evidence = run_network(model.network, grid, volume, device, report, (FINDING, LOOKING_AGAIN))
+        part = spine_part(evidence, grid)
+        whole = part is grid
+        scan = volume if whole else crop_around(to_canonical(volume), part.corners, 0)
+        seen: dict[PatientPose, Evidence] = {}
 
         def glance(pose: PatientPose) -> Evidence:
             """Turned, on the working grid; enlarged, that would lack detail."""
-            if pose.enlarged == 1:
-                return look(pose, grid)
-            whole[pose] = look(pose, volume)
-            return whole[pose]
+            seen[pose] = look(pose, part if pose.enlarged == 1 else scan, scan)
+            return seen[pose]
 
-        evidence = run_network(model.network, grid, volume, device, report, (FINDING, LOOKING_AGAIN))
-        pose = find_pose(evidence, glance)
+        pose = find_pose(evidence if whole else evidence_within(evidence, scan), glance)
         if pose == PatientPose():
             return self._run_parts(model, evidence, volume, device, report), ()
-        found_so = whole.get(pose) or look(pose, volume)
+        found_so = seen[pose] if whole and pose.enlarged > 1 else look(pose, volume, volume)
         evidence = self._run_parts(model, found_so, pose.undone(volume, center), device, report)
         return pose.redone(evidence, center), pose.sentences
 

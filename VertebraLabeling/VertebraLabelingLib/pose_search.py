@@ -54,8 +54,7 @@ class Findings:
     @classmethod
     def of(cls, evidence: Evidence) -> Findings:
         """Weigh the evidence of the first network."""
-        likely = np.exp(-(evidence.unary - evidence.unary.min(axis=1, keepdims=True)))
-        likely /= likely.sum(axis=1, keepdims=True)
+        likely = level_probabilities(evidence.unary)
         amount = evidence.detection**2
         every = float((amount * likely.max(axis=1)).sum()) if len(amount) else 0.0
         chain, levels = cheapest_chain(evidence)
@@ -68,6 +67,12 @@ class Findings:
     def sure(self) -> bool:
         """Whether the patient lies as the networks know it, as far as can be told."""
         return self.certainty >= UNSURE and self.certainty + self.named_share >= DUBIOUS
+
+
+def level_probabilities(unary: np.ndarray) -> np.ndarray:
+    """(N, 26) probability of each level, of each candidate alone, from its costs."""
+    likely = np.exp(-(unary - unary.min(axis=1, keepdims=True)))
+    return likely / likely.sum(axis=1, keepdims=True)
 
 
 def _size(chain: np.ndarray, levels: np.ndarray) -> float:
