@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .finer_voxels import finer
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
@@ -47,7 +48,7 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     if len(before) == 0:
         return evidence
     box = crop_around(to_canonical(volume), before, MARGIN_MM)
-    box = block_mean(box, block_factors(box, _FINE_MM))
+    box = finer(block_mean(box, block_factors(box, _FINE_MM)))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for _ in range(ROUNDS - 1):

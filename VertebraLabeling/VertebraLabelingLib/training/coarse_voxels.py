@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def coarsen(image: Tensor, cell_mm: float, voxel_mm: Sequence[float], rng: np.random.Generator) -> Tensor:
-    """Average over larger voxels that begin anywhere, then interpolate linearly between their centres.
+    """Average over larger voxels that begin anywhere, then interpolate between them as :mod:`..finer_voxels` does.
 
     Args:
         image: (D, H, W) HU.
@@ -37,5 +37,21 @@ def voxel_matrix(cells: int, size: float, phase: float) -> Tensor:
     seen = overlap.sum(axis=1) > 1e-6
     mean = overlap[seen] / overlap[seen].sum(axis=1, keepdims=True)
     center = ((low + high) / 2)[seen]
-    at = np.stack([np.interp(cell + 0.5, center, one) for one in np.eye(len(center))], axis=1)
-    return torch.from_numpy((at @ mean).astype(np.float32))
+    at = np.clip((cell + 0.5 - center[0]) / size, -0.5, len(center) - 0.5)
+    return torch.from_numpy((spline_matrix(at, len(center)) @ mean).astype(np.float32))
+
+
+def spline_matrix(at: np.ndarray, count: int) -> np.ndarray:
+    """(N, count) from values at 0, 1, ... to the cubic B-spline through them at ``at``; mirrored at its ends."""
+    knots = np.arange(-3, count + 3)
+    last = max(count - 1, 1)
+    mirrored = np.minimum(last - np.abs(np.abs(knots) % (2 * last) - last), count - 1)
+    fold = np.eye(count)[mirrored]  # a coefficient beyond an end is the one that it mirrors
+    through = _cubic(np.arange(count)[:, None] - knots) @ fold
+    return _cubic(np.asarray(at)[:, None] - knots) @ fold @ np.linalg.inv(through)
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    """The cubic B-spline."""
+    x = np.abs(x)
+    return np.where(x < 1, 2 / 3 - x**2 + x**3 / 2, np.where(x < 2, (2 - x) ** 3 / 6, 0))

@@ -1,22 +1,24 @@
 """The batches and the loss of the placing network (:mod:`..placing_network`); run by :mod:`.small`.
 
-Cubes lie around true body centres, moved, turned and zoomed at random, half of them seen through larger voxels: the
-place must not depend on how thick the slices are.
+Cubes lie around true body centres, moved, turned and zoomed at random. Each is in the batch twice, as it is and seen
+through larger voxels: the place must not depend on how large these are, so the second must say what the first says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..finer_voxels import finer
 from ..network import window
 from ..placing_network import CELL_MM, CELLS, PlacingNet
 from ..sampling import sample_part
-from ..volume import AIR_HU
+from ..volume import AIR_HU, Volume
 from .cases import Case
 from .coarse_voxels import coarsen
 from .intensity import vary_look
@@ -28,7 +30,7 @@ class PlacingConfig(SmallConfig):
     """Further settings: how cubes vary, standard deviations in mm and degrees; ``zoom`` is that of a logarithm."""
 
     steps: int = 2500
-    batch: int = 24
+    batch: int = 12  # pairs of cubes
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
     ema: float = 0.99
@@ -36,12 +38,16 @@ class PlacingConfig(SmallConfig):
     reach: float = 0.45
     rotation: float = 10.0
     zoom: float = 0.1
-    coarse: float = 0.5  # share with larger voxels, half of these along one axis only (slices)
-    coarsest_mm: float = 8.0
+    coarse_mm: tuple[float, float] = (2.5, 8.5)  # sizes of the larger voxels; in half of the cubes along some axes only
+    alike: float = 1.0  # weight of what both cubes of a pair say otherwise
 
 
-def draw_cube(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tuple[Tensor, Tensor]:
-    """A cube (CELLS,)*3 HU near a whole vertebra of a case, and the way (3,) mm from its middle to the centre."""
+def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """A cube near a whole vertebra of a case.
+
+    Returns:
+        the cube (CELLS,)*3 HU, the same through larger voxels, and the way (3,) mm from its middle to the centre.
+    """
     whole = (~case.cut).nonzero()[:, 0]
     chosen = whole[int(rng.integers(len(whole)))]
     point = case.points[chosen].numpy()
@@ -53,17 +59,35 @@ def draw_cube(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tu
     mm = point + offsets @ matrix.T
     index = mm / case.spacing.numpy()
     cube = vary_look(sample_part(case.image, torch.from_numpy(index.astype(np.float32))), rng)
-    if rng.random() < config.coarse:
-        size = np.exp(rng.uniform(np.log(CELL_MM), np.log(config.coarsest_mm), 3))
-        cube = coarsen(cube, CELL_MM, size if rng.random() < 0.5 else (size[0], 0, 0), rng)
+    coarse = coarsen(cube, CELL_MM, _large_voxel(rng, config), rng)
     if rng.random() < 0.2:  # the field of view ends in the cube
         edge = int(rng.integers(1, CELLS // 3))
-        cube = cube.clone()
-        if rng.random() < 0.5:
-            cube[:edge] = AIR_HU
-        else:
-            cube[-edge:] = AIR_HU
-    return cube, torch.from_numpy(away.astype(np.float32))
+        outside = slice(None, edge) if rng.random() < 0.5 else slice(-edge, None)
+        cube, coarse = cube.clone(), coarse.clone()
+        cube[outside] = coarse[outside] = AIR_HU
+    return cube, coarse, torch.from_numpy(away.astype(np.float32))
+
+
+def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
+    """(3,) mm; 0 along the axes that stay as they are."""
+    size = np.exp(rng.uniform(*np.log(config.coarse_mm), 3))
+    if rng.random() < 0.5:
+        kept = rng.random(3) < 0.5
+        kept[int(rng.integers(3))] = True
+        size = np.where(kept, size, 0.0)
+    return size
+
+
+def finer_case(case: Case) -> Case:
+    """A case with its large voxels divided, as :func:`..placing.place` sees a scan."""
+    volume = Volume(case.image.numpy(), np.diag([*case.spacing.numpy()[::-1].astype(float), 1.0]))
+    fine = finer(volume)
+    if fine is volume:
+        return case
+    image = torch.from_numpy(np.clip(np.rint(fine.array), -1500, 8000).astype(np.int16))
+    spacing, first = fine.spacing[::-1].copy(), fine.ijk_to_ras[2::-1, 3].copy()
+    as_tensor = partial(torch.tensor, dtype=torch.float32)
+    return replace(case, image=image, spacing=as_tensor(spacing), points=case.points - as_tensor(first))
 
 
 def _nearest_mm(case: Case, number: int) -> float:
@@ -86,16 +110,22 @@ class PlacingTrainer(SmallTrainer):
     """Trains a :class:`PlacingNet`; cases without a whole vertebra are left out."""
 
     def __init__(self, config: PlacingConfig, cases: list[Case], out: Path) -> None:
-        super().__init__(PlacingNet, config, [case for case in cases if not bool(case.cut.all())], out)
+        whole = [finer_case(case) for case in cases if not bool(case.cut.all())]
+        super().__init__(PlacingNet, config, whole, out)
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """(B, 1, CELLS, CELLS, CELLS) HU and (B, 3) mm from the middle to the centre."""
+        """(2B, 1, CELLS, CELLS, CELLS) HU and (2B, 3) mm from the middle to the centre; the second half is coarse."""
         drawn = [
-            draw_cube(self.cases[int(rng.choice(len(self.cases), p=self.probabilities))], rng, self.config)
+            draw_pair(self.cases[int(rng.choice(len(self.cases), p=self.probabilities))], rng, self.config)
             for rng in self.random(step)
         ]
-        return torch.stack([cube for cube, _ in drawn])[:, None], torch.stack([away for _, away in drawn])
+        cubes, coarse, away = (torch.stack(each) for each in zip(*drawn))
+        return torch.cat([cubes, coarse])[:, None], torch.cat([away, away])
 
     def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Mean absolute error of each axis, mm."""
-        return (self.network(window(images)).offset - targets[0]).abs().mean(), {}
+        """Mean absolute error of each axis, mm, and what the coarse cubes say otherwise than the others."""
+        offset = self.network(window(images)).offset
+        fine, coarse = offset.chunk(2)
+        error, unlike = (offset - targets[0]).abs().mean(), (coarse - fine.detach()).abs().mean()
+        terms = {"error_mm": round(float(error.detach()), 4), "unlike_mm": round(float(unlike.detach()), 4)}
+        return error + self.config.alike * unlike, terms

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, WeightsError
 from .cases import GROWN_TRUTH, find_cases, left_out, read_cases
 from .counting_loop import CountingConfig, CountingTrainer
 from .loop import CHECKPOINT
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and history")
     parser.add_argument("--splits", type=Path, help="splits.json: leaves out the demo patient and the fold of --fold")
     parser.add_argument("--fold", type=int, help="with --splits: the fold to leave out")
-    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="start from an earlier run of this network")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="start from an earlier run's checkpoint, or a model")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--seed", type=int)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return train(options)
-    except InputError as error:
+    except (InputError, WeightsError) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..weights import load_parts, read_card
 from .cases import Case
 from .loop import (
     CHECKPOINT,
@@ -67,14 +68,26 @@ class SmallTrainer(ABC):
         self.seen: list[str] = []
 
     def initialize(self, path: Path) -> None:
-        """Start from the averaged weights of an earlier run of the same network.
+        """Start from the averaged weights of an earlier run of the same network, or from those of a model.
 
         Args:
-            path: its checkpoint.
+            path: its checkpoint, or a model file with its card beside it.
 
         Raises:
-            InputError: it is that of another network, or not a checkpoint of such a run.
+            InputError: it is that of another network, or neither.
+            WeightsError: the model is damaged.
         """
+        path = Path(path)
+        if path.with_suffix(".json").is_file():
+            weights, self.seen = self._of_model(path), sorted(read_card(path)["training"]["cases"])
+        else:
+            weights, self.seen = self._of_run(path)
+        for network in (self.network, self.average):
+            network.load_state_dict(weights)
+        self.start = start_of(path)
+
+    def _of_run(self, path: Path) -> tuple[dict, list[str]]:
+        """Weights and all cases that they have seen."""
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
             own = saved["kind"] == type(self.config).__name__
@@ -82,9 +95,14 @@ class SmallTrainer(ABC):
             raise InputError(f"{path} is no checkpoint of such a run: give one that this command wrote.") from error
         if not own:
             raise InputError(f"{path} holds the other small network: give a checkpoint of the one to train.")
-        for network in (self.network, self.average):
-            network.load_state_dict(saved["average"])
-        self.start, self.seen = start_of(path), sorted({*saved["cases"], *saved.get("seen", ())})
+        return saved["average"], sorted({*saved["cases"], *saved.get("seen", ())})
+
+    def _of_model(self, path: Path) -> dict:
+        """Weights of the part of a model that this run trains."""
+        for part in load_parts(path).values():
+            if part.keys() == self.network.state_dict().keys():
+                return part
+        raise InputError(f"{path} lacks the network to train: give a model that has it.")
 
     @abstractmethod
     def batch(self, step: int) -> tuple[Tensor, ...]:

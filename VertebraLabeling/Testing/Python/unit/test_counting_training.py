@@ -12,6 +12,8 @@ import torch
 from training_cases import ball_case, write_case
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS
 from VertebraLabelingLib.counting_network import OUTPUTS, STRIDE, Counted
+from VertebraLabelingLib.network import VertebraNet
+from VertebraLabelingLib.placing_network import Placed, PlacingNet
 from VertebraLabelingLib.straightened import BEYOND_MM, DEPTH_CELLS, SIDE_CELLS, STEP_MM
 from VertebraLabelingLib.training import counting_samples, small
 from VertebraLabelingLib.training.cases import Case
@@ -26,8 +28,9 @@ from VertebraLabelingLib.training.counting_samples import (
     straight_piece,
     targets,
 )
-from VertebraLabelingLib.training.placing_loop import PlacingConfig, PlacingTrainer, draw_cube
+from VertebraLabelingLib.training.placing_loop import PlacingConfig, PlacingTrainer, draw_pair
 from VertebraLabelingLib.volume import AIR_HU
+from VertebraLabelingLib.weights import write_model
 
 NONE = len(LEVELS)
 PLAIN = SampleSettings(
@@ -331,15 +334,40 @@ def test_the_blob_lies_at_the_place_that_is_taught():
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
     checked = 0
     for seed in range(25):
-        cube, away = draw_cube(case, np.random.default_rng(seed), config)
-        assert cube.shape == (24, 24, 24) and away.abs().max() <= 10
+        cube, coarse, away = draw_pair(case, np.random.default_rng(seed), config)
+        assert cube.shape == coarse.shape == (24, 24, 24) and away.abs().max() <= 10
         if (cube[0] == AIR_HU).all() or (cube[-1] == AIR_HU).all():
             continue  # the ball may be cut
-        weight = np.clip(cube.numpy() - 350, 0, None)
-        centroid = (weight[..., None] * grid).sum((0, 1, 2)) / weight.sum()
-        np.testing.assert_allclose(centroid, away.numpy(), atol=1.0)
+        for seen, floor in ((cube, 350), (coarse, 250)):
+            weight = np.clip(seen.numpy() - floor, 0, None)
+            centroid = (weight[..., None] * grid).sum((0, 1, 2)) / weight.sum()
+            np.testing.assert_allclose(centroid, away.numpy(), atol=1.0)
         checked += 1
     assert checked >= 15
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_other_cube_of_a_pair_is_the_same_through_larger_voxels(seed):
+    case = spine_case(("T12", "L1", "L2"), 40, 45.0, "balls", ball_hu=900)
+    cube, coarse, _ = draw_pair(case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(7.9, 8.0)))
+    assert not torch.equal(cube, coarse)
+    assert (cube - coarse).abs().mean() < 0.75 * cube.std() and coarse.std() < cube.std()
+    through_fine, same, _ = draw_pair(case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(1.0, 2.0)))
+    assert torch.equal(through_fine, same)
+
+
+def test_a_coarse_cube_must_say_what_the_other_says(tmp_path):
+    """Alike and wrong is better than unlike, one of them right: only the second is charged twice."""
+    trainer = placing_trainer(tmp_path, alike=1.0)
+    images, targets = trainer.batch(0)
+    said = torch.zeros(4, 3)
+    trainer.network = lambda cubes: Placed(said, torch.ones(len(cubes)))
+    said[:] = targets + 1.0
+    loss, terms = trainer.loss(images, targets)
+    assert float(loss) == pytest.approx(1.0) and terms == {"error_mm": pytest.approx(1.0), "unlike_mm": 0.0}
+    said[2:] = targets[2:] - 1.0
+    loss, terms = trainer.loss(images, targets)
+    assert float(loss) == pytest.approx(3.0) and terms["unlike_mm"] == pytest.approx(2.0)
 
 
 def test_placing_is_learned(tmp_path):
@@ -408,6 +436,25 @@ class TestCommand:
         assert self.call("placing", data, tmp_path / "other", "--steps", 1, "--init", tmp_path / "damaged.pt") == 1
         assert "is no checkpoint" in capsys.readouterr().err
         assert not (tmp_path / "fold").exists() and not (tmp_path / "other").exists()
+
+    def test_it_starts_from_a_models_part(self, data, tmp_path, capsys):
+        torch.manual_seed(3)
+        first, part = VertebraNet((4, 4, 4, 4, 4)), PlacingNet()
+        card = {"cases": ["one", "older/case"], "steps": 1}
+        write_model(tmp_path / "m.pt", first.state_dict(), (4, 4, 4, 4, 4), "0", card, {"placing": part.state_dict()})
+        init = ("--init", tmp_path / "m.pt", "--steps", 1, "--learning-rate", 1e-9)
+        assert self.call("placing", data, tmp_path / "out", *init) == 0
+        saved = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
+        assert saved["seen"] == ["older/case", "one"] and saved["start"]["file"].endswith("/m.pt")
+        for key, value in part.state_dict().items():
+            if "running" not in key and "num_batches" not in key:
+                np.testing.assert_allclose(saved["average"][key], value, atol=2e-3)
+        capsys.readouterr()
+        assert self.call("counting", data, tmp_path / "other", *init) == 1
+        assert "lacks the network to train" in capsys.readouterr().err
+        (tmp_path / "m.pt").write_bytes(b"swapped")
+        assert self.call("placing", data, tmp_path / "other", *init) == 1
+        assert "SHA-256" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("more", "message"),
