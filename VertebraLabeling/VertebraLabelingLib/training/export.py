@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..weights import PARTS, load_parts, read_card, write_model
+from ..weights import PARTS, load_parts, load_state, read_card, write_model
 from .loop import CHECKPOINT
 
 
@@ -38,14 +38,36 @@ def export(
     training.update({name: saved[name] for name in ("commit", "start") if saved.get(name)})
     about = dict(read_card(kept_from)["training"].get("parts", {})) if kept_from else {}
     for name, part in trained.items():
-        told = {key: part[key] for key in ("config", "commit", "start") if part.get(key)}
-        about[name] = {"step": part["step"], **told}
+        about[name] = _told(part)
     if about:
         training["parts"] = about
     tensors = load_parts(kept_from) if kept_from else {}
     tensors.update({name: part["average"] for name, part in trained.items()})
     card = {**training, **(more or {})}
     write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, card, tensors)
+
+
+def export_further(model: Path, weights: Path, version: str, parts: Mapping[str, Path]) -> None:
+    """Write a model with some parts trained further; everything else stays as it is.
+
+    Args:
+        model: the ``.pt`` file of the model to start from.
+        weights: the ``.pt`` file to write.
+        version: model version shown to users.
+        parts: name of a part -> its training checkpoint.
+    """
+    card, trained = read_card(model), {name: torch.load(path, weights_only=True) for name, path in parts.items()}
+    training = dict(card["training"])
+    seen = (case for part in trained.values() for case in (*part["cases"], *part.get("seen", ())))
+    training["cases"] = sorted({*training["cases"], *seen})
+    training["parts"] = {**training.get("parts", {}), **{name: _told(part) for name, part in trained.items()}}
+    tensors = {**load_parts(model), **{name: part["average"] for name, part in trained.items()}}
+    write_model(weights, load_state(model), tuple(card["widths"]), version, training, tensors)
+
+
+def _told(part: dict) -> dict:
+    """What the card says of a part's training."""
+    return {"step": part["step"], **{key: part[key] for key in ("config", "commit", "start") if part.get(key)}}
 
 
 def parts_of(run: Path) -> dict[str, Path]:
@@ -55,7 +77,10 @@ def parts_of(run: Path) -> dict[str, Path]:
 
 
 def main() -> None:
-    """``python -m VertebraLabelingLib.training.export CHECKPOINT MODEL.pt VERSION --counting C --placing P``."""
+    """``python -m VertebraLabelingLib.training.export CHECKPOINT MODEL.pt VERSION --counting C --placing P``.
+
+    With a model in the place of the checkpoint everything is kept but the parts that are given.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("weights", type=Path)
@@ -64,7 +89,8 @@ def main() -> None:
         parser.add_argument(f"--{part}", type=Path, metavar="CHECKPOINT", help=f"of the {part} network")
     arguments = parser.parse_args()
     given = {part: getattr(arguments, part) for part in PARTS if getattr(arguments, part)}
-    export(arguments.checkpoint, arguments.weights, arguments.version, parts=given)
+    write = export_further if arguments.checkpoint.with_suffix(".json").is_file() else export
+    write(arguments.checkpoint, arguments.weights, arguments.version, parts=given)
 
 
 if __name__ == "__main__":

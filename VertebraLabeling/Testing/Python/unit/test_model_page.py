@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -10,13 +11,14 @@ import pytest
 import torch
 from training_cases import TINY, ball_case
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.training import model_page
+from VertebraLabelingLib.training import further_page, model_page
 from VertebraLabelingLib.training.average import average_runs
-from VertebraLabelingLib.training.export import export
+from VertebraLabelingLib.training.export import export, export_further
 from VertebraLabelingLib.training.loop import Trainer
+from VertebraLabelingLib.training.model_page import same_weights, write_page
 from VertebraLabelingLib.training.placing_loop import PlacingConfig, PlacingTrainer
 from VertebraLabelingLib.training.provenance import start_of
-from VertebraLabelingLib.weights import sha256_of
+from VertebraLabelingLib.weights import load_parts, load_state, read_card, sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,58 @@ def test_a_folder_that_is_no_run_gets_a_sentence(runs, tmp_path, monkeypatch, ca
 )
 def test_the_times_of_a_resumed_run_are_added(clock, seconds):
     assert model_page.computing_seconds(clock) == seconds
+
+
+@pytest.fixture
+def further(runs, tmp_path):
+    """A model, its page, and its placing network trained a step further."""
+    base, older = tmp_path / "base.pt", tmp_path / "pages"
+    config, cases = PlacingConfig(steps=1, batch=1), [ball_case("ct/a")]
+    PlacingTrainer(config, cases, tmp_path / "early").run()
+    parts = {"placing": tmp_path / "early" / "checkpoint.pt"}
+    export(runs / "second" / "checkpoint.pt", base, "7", parts=parts)
+    write_page([runs / "second"], base, older, parts={"placing": [tmp_path / "early"]})
+    late = PlacingTrainer(replace(config, seed=3), [*cases, ball_case("ct/b")], tmp_path / "late")
+    late.initialize(base)
+    late.run()
+    export_further(base, tmp_path / "model.pt", "8", {"placing": tmp_path / "late" / "checkpoint.pt"})
+    return tmp_path
+
+
+def test_a_model_with_a_part_trained_further_keeps_the_rest(further):
+    before, after = read_card(further / "base.pt")["training"], read_card(further / "model.pt")["training"]
+    assert after["cases"] == sorted({*before["cases"], "ct/a", "ct/b"}) and after["config"] == before["config"]
+    assert after["parts"]["placing"]["config"]["seed"] == 3
+    assert after["parts"]["placing"]["start"]["sha256"] == sha256_of(further / "base.pt")
+    assert same_weights(load_state(further / "model.pt"), load_state(further / "base.pt"))
+    old, new = (load_parts(further / name)["placing"] for name in ("base.pt", "model.pt"))
+    assert not same_weights(new, old)
+
+
+def test_its_page_is_the_older_one_and_the_run(further, monkeypatch, capsys):
+    page = further / "pages" / "7.md"
+    call = ["further_page", "placing", further / "late", "--base", further / "base.pt", "--page", page]
+    call += ["--weights", further / "model.pt", "--out", further / "pages"]
+    monkeypatch.setattr(sys, "argv", [str(part) for part in call])
+    assert further_page.main() == 0
+    text = (further / "pages" / "8.md").read_text()
+    assert capsys.readouterr().out.strip() == str(further / "pages" / "8.md")
+    assert text.startswith("# model, version 8\n") and sha256_of(further / "model.pt") in text
+    assert text.count("\n## ") == page.read_text().count("\n## ") + 1 == 3
+    assert "## The placing network, stage 2" in text and "](7-" not in text
+    for picture in re.findall(r"\]\((8-[^)]*)\)", text):
+        assert (further / "pages" / picture).read_bytes()[:4] == b"\x89PNG"
+    assert str(further) not in text
+
+
+def test_a_page_that_would_tell_of_other_weights_is_refused(further, monkeypatch, capsys):
+    def refused(run, weights, message):
+        call = ["x", "placing", run, "--base", further / "base.pt", "--page", further / "pages" / "7.md"]
+        call += ["--weights", weights, "--out", further / "pages"]
+        monkeypatch.setattr(sys, "argv", [str(part) for part in call])
+        assert further_page.main() == 1
+        assert message in capsys.readouterr().err
+
+    refused(further / "early", further / "model.pt", "did not start from base.pt")
+    refused(further / "late", further / "base.pt", "does not hold base.pt with the weights of late")
+    assert not (further / "pages" / "8.md").exists()

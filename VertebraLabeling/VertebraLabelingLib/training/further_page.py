@@ -1,0 +1,97 @@
+"""The page of a model of which one small network was trained further: the page of the older model, and the new run.
+
+    python -m VertebraLabelingLib.training.further_page placing RUN --base BASE.pt --page docs/models/5.md \\
+                                                                    --weights MODEL.pt --out docs/models
+
+For when the run folders of the older stages are gone; with them, :mod:`.model_page` makes the whole page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from ..errors import InputError, VertebraLabelingError
+from ..formats.atomic import write_text
+from ..weights import PARTS, load_parts, load_state, read_card
+from .curves import plot_curves
+from .loop import HISTORY
+from .model_page import read_stage, same_weights, stage_text
+from .small import KINDS
+
+
+def write_further_page(base: Path, page: Path, weights: Path, part: str, run: Path, out: Path) -> Path:
+    """Write the page of a model of which one part was trained further: the older page, and the run.
+
+    Args:
+        base: the model that the run started from.
+        page: its page; its pictures are named by its version.
+        weights: the exported model file.
+        part: which was trained.
+        run: its run folder.
+        out: folder of the pages; the older pictures are copied to it under the new version's names.
+
+    Raises:
+        InputError: the run did not start from the base, or the weights are not theirs.
+        WeightsError: a model is damaged.
+    """
+    card, older, stage = read_card(weights), read_card(base), read_stage(run)
+    if stage.start.get("sha256") != older["sha256"]:
+        raise InputError(f"{run} did not start from {base.name}: name the model that it started from.")
+    kept, held = load_parts(base), load_parts(weights)
+    others = [(load_state(base), load_state(weights)), *((kept[name], held[name]) for name in kept if name != part)]
+    if not same_weights(held[part], stage.average) or not all(same_weights(new, old) for old, new in others):
+        raise InputError(f"{weights.name} does not hold {base.name} with the weights of {stage.name}: name its run.")
+    version, before, out = card["version"], older["version"], Path(out)
+    _, sections = page.read_text(encoding="utf-8").split("\n## ", 1)
+    sections = "## " + sections.replace(f"]({before}-", f"]({version}-")
+    number = sections.count(f"## The {part} network") + 1
+    picture = f"{version}-{part}-{number}.png"
+    plot_curves(Path(run) / HISTORY, out / picture)
+    for older_picture in page.parent.glob(f"{before}-*.png"):
+        (out / older_picture.name.replace(before, version, 1)).write_bytes(older_picture.read_bytes())
+    title = f"The {part} network, stage {number}"
+    text = stage_text(title, stage, picture, "", asdict(KINDS[part][1]))
+    made = out / f"{version}.md"
+    write_text(made, _head(weights.stem, card, base.stem, part) + sections.rstrip("\n") + "\n\n" + text)
+    return made
+
+
+def _head(name: str, card: dict, base: str, part: str) -> str:
+    """Title and file of a model of which a part was trained further."""
+    return f"""# {name}, version {card["version"]}
+
+Made by `python -m VertebraLabelingLib.training.further_page`: {base} with the {part} network trained further, all other
+tensors the same; both were checked. The older stages are as told for {base}. What the model is for, its licences and
+limits: its model card.
+
+| | |
+|---|---|
+| SHA-256 | `{card["sha256"]}` |
+| channel widths | {", ".join(map(str, card["widths"]))} |
+
+"""
+
+
+def main() -> int:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--base", type=Path, required=True, help="the model that the run started from")
+    parser.add_argument("--page", type=Path, required=True, help="of that model")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("docs/models"))
+    given = parser.parse_args()
+    try:
+        print(write_further_page(given.base, given.page, given.weights, given.part, given.run, given.out))
+    except VertebraLabelingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
