@@ -118,8 +118,8 @@ def is_told(result: dict) -> bool:
     return any("shifted" in warning or "uncertain" in warning for warning in result["warnings"])
 
 
-MEDIAN_MM, FOUND_MM = 1.5, 5.0
-LEAST_WITHIN_1_MM = {"oblique": 0.97, "crop": 0.97, "spacing": 0.9, "all": 0.9}
+MEDIAN_MM, FOUND_MM = 1.0, 5.0
+LEAST_WITHIN_1_MM = {"oblique": 0.99, "crop": 0.99, "spacing": 0.96, "all": 0.95}
 
 
 def test_a_patient_turned_as_a_whole_is_labeled_alike(source):
