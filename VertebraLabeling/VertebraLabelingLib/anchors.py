@@ -121,9 +121,7 @@ def drop_removed(evidence: Evidence, labels: SpineLabels, removed: Sequence[Sequ
         distance = np.where(keep, np.linalg.norm(evidence.points - position, axis=1), np.inf)
         if nearest is not None and len(distance) and distance.min() < reach_mm(nearest.level, labels):
             keep[distance.argmin()] = False
-    return Evidence(
-        evidence.points[keep], evidence.unary[keep], evidence.detection[keep], evidence.presence, evidence.corners
-    )
+    return evidence.kept(keep)
 
 
 def join(evidence: Evidence, anchors: Sequence[Anchor], reach: Sequence[float]) -> tuple[Evidence, np.ndarray]:

@@ -163,12 +163,7 @@ def named_by_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> 
     far = apart > FARTHEST_MM
     counted[far] = counted[far].mean(axis=1, keepdims=True)
     keep = row <= count.last - END_ROOM * count.gap
-    return replace(
-        evidence,
-        points=evidence.points[keep],
-        unary=((1 - weight) * evidence.unary + weight * counted).clip(0, MAX_COST)[keep],
-        detection=evidence.detection[keep],
-    )
+    return replace(evidence, unary=((1 - weight) * evidence.unary + weight * counted).clip(0, MAX_COST)).kept(keep)
 
 
 def level_centers(level: np.ndarray) -> np.ndarray:

@@ -73,6 +73,11 @@ class Evidence:
                 raise InputError(f"The labelling evidence is damaged ({name} must be finite, {shape}): label again.")
             object.__setattr__(self, name, value)
 
+    def kept(self, keep: np.ndarray) -> Evidence:
+        """The candidates where ``keep`` (N,) is true."""
+        arrays = {name: getattr(self, name)[keep] for name in ("points", "unary", "detection")}
+        return replace(self, **arrays)
+
     def to_json(self) -> str:
         """Serialise compactly (a whole spine takes about 10 kB); see :meth:`from_json`."""
         decimals = {"points": 2, "unary": 2, "detection": 3, "presence": 4, "corners": 1}
@@ -109,6 +114,12 @@ class Evidence:
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             message = "The labelling evidence kept with these points is damaged: label the scan again."
             raise InputError(message) from error
+
+
+def level_probabilities(unary: np.ndarray) -> np.ndarray:
+    """(N, 26) probability of each level, of each candidate alone, from its costs."""
+    likely = np.exp(-(unary - unary.min(axis=1, keepdims=True)))
+    return likely / likely.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

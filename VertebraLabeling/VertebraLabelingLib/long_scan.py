@@ -11,8 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from .grid_crop import keep_slices
-from .labels import Evidence
-from .pose_search import level_probabilities
+from .labels import Evidence, level_probabilities
 from .volume import Volume, ras_to_ijk
 
 LONGEST_MM = 450.0  # eighteen thoracic levels
@@ -48,10 +47,4 @@ def evidence_within(evidence: Evidence, scan: Volume) -> Evidence:
     """The candidates within the slices of a canonical part of the scan, which is their field of view then."""
     slice_of = ras_to_ijk(scan, evidence.points)[:, 2]
     keep = (slice_of >= -0.5) & (slice_of <= scan.array.shape[0] - 0.5)
-    return replace(
-        evidence,
-        points=evidence.points[keep],
-        unary=evidence.unary[keep],
-        detection=evidence.detection[keep],
-        corners=scan.corners,
-    )
+    return replace(evidence.kept(keep), corners=scan.corners)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .anatomy import LEVELS
 from .chain import cheapest_chain
-from .labels import Evidence
+from .labels import Evidence, level_probabilities
 from .patient_pose import PatientPose
 from .spacing import VERSE_SPACING
 
@@ -67,12 +67,6 @@ class Findings:
     def sure(self) -> bool:
         """Whether the patient lies as the networks know it, as far as can be told."""
         return self.certainty >= UNSURE and self.certainty + self.named_share >= DUBIOUS
-
-
-def level_probabilities(unary: np.ndarray) -> np.ndarray:
-    """(N, 26) probability of each level, of each candidate alone, from its costs."""
-    likely = np.exp(-(unary - unary.min(axis=1, keepdims=True)))
-    return likely / likely.sum(axis=1, keepdims=True)
 
 
 def _size(chain: np.ndarray, levels: np.ndarray) -> float:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .labels import level_probabilities
+
 SMOOTHING_MM = 20.0
 LONGEST_EDGE_MM = 45.0
 SUPERIOR_WEIGHT = 0.3
@@ -123,8 +125,7 @@ def _project(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _upside_down(points: np.ndarray, position: np.ndarray, weight: np.ndarray, unary: np.ndarray) -> bool:
     """Whether the curve runs from foot to head, by the levels' evidence first and world superior second."""
-    likely = np.exp(-(unary - unary.min(axis=1, keepdims=True)))
-    likely /= likely.sum(axis=1, keepdims=True)
+    likely = level_probabilities(unary)
     above = np.cumsum(likely, axis=1) - likely  # (N, 26) probability to lie above level k
     before = likely @ above.T  # [m, n] = P(level n < level m)
     pair = weight[:, None] * weight[None] * np.sign(position[:, None] - position[None])

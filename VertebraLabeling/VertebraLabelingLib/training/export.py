@@ -30,15 +30,13 @@ def export(
         parts: name of a part (:data:`weights.PARTS`) -> its training checkpoint.
         kept_from: a model file whose parts are taken over, for those that ``parts`` does not name.
     """
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    trained = {name: torch.load(path, map_location="cpu", weights_only=True) for name, path in (parts or {}).items()}
-    cases = {*saved["cases"], *saved.get("seen", ())}  # of all stages
-    cases.update(*((*part["cases"], *part.get("seen", ())) for part in trained.values()))
+    saved = _read(checkpoint)
+    trained = {name: _read(path) for name, path in (parts or {}).items()}
+    cases = _cases_of(saved, *trained.values())
     training = {"steps": saved["step"], "cases": sorted(cases), "config": saved["config"]}
     training.update({name: saved[name] for name in ("commit", "start") if saved.get(name)})
     about = dict(read_card(kept_from)["training"].get("parts", {})) if kept_from else {}
-    for name, part in trained.items():
-        about[name] = _told(part)
+    about.update({name: _told(part) for name, part in trained.items()})
     if about:
         training["parts"] = about
     tensors = load_parts(kept_from) if kept_from else {}
@@ -56,13 +54,22 @@ def export_further(model: Path, weights: Path, version: str, parts: Mapping[str,
         version: model version shown to users.
         parts: name of a part -> its training checkpoint.
     """
-    card, trained = read_card(model), {name: torch.load(path, weights_only=True) for name, path in parts.items()}
+    card, trained = read_card(model), {name: _read(path) for name, path in parts.items()}
     training = dict(card["training"])
-    seen = (case for part in trained.values() for case in (*part["cases"], *part.get("seen", ())))
-    training["cases"] = sorted({*training["cases"], *seen})
+    training["cases"] = sorted({*training["cases"], *_cases_of(*trained.values())})
     training["parts"] = {**training.get("parts", {}), **{name: _told(part) for name, part in trained.items()}}
     tensors = {**load_parts(model), **{name: part["average"] for name, part in trained.items()}}
     write_model(weights, load_state(model), tuple(card["widths"]), version, training, tensors)
+
+
+def _read(checkpoint: Path) -> dict:
+    """What a training has saved."""
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)
+
+
+def _cases_of(*trainings: dict) -> set[str]:
+    """Names of the cases that the trainings have seen in any stage."""
+    return {case for saved in trainings for case in (*saved["cases"], *saved.get("seen", ()))}
 
 
 def _told(part: dict) -> dict:

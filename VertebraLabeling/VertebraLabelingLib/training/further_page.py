@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from ..errors import InputError, VertebraLabelingError
+from ..errors import InputError
 from ..formats.atomic import write_text
 from ..weights import PARTS, load_parts, load_state, read_card
-from .curves import plot_curves
-from .loop import HISTORY
-from .model_page import read_stage, same_weights, stage_text
-from .small import KINDS
+from .model_page import head, part_section, print_page, read_stage, same_weights
 
 
 def write_further_page(base: Path, page: Path, weights: Path, part: str, run: Path, out: Path) -> Path:
@@ -48,31 +44,17 @@ def write_further_page(base: Path, page: Path, weights: Path, part: str, run: Pa
     _, sections = page.read_text(encoding="utf-8").split("\n## ", 1)
     sections = "## " + sections.replace(f"]({before}-", f"]({version}-")
     number = sections.count(f"## The {part} network") + 1
-    picture = f"{version}-{part}-{number}.png"
-    plot_curves(Path(run) / HISTORY, out / picture)
     for older_picture in page.parent.glob(f"{before}-*.png"):
         (out / older_picture.name.replace(before, version, 1)).write_bytes(older_picture.read_bytes())
-    title = f"The {part} network, stage {number}"
-    text = stage_text(title, stage, picture, "", asdict(KINDS[part][1]))
-    made = out / f"{version}.md"
-    write_text(made, _head(weights.stem, card, base.stem, part) + sections.rstrip("\n") + "\n\n" + text)
-    return made
-
-
-def _head(name: str, card: dict, base: str, part: str) -> str:
-    """Title and file of a model of which a part was trained further."""
-    return f"""# {name}, version {card["version"]}
-
-Made by `python -m VertebraLabelingLib.training.further_page`: {base} with the {part} network trained further, all other
-tensors the same; both were checked. The older stages are as told for {base}. What the model is for, its licences and
-limits: its model card.
-
-| | |
-|---|---|
-| SHA-256 | `{card["sha256"]}` |
-| channel widths | {", ".join(map(str, card["widths"]))} |
-
-"""
+    text = part_section(part, number, Path(run), stage, version, out)
+    made = (
+        f"Made by `python -m VertebraLabelingLib.training.further_page`: {base.stem} with the {part} network trained "
+        f"further, all other\ntensors the same; both were checked. The older stages are as told for {base.stem}. What "
+        "the model is for, its licences and\nlimits: its model card."
+    )
+    further = out / f"{version}.md"
+    write_text(further, head(weights.stem, card, made) + sections.rstrip("\n") + "\n\n" + text)
+    return further
 
 
 def main() -> int:
@@ -85,12 +67,9 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/models"))
     given = parser.parse_args()
-    try:
-        print(write_further_page(given.base, given.page, given.weights, given.part, given.run, given.out))
-    except VertebraLabelingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return print_page(
+        lambda: write_further_page(given.base, given.page, given.weights, given.part, given.run, given.out)
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -125,19 +125,31 @@ def write_page(
     out.mkdir(parents=True, exist_ok=True)
     texts = []
     for number, (run, stage) in enumerate(zip(runs, stages), start=1):
-        picture = f"{version}-stage-{number}.png"
+        title, picture = f"Stage {number}: {stage.name}", f"{version}-stage-{number}.png"
         plot_curves(Path(run) / HISTORY, out / picture)
-        texts.append(stage_text(f"Stage {number}: {stage.name}", stage, picture, commit, TrainConfig().to_dict()))
+        texts.append(stage_text(title, stage, picture, commit, TrainConfig().to_dict()))
     for name, its in given.items():
         for number, (run, stage) in enumerate(zip(parts[name], its), start=1):
-            which = f"-{number}" if len(its) > 1 else ""
-            picture = f"{version}-{name}{which}.png"
-            plot_curves(Path(run) / HISTORY, out / picture)
-            title = f"The {name} network" + (f", stage {number}" if which else "")
-            texts.append(stage_text(title, stage, picture, commit, asdict(KINDS[name][1])))
+            which = number if len(its) > 1 else None
+            texts.append(part_section(name, which, Path(run), stage, version, out, commit))
     page = out / f"{version}.md"
-    write_text(page, head(weights.stem, card, averaged) + "\n".join(texts))
+    what = "averaged weights of the last stage" if averaged == 1 else f"mean of the last {averaged} stages' weights"
+    made = (
+        "Made by `python -m VertebraLabelingLib.training.model_page` from the run folders; it checked that the file "
+        f"holds the\n{what} in fp16. What the model is for, its licences and limits: its model card."
+    )
+    write_text(page, head(weights.stem, card, made) + "\n".join(texts))
     return page
+
+
+def part_section(
+    part: str, number: int | None, run: Path, stage: Stage, version: str, out: Path, commit: str = ""
+) -> str:
+    """The section of a small network's run, whose curves are drawn beside the page; ``number`` where it has stages."""
+    picture = f"{version}-{part}.png" if number is None else f"{version}-{part}-{number}.png"
+    plot_curves(run / HISTORY, out / picture)
+    title = f"The {part} network" if number is None else f"The {part} network, stage {number}"
+    return stage_text(title, stage, picture, commit, asdict(KINDS[part][1]))
 
 
 def same_weights(state: dict, average: dict) -> bool:
@@ -150,13 +162,11 @@ def same_weights(state: dict, average: dict) -> bool:
     )
 
 
-def head(name: str, card: dict, averaged: int) -> str:
-    """Title and file."""
-    what = "averaged weights of the last stage" if averaged == 1 else f"mean of the last {averaged} stages' weights"
+def head(name: str, card: dict, made: str) -> str:
+    """Title and file; ``made`` says how."""
     return f"""# {name}, version {card["version"]}
 
-Made by `python -m VertebraLabelingLib.training.model_page` from the run folders; it checked that the file holds the
-{what} in fp16. What the model is for, its licences and limits: its model card.
+{made}
 
 | | |
 |---|---|
@@ -227,8 +237,14 @@ def main() -> int:
     arguments = parser.parse_args()
     parts = {part: getattr(arguments, part) for part in PARTS if getattr(arguments, part)}
     averaged = max(1, arguments.mean_of_last)
+    given = arguments.weights, arguments.out, arguments.commit, averaged, parts
+    return print_page(lambda: write_page(arguments.runs, *given))
+
+
+def print_page(write: Callable[[], Path]) -> int:
+    """Write a page and print where it is, or why there is none; returns the exit code."""
     try:
-        print(write_page(arguments.runs, arguments.weights, arguments.out, arguments.commit, averaged, parts))
+        print(write())
     except VertebraLabelingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
