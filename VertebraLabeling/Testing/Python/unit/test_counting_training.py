@@ -357,7 +357,7 @@ def test_the_other_cube_of_a_pair_is_the_same_through_larger_voxels(seed):
 
 
 def test_a_coarse_cube_must_say_what_the_other_says(tmp_path):
-    """Alike and wrong is better than unlike, one of them right: only the second is charged twice."""
+    """Alike and wrong is better than unlike, one of them right: only the second is charged, and by its squares too."""
     trainer = placing_trainer(tmp_path, alike=1.0)
     images, targets = trainer.batch(0)
     said = torch.zeros(4, 3)
@@ -367,7 +367,7 @@ def test_a_coarse_cube_must_say_what_the_other_says(tmp_path):
     assert float(loss) == pytest.approx(1.0) and terms == {"error_mm": pytest.approx(1.0), "unlike_mm": 0.0}
     said[2:] = targets[2:] - 1.0
     loss, terms = trainer.loss(images, targets)
-    assert float(loss) == pytest.approx(3.0) and terms["unlike_mm"] == pytest.approx(2.0)
+    assert float(loss) == pytest.approx(1.0 + 2.0 + 2.0**2) and terms["unlike_mm"] == pytest.approx(2.0)
 
 
 def test_placing_is_learned(tmp_path):
