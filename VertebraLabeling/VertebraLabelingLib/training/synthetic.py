@@ -168,13 +168,13 @@ def write_cases(data_folder: Path, out_folder: Path, per_source: int, seed: int)
             path = out_folder / f"synthetic_{source.name}_{number:04d}.nii.gz"
             files.append(path)
             if not path.is_file():
-                _write(synthesize(source, number), path)
+                write_case(synthesize(source, number), path)
                 log.info("%s", path.name)
         source.cache.clear()
     return files
 
 
-def _write(case: SyntheticCase, path: Path) -> None:
+def write_case(case: SyntheticCase, path: Path) -> None:
     """The truth first, then the CT, each under a temporary name: a CT that exists has its truth."""
     import SimpleITK as sitk
 
