@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from .candidates import evidence_from
 from .chain import solve
-from .counting import count_along, named_by_count, with_counted_bodies
+from .counting import WEIGHT, count_along, named_by_count, with_counted_bodies
 from .ct_check import to_hounsfield
 from .errors import Cancelled
 from .gaps import with_skipped
@@ -63,6 +63,7 @@ class VertebraLabeler:
         self.weights = Path(weights) if weights else None
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self.refine = refine
+        self.count_share = WEIGHT  # of the counting network in the level costs; 1 to test it by itself
         self._model: Model | None = None
 
     @property
@@ -188,7 +189,7 @@ class VertebraLabeler:
         if model.placing is not None:
             evidence = place(evidence, volume, model.placing, device)
         if count is not None:
-            evidence = named_by_count(evidence, count)
+            evidence = named_by_count(evidence, count, self.count_share)
         if model.placing is not None:
             found = len(evidence.points)
             evidence = place(with_skipped(evidence), volume, model.placing, device, first=found)

@@ -32,7 +32,7 @@ from .added_truth import read_added
 from .cases import find_cases, fold_names, truth_file
 from .crop_test_plan import Crop, draw_crop, patients_of, shares
 from .crop_test_report import Scored, report, score_sample, table
-from .crossval import held_out_labeler
+from .crossval import LabelerOf, held_out_labeler
 from .evidence_folder import evidence_path, read_samples, truth_path
 from .synthetic_truth import write_truth
 
@@ -60,10 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def label_crops(data: Path, runs: Sequence[Path], count: int, seed: int, out: Path) -> None:
+def label_crops(
+    data: Path, runs: Sequence[Path | None], count: int, seed: int, out: Path, labeler_of: LabelerOf = held_out_labeler
+) -> None:
     """Draw the crops and run the networks on them; what an earlier run left in ``out`` is replaced.
 
-    The crops depend on the data and the seed alone, not on the networks.
+    The crops depend on the data, the seed and the number of folds alone, not on the networks.
+
+    Args:
+        data: folder of CT with truth, with ``splits.json``.
+        runs: of fold 0, 1, ...; ``None`` leaves a fold out.
+        count: number of crops of all folds together.
+        seed: of the draws.
+        out: folder to write to.
+        labeler_of: makes the labeler of a fold.
     """
     splits = data / "splits.json"
     found = find_cases([data])
@@ -74,7 +84,9 @@ def label_crops(data: Path, runs: Sequence[Path], count: int, seed: int, out: Pa
         shutil.rmtree(out / folder, ignore_errors=True)
     listed: dict[str, dict] = {}
     for fold, run in enumerate(runs):
-        labeler = held_out_labeler(run, [name for name, its in fold_of.items() if its == fold], fold)
+        if run is None:
+            continue
+        labeler = labeler_of(run, [name for name, its in fold_of.items() if its == fold], fold)
         for patient in sorted({patients[name] for name, its in fold_of.items() if its == fold}):
             scans = [name for name in sorted(patients) if patients[name] == patient]
             listed.update(_label_patient(patient, scans, found, quota[patient], seed, labeler, out))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
@@ -30,6 +30,9 @@ from .export import export, parts_of
 from .loop import CHECKPOINT
 from .synthetic_truth import write_truth
 
+LabelerOf = Callable[[Path, Collection[str], int], VertebraLabeler]
+"""Run folder, names of the cases to label, fold -> who labels them; raises where they were seen in training."""
+
 
 def held_out_labeler(run: Path, names: Collection[str], fold: int) -> VertebraLabeler:
     """The networks of a run, ready to label the cases of its fold.
@@ -38,22 +41,27 @@ def held_out_labeler(run: Path, names: Collection[str], fold: int) -> VertebraLa
         ValueError: one of them was trained on one of the cases.
     """
     parts = parts_of(run)
-    seen: set[str] = set()
     for checkpoint in (run / CHECKPOINT, *parts.values()):
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        seen.update(saved["cases"], saved.get("seen", ()))
-    known = sorted(seen.intersection(names))
-    if known:
-        raise ValueError(f"{run} was trained on {known[0]}: its score would not be honest.")
+        refuse_seen(checkpoint, names)
     model = run / "model.pt"
     export(run / CHECKPOINT, model, f"cross-validation fold {fold}", parts=parts)
     return VertebraLabeler(model)
 
 
-def label_held_out(data: Path, splits: Path, run: Path, fold: int, out: Path) -> int:
+def refuse_seen(checkpoint: Path, names: Collection[str]) -> None:
+    """Raise a ValueError where a network was trained on one of the cases."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    known = sorted({*saved["cases"], *saved.get("seen", ())}.intersection(names))
+    if known:
+        raise ValueError(f"{checkpoint.parent} was trained on {known[0]}: its score would not be honest.")
+
+
+def label_held_out(
+    data: Path, splits: Path, run: Path, fold: int, out: Path, labeler_of: LabelerOf = held_out_labeler
+) -> int:
     """Label the scans of one fold with the network of its run; returns how many were labeled."""
     names = set(fold_names(splits, fold))
-    labeler = held_out_labeler(run, names, fold)
+    labeler = labeler_of(run, names, fold)
     count = 0
     for name, ct in find_cases([data]).items():
         if name not in names:
