@@ -3,8 +3,8 @@
     python -m VertebraLabelingLib.training.counting_test --data DATA --model MODEL.pt --runs C0 C1 C2 --out DIR
 
 ``C0`` to ``C2`` are run folders of counting networks that have not seen fold 0, 1, 2 (``small counting --fold K``). The
-bodies are found and placed by the other networks of ``MODEL.pt``, which may have seen every scan; the names are those of
-the counting network alone. So the numbers compare counting networks; they are no score of the product: that is
+bodies are found and placed by the other networks of ``MODEL.pt``, which may have seen every scan; the names are those
+of the counting network alone. So the numbers compare counting networks; they are no score of the product: that is
 :mod:`.crossval` and :mod:`.crop_test`, which need a first network for each fold. Folds may be left out (``-``).
 """
 
