@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anatomy import LEVELS
 from ..errors import InputError, NoSpineError
 from ..formats.atomic import write_text
 from ..formats.mrk_json import MarkupPoint, read_points
@@ -33,7 +32,7 @@ from .cases import find_cases, fold_names, truth_file
 from .crop_test_plan import Crop, draw_crop, patients_of, shares
 from .crop_test_report import Scored, report, score_sample, table
 from .crossval import LabelerOf, held_out_labeler
-from .evidence_folder import evidence_path, read_samples, truth_path
+from .evidence_folder import evidence_path, nothing_found, read_samples, truth_path
 from .synthetic_truth import write_truth
 
 CROPS, REPORT = "crops.json", "report.json"
@@ -128,8 +127,7 @@ def _label(labeler: VertebraLabeler, crop: Crop) -> Evidence:
     try:
         return labeler.label(crop.volume).evidence
     except NoSpineError:
-        k = len(LEVELS)
-        return Evidence(np.empty((0, 3)), np.empty((0, k)), np.empty(0), np.full(k, 0.5), crop.volume.corners)
+        return nothing_found(crop.volume)
 
 
 def _write(out: Path, name: str, evidence: Evidence, crop: Crop, truth: Sequence[MarkupPoint]) -> None:

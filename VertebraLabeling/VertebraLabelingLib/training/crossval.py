@@ -25,7 +25,7 @@ from ..io import read_volume
 from ..labeler import VertebraLabeler
 from .added_truth import read_truth
 from .cases import find_cases, fold_names
-from .evidence_folder import evidence_path, truth_path
+from .evidence_folder import evidence_path, nothing_found, truth_path
 from .export import export, parts_of
 from .loop import CHECKPOINT
 from .synthetic_truth import write_truth
@@ -69,10 +69,12 @@ def label_held_out(
         truth = read_truth(name, ct)
         cut = frozenset(point.level for point in truth if point.cut)
         write_truth(_made(truth_path(out, name)), {point.level: point.ras for point in truth}, cut)
+        volume = read_volume(ct)
         try:
-            labels = labeler.label(read_volume(ct))
+            labels = labeler.label(volume)
         except NoSpineError as error:
             print(f"{name}: {error}")
+            write_text(_made(evidence_path(out, name)), nothing_found(volume).to_json())
             continue
         write_labels(_made(out / "predicted" / f"{name}.mrk.json"), labels)
         write_text(_made(evidence_path(out, name)), labels.evidence.to_json())

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from ..anatomy import LEVELS
 from ..errors import InputError
 from ..formats.mrk_json import read_points
 from ..labels import Evidence
+from ..volume import Volume
 from .chain_tuning import Sample
 
 
@@ -21,6 +25,12 @@ def evidence_path(folder: Path, name: str) -> Path:
 def truth_path(folder: Path, name: str) -> Path:
     """Where the truth of a case is kept."""
     return folder / "truth" / f"{name}.mrk.json"
+
+
+def nothing_found(volume: Volume) -> Evidence:
+    """The evidence of a scan on which no spine was found: every vertebra of it is missed."""
+    k = len(LEVELS)
+    return Evidence(np.empty((0, 3)), np.empty((0, k)), np.empty(0), np.full(k, 0.5), volume.corners)
 
 
 def read_samples(folder: Path) -> list[Sample]:
