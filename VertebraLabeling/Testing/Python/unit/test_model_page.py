@@ -152,6 +152,20 @@ def test_its_page_is_the_older_one_and_the_run(further, monkeypatch, capsys):
     assert str(further) not in text
 
 
+def test_the_page_of_a_part_trained_anew_tells_of_no_older_run(further):
+    new = PlacingTrainer(PlacingConfig(steps=1, batch=1, seed=9), [ball_case("ct/a")], further / "new")
+    new.run()
+    export_further(further / "base.pt", further / "model.pt", "9", {"placing": further / "new" / "checkpoint.pt"})
+    page = further_page.write_further_page(
+        *(further / "base.pt", further / "pages" / "7.md", further / "model.pt", "placing", further / "new"),
+        further / "pages",
+    )
+    text = page.read_text()
+    assert text.count("## The placing network") == 1 and "| seed | 9 |" in text and "trained anew" in text
+    assert "## Stage 1" in text
+    assert {picture.name for picture in page.parent.glob("9-*.png")} == set(re.findall(r"\]\((9-[^)]*)\)", text))
+
+
 def test_a_page_that_would_tell_of_other_weights_is_refused(further, monkeypatch, capsys):
     def refused(run, weights, message):
         call = ["x", "placing", run, "--base", further / "base.pt", "--page", further / "pages" / "7.md"]
@@ -160,6 +174,10 @@ def test_a_page_that_would_tell_of_other_weights_is_refused(further, monkeypatch
         assert further_page.main() == 1
         assert message in capsys.readouterr().err
 
-    refused(further / "early", further / "model.pt", "did not start from base.pt")
+    other = PlacingTrainer(PlacingConfig(steps=1, batch=1), [ball_case("ct/a")], further / "other")
+    other.initialize(further / "model.pt")
+    other.run()
+    refused(further / "other", further / "model.pt", "did not start from base.pt")
+    refused(further / "early", further / "model.pt", "does not hold base.pt with the weights of early")
     refused(further / "late", further / "base.pt", "does not hold base.pt with the weights of late")
     assert not (further / "pages" / "8.md").exists()
