@@ -55,8 +55,8 @@ def write_further_page(base: Path, page: Path, weights: Path, part: str, run: Pa
     text = part_section(part, number, Path(run), stage, version, out)
     made = (
         f"Made by `python -m VertebraLabelingLib.training.further_page`: {base.stem} with the {part} network trained "
-        f"{'anew' if anew else 'further'}, all other\ntensors the same; both were checked. The older stages are as told "
-        f"for {base.stem}. What the model is for, its licences and\nlimits: its model card."
+        f"{'anew' if anew else 'further'}, all other\ntensors the same; both were checked. The older stages are as "
+        f"told for {base.stem}. What the model is for, its licences and\nlimits: its model card."
     )
     further = out / f"{version}.md"
     write_text(further, head(weights.stem, card, made) + sections.rstrip("\n") + "\n\n" + text)
