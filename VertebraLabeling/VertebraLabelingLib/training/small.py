@@ -7,7 +7,8 @@
 
 In the folders ``counting`` and ``placing`` of a run they are found by :mod:`.crossval`, :mod:`.crop_test` and
 :mod:`.export`. The counting network learns from all cases; the placing network not from truth that a network has
-proposed (``training/truth``), and not from spines spliced of two patients.
+proposed (``training/truth``), not from spines spliced of two patients, and not from bone-only CT, whose centres were
+placed by eye on bone alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ from .placing_loop import PlacingConfig, PlacingTrainer
 
 KINDS = {
     "counting": (CountingTrainer, CountingConfig(shares={"openkbp/*": 0.35, "ct/*": 0.42, "*": 0.23}), ()),
-    "placing": (PlacingTrainer, PlacingConfig(shares={"openkbp/*": 0.45, "ct/*": 0.45, "*": 0.1}), ("*+*",)),
+    "placing": (
+        PlacingTrainer,
+        PlacingConfig(shares={"openkbp/*": 0.45, "ct/*": 0.45, "*": 0.1}),
+        ("*+*", "*synthetic_bone_*"),
+    ),
 }
 
 
