@@ -16,12 +16,13 @@ import numpy as np
 from .anatomy import LEVELS
 from .chain_parameters import ChainParameters
 from .confusion import confused
-from .field_of_view import distance_along
+from .field_of_view import distance_along, distances_to_faces
 from .labels import Evidence
 from .spacing import L6, NO_T12, T13, Hops, all_hops, distance_from
 from .spine_curve import SpineCurve
 
 FORBIDDEN = 1e6
+EXIT_MM, NO_EXIT_MM = 15.0, 30.0  # from a face of the field of view: a spine that runs along it may leave it, or not
 ANCHORED = 30.0  # cost of leaving out a vertebra that is certain but may find no level between clamped neighbors
 _K = len(LEVELS)
 
@@ -65,7 +66,7 @@ class ChainGraph:
         hops = all_hops(tuple(p.spacing))
         self.hops = hops if (clamp >= 0).any() else hops.pick(hops.steps <= p.max_missed + 1)
         self.node, self.reject = _node_costs(evidence, clamp, anchored, p)
-        self.pairs = _pair_costs(evidence.points, curve, self.hops, _hop_costs(self.hops, evidence.presence, p), p)
+        self.pairs = _pair_costs(evidence, curve, self.hops, p)
         self.start, self.end = _terminal_costs(evidence, curve, p)
         self._skipped = np.concatenate([[0.0], np.cumsum(self.reject)])
         self._first_hop = np.flatnonzero(np.diff(self.hops.target, prepend=-1))
@@ -197,18 +198,18 @@ def _log_presence(presence: np.ndarray, p: ChainParameters) -> tuple[np.ndarray,
     return p.presence * np.log(2 * q), p.absence * np.log(2 * (1 - q))
 
 
-def _hop_costs(hops: Hops, presence: np.ndarray, p: ChainParameters) -> np.ndarray:
-    """(H,) cost of a hop besides its length: missed vertebrae (which are there, so presence counts) and variants."""
-    cost = p.missed * (hops.steps - 1.0) - hops.passed @ _log_presence(presence, p)[0]
-    for name, penalty in ((T13, p.t13), (NO_T12, p.no_t12), (L6, p.l6)):
-        cost = cost + penalty * hops.variants[name]
-    return cost
+def _hop_costs(hops: Hops, presence: np.ndarray, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
+    """(H,) cost of a hop besides its length and of missed vertebrae: variants, and (H,) that of missed vertebrae.
+
+    They are there, so presence counts.
+    """
+    variants = sum(penalty * hops.variants[name] for name, penalty in ((T13, p.t13), (NO_T12, p.no_t12), (L6, p.l6)))
+    return variants, p.missed * (hops.steps - 1.0) - hops.passed @ _log_presence(presence, p)[0]
 
 
-def _pair_costs(
-    points: np.ndarray, curve: SpineCurve, hops: Hops, hop_cost: np.ndarray, p: ChainParameters
-) -> np.ndarray:
+def _pair_costs(evidence: Evidence, curve: SpineCurve, hops: Hops, p: ChainParameters) -> np.ndarray:
     """(N(N-1)/2, H, S) cost of each hop between two candidates, ordered by the later one."""
+    points = evidence.points
     later, earlier = np.tril_indices(len(points), -1)
     vector = points[later] - points[earlier]
     distance = np.maximum(np.linalg.norm(vector, axis=1), 1e-3)
@@ -216,9 +217,23 @@ def _pair_costs(
     off = (np.log(distance)[:, None, None] - expected) ** 2
     off *= (0.5 / p.spacing_sd**2 * hops.steps)[:, None]
     np.minimum(off, p.spacing_cap, out=off)
-    off += hop_cost[:, None]
+    variants, missed = _hop_costs(hops, evidence.presence, p)
+    off += (variants + missed)[:, None]
     off += _bend_costs(vector / distance[:, None], curve, later, earlier, p)[:, None, None]
+    aside = _outside(evidence, later, earlier)
+    pairs = np.flatnonzero(aside)
+    off[pairs] += (aside[pairs, None] * (p.outside * (hops.steps - 1.0) - missed))[:, :, None]
     return off
+
+
+def _outside(evidence: Evidence, later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    """(pairs,) 0..1, how far a bent spine may lie outside of the field of view between two of its vertebrae.
+
+    It does where both are near the same face: what lies between them can be neither found nor missed.
+    """
+    apart = distances_to_faces(evidence.points, evidence.corners)
+    nearest = np.maximum(apart[later], apart[earlier]).min(axis=1)
+    return np.clip((NO_EXIT_MM - nearest) / (NO_EXIT_MM - EXIT_MM), 0.0, 1.0)
 
 
 def _bend_costs(

@@ -19,11 +19,13 @@ LOW_CONFIDENCE = 0.7
 IMPLANTS = "Metal or cement lies at"
 _SHIFT, _CUT = "Levels may be shifted by one:", "The field of view ends inside"
 _L6, _T13, _MISSING = "L6 or lumbarized S1 found", "T13 found", "not found between"
+_FURTHER = "Further vertebral bodies are seen far from the named ones: look whether a part of the spine is missing."
+FAR_MM, SEEN, FEWEST = 25.0, 0.4, 2  # of a candidate from every named point; its detection; how many tell of a part
 
 
 def is_solver_warning(text: str) -> bool:
     """Whether :func:`warnings_for` wrote this sentence, so that a new solution replaces it."""
-    return text.startswith((_SHIFT, _CUT, _L6, _T13)) or _MISSING in text
+    return text.startswith((_SHIFT, _CUT, _L6, _T13, _FURTHER)) or _MISSING in text
 
 
 def is_shift_warning(text: str) -> bool:
@@ -33,7 +35,7 @@ def is_shift_warning(text: str) -> bool:
 
 def asks_for_a_look(text: str) -> bool:
     """Whether a sentence says that levels may be shifted, or that vertebrae between others were or may be missed."""
-    return is_shift_warning(text) or _MISSING in text or text.startswith(IMPLANTS)
+    return is_shift_warning(text) or _MISSING in text or text.startswith((IMPLANTS, _FURTHER))
 
 
 def skipped(levels: Sequence[str]) -> list[tuple[str, str, list[str]]]:
@@ -63,6 +65,8 @@ def warnings_for(
         sentences.append(f"{_SHIFT} {_why(levels, points, evidence)}.")
     sentences += _variants_and_gaps(levels)
     sentences += [f"{_CUT} {level}." for level in _cut(levels, points, scale, evidence)]
+    if _further_bodies(points, evidence):
+        sentences.append(_FURTHER)
     return tuple(sentences)
 
 
@@ -70,7 +74,8 @@ def warnings_after_renaming(warnings: Sequence[str], names: Mapping[str, str]) -
     """The sentences that hold once the user has given every vertebra of a chain a new name.
 
     The user's count settles a possible shift, so that sentence goes. The vertebrae that the field of view cuts are
-    the same ones under their new names. Sentences that :func:`warnings_for` did not write stay.
+    the same ones under their new names, and what is not named still is not. Sentences that :func:`warnings_for` did not
+    write stay.
 
     Args:
         warnings: the sentences before.
@@ -78,7 +83,8 @@ def warnings_after_renaming(warnings: Sequence[str], names: Mapping[str, str]) -
     """
     cut = [f"{_CUT} {new}." for old, new in names.items() if f"{_CUT} {old}." in warnings]
     foreign = [text for text in warnings if not is_solver_warning(text)]
-    return (*_variants_and_gaps(list(names.values())), *cut, *foreign)
+    further = [text for text in warnings if text == _FURTHER]
+    return (*_variants_and_gaps(list(names.values())), *cut, *further, *foreign)
 
 
 def _variants_and_gaps(levels: Sequence[str]) -> list[str]:
@@ -99,6 +105,14 @@ def _cut(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evid
     spacing = distance_from().min(axis=1)[[LEVEL_INDEX[level] for level in levels]]
     room = distance_to_face(points, evidence.corners)
     return [level for level, near in zip(levels, room < HALF_BODY * scale * spacing) if near]
+
+
+def _further_bodies(points: np.ndarray, evidence: Evidence) -> bool:
+    """Whether a part of the spine may be left out: candidates that the network is sure of, far from all points."""
+    seen = evidence.points[evidence.detection >= SEEN]
+    if len(seen) < FEWEST:
+        return False
+    return int((np.linalg.norm(seen[:, None] - points[None], axis=2).min(axis=1) > FAR_MM).sum()) >= FEWEST
 
 
 def anchors_seen(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> list[str]:

@@ -155,14 +155,14 @@ def with_counted_bodies(evidence: Evidence, count: Count) -> Evidence:
 def named_by_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evidence:
     """Mix the level costs of a count, at the places of the candidates, into theirs.
 
-    Candidates below the last body that the field of view holds whole are left out: of a body that is cut, the middle
-    of the visible part would be taken for its centre.
+    Candidates on the curve below the last body that the field of view holds whole are left out: of a body that is cut,
+    the middle of the visible part would be taken for its centre.
     """
     row, apart = count.rows_of(evidence.points)
     counted = level_costs(count.level, row) + off_center_costs(level_centers(count.level), row)
     far = apart > FARTHEST_MM
     counted[far] = counted[far].mean(axis=1, keepdims=True)
-    keep = row <= count.last - END_ROOM * count.gap
+    keep = far | (row <= count.last - END_ROOM * count.gap)
     return replace(evidence, unary=((1 - weight) * evidence.unary + weight * counted).clip(0, MAX_COST)).kept(keep)
 
 

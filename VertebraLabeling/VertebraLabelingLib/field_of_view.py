@@ -24,13 +24,18 @@ def distance_along(points: np.ndarray, direction: np.ndarray, corners: np.ndarra
 
 def distance_to_face(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(N,) mm from points (N, 3) to the nearest face of the field of view; infinite where that is unknown."""
+    return distances_to_faces(points, corners).min(axis=1)
+
+
+def distances_to_faces(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """(N, 6) mm from points (N, 3) to each face of the field of view; infinite where that is unknown."""
     origin, axes = _box(corners)
     if abs(np.linalg.det(axes)) < 1.0:
-        return np.full(len(points), np.inf)
+        return np.full((len(points), 6), np.inf)
     inverse = np.linalg.inv(axes)
     at = (points - origin) @ inverse
     thickness = 1.0 / np.linalg.norm(inverse, axis=0)  # between opposite faces, also of a sheared box
-    return (np.minimum(at, 1 - at) * thickness).min(axis=1)
+    return np.concatenate([at * thickness, (1 - at) * thickness], axis=1)
 
 
 def _box(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

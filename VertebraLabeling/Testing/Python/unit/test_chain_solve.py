@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -207,3 +208,31 @@ def test_forty_candidates_take_less_than_0_3_seconds():
         seconds.append(time.process_time() - start)
     assert names(labels) == list(USUAL_LEVELS)
     assert min(seconds) < 0.3
+
+
+class TestASpineThatLeavesTheFieldOfView:
+    """A kyphotic spine that a narrow field of view loses behind its middle and finds again."""
+
+    levels = USUAL_LEVELS[6:20]  # C7-L1
+    lost = USUAL_LEVELS[11:16]  # T5-T9
+
+    def given(self, behind_mm: float, detection: float = 0.6):
+        """The field of view ends ``behind_mm`` behind the vertebrae next to the lost ones."""
+        points = positions(self.levels, angle=lambda part: 0.6 * (part - 0.45))
+        kept = [row for row, level in enumerate(self.levels) if level not in self.lost]
+        whole = evidence([self.levels[row] for row in kept], points[kept], margin_mm=20.0)
+        whole.detection[:] = detection
+        edge = min(points[self.levels.index(level)][1] for level in ("T4", "T10")) - behind_mm
+        corners = whole.corners.copy()
+        corners[:, 1] = np.where(corners[:, 1] < points[:, 1].mean(), edge, corners[:, 1])
+        return replace(whole, corners=corners)
+
+    def test_both_parts_are_named_and_what_lies_outside_is_told(self):
+        labels = solve(self.given(5.0))
+        assert names(labels) == [level for level in self.levels if level not in self.lost]
+        assert "T5-T9 not found between T4 and T10." in labels.warnings
+
+    def test_inside_of_the_field_of_view_five_vertebrae_are_not_passed_over(self):
+        labels = solve(self.given(60.0))
+        assert names(labels) != [level for level in self.levels if level not in self.lost]
+        assert any("Further vertebral bodies" in text for text in labels.warnings)

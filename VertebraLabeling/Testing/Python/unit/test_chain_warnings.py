@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.anatomy import USUAL_LEVELS
-from VertebraLabelingLib.chain_warnings import is_solver_warning, warnings_after_renaming, warnings_for
+from VertebraLabelingLib.chain_warnings import (
+    asks_for_a_look,
+    is_solver_warning,
+    warnings_after_renaming,
+    warnings_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +51,32 @@ def test_every_sentence_is_known_as_the_solvers_own():
     assert not is_solver_warning("The GPU has too little free memory: this scan was labeled on the CPU.")
 
 
+FURTHER = "Further vertebral bodies are seen far from the named ones: look whether a part of the spine is missing."
+
+
+@pytest.mark.parametrize(
+    ("left_out", "detection", "told"),
+    [(4, 0.6, True), (2, 0.6, True), (1, 0.6, False), (4, 0.3, False)],
+    ids=["a part", "two", "one", "unsure ones"],
+)
+def test_a_part_of_the_spine_that_is_not_named_is_told(left_out, detection, told):
+    levels = USUAL_LEVELS[6:18]
+    points = positions(levels)
+    given = evidence(levels, points)
+    given.detection[-left_out:] = detection
+    named = len(levels) - left_out
+    sentences = warnings_for(levels[:named], points[:named], 1.0, given, False)
+    assert sentences == ((FURTHER,) if told else ())
+    assert all(is_solver_warning(text) and asks_for_a_look(text) for text in sentences)
+
+
+def test_a_double_beside_a_named_point_is_no_part_of_the_spine():
+    levels = USUAL_LEVELS[6:12]
+    points = positions(levels)
+    doubles = evidence((*levels, *levels), np.concatenate([points, points + np.array([8.0, 4.0, 0.0])]))
+    assert warnings_for(levels, points, 1.0, doubles, False) == ()
+
+
 SHIFT = "Levels may be shifted by one: no anchor is in view (C2)."
 FOREIGN = "The GPU has too little free memory: this scan was labeled on the CPU."
 
@@ -58,13 +89,22 @@ def inside(level):
     ("before", "old", "new", "after"),
     [
         ((SHIFT, FOREIGN), "T11 T12 L1", "T12 L1 L2", (FOREIGN,)),
+        ((SHIFT, FURTHER), "T11 T12 L1", "T12 L1 L2", (FURTHER,)),
         ((inside("L1"), inside("L2")), "L1 L2", "L2 L3", (inside("L2"), inside("L3"))),
         (("T11 not found between T10 and T12.",), "T10 T12", "T9 T11", ("T10 not found between T9 and T11.",)),
         (("L6 or lumbarized S1 found.",), "L5 L6", "L4 L5", ()),
         (("T13 found.", inside("L1")), "T13 L1", "T12 L1", (inside("L1"),)),
         ((inside("T1"),), "L1 L2", "L2 L3", ()),
     ],
-    ids=["possible shift", "cut", "gap", "L6", "T13", "cut vertebra that is no longer there"],
+    ids=[
+        "possible shift",
+        "a part that is not named",
+        "cut",
+        "gap",
+        "L6",
+        "T13",
+        "cut vertebra that is no longer there",
+    ],
 )
 def test_sentences_speak_of_the_names_that_the_user_gave(before, old, new, after):
     assert warnings_after_renaming(before, dict(zip(old.split(), new.split()))) == after

@@ -219,6 +219,13 @@ class TestMixing:
         np.testing.assert_allclose(mixed.points, on_curve(kept), atol=0.1)
         assert len(mixed.unary) == len(mixed.detection) == len(kept)
 
+    def test_a_part_of_the_spine_beyond_the_end_of_the_curve_is_kept(self):
+        """Where the spine leaves the field of view and comes back, the rest of it is not cut: it is elsewhere."""
+        elsewhere = on_curve([40, 46], FARTHEST_MM + 1)
+        count = random_count(last=22 + 6 * END_ROOM + 0.1, gap=6.0)
+        mixed = named_by_count(evidence_at(np.concatenate([on_curve((10, 16, 22, 28)), elsewhere])), count)
+        np.testing.assert_allclose(mixed.points, np.concatenate([on_curve((10, 16, 22)), elsewhere]), atol=0.1)
+
 
 def phantom(balls, axes=None, spacing=(2.5, 2.5, 3.0)):
     """A trunk with dense balls; about 130 x 130 x 250 mm around (2, 1, 164)."""
