@@ -4,8 +4,8 @@
                                                          --run runs/fold-0/placing
 
 Each whole vertebra of the fold is placed as the product does it (:func:`..placing.place`) from a starting point that
-lies a few mm off its true centre, drawn at random. Names and the finding of bodies play no part. The errors are those of the
-network that has not seen these patients, plus those of the truth itself. Prints a table for each set.
+lies a few mm off its true centre, drawn at random. Names and the finding of bodies play no part. The errors are those
+of the network, which has not seen these patients, plus those of the truth itself. Prints a table for each set.
 """
 
 from __future__ import annotations
