@@ -1,5 +1,4 @@
-"""Training samples of the counting network: straightened pieces of spines, many of them spliced from two or three
-patients.
+"""Training samples of the counting network: straightened pieces of spines, many of them spliced from two patients.
 
 A splice takes one patient's spine down to some level and another's from the next level on, cut through the disc. The
 vertebrae stay in their right order and look as they should, but nothing else agrees (size, organs, table, noise), so
@@ -23,7 +22,6 @@ from ..straightened import STEP_MM, Sections, sections_through, straighten
 from ..volume import AIR_HU
 from .cases import Case
 from .intensity import vary_look
-from .splices import drawn_spine, index_of, level_below
 
 IGNORE = -100
 CENTER_SIGMA_MM = 3.0
@@ -31,15 +29,14 @@ FEWEST = 3
 BONE_HU = 130.0  # cells of 4 mm: marrow with its cortex, and little contrast medium
 _BLEND = 6  # sections over which a splice fades from one patient to the other
 _L5, _NONE = LEVEL_INDEX["L5"], len(LEVELS)
-_C1 = LEVEL_INDEX["C1"]
+_C1, _T12, _L1 = (LEVEL_INDEX[level] for level in ("C1", "T12", "L1"))
 
 
 @dataclass(frozen=True)
 class SampleSettings:
     """How strongly samples vary; lengths mm, angles degrees."""
 
-    splice: float = 0.6  # share of samples made from two patients
-    again: float = 0.4  # share of these with a third
+    splice: float = 0.5  # share of samples made from two patients
     cut_field: float = 0.7  # share with a field of view cut to a run of vertebrae
     jitter: float = 2.5  # sd of each point that the curve follows
     offset: float = 3.0  # sd of the curve as a whole, across
@@ -50,7 +47,6 @@ class SampleSettings:
     narrow: float = 0.25  # share seen through a narrow window
     displaced: float = 0.4  # share with soft tissue and lungs moved along the spine, by ``displacement`` (sd)
     displacement: float = 20.0
-    bare: float = 0.12  # share in which all soft tissue and lungs are alike
 
 
 @dataclass
@@ -81,32 +77,49 @@ class Sample:
 def draw_sample(
     cases: Sequence[Case], probabilities: np.ndarray, rng: np.random.Generator, settings: SampleSettings
 ) -> Sample:
-    """Draw a case, or two or three to be spliced, and make a sample of it."""
+    """Draw a case, or two to be spliced, and make a sample of it."""
     case = cases[int(rng.choice(len(cases), p=probabilities))]
-    spine, seams = drawn_spine(case, cases, probabilities, rng, (settings.splice, settings.again))
-    if not seams:
+    partner = _partner(case, cases, probabilities, rng) if rng.random() < settings.splice else None
+    if partner is None:
         first, last = _run(len(case.levels), rng, settings)
-        return _finish(straight_piece(case, first, last, True, True, rng, settings), rng, settings)
-    piece = _upper_end(spine[0], seams[0], rng, settings)
-    for middle, upper, lower in zip(spine[1:-1], seams, seams[1:]):
-        first, last = max(index_of(middle, level_below(upper)) - 1, 0), index_of(middle, lower) + 1
-        piece = _splice(piece, straight_piece(middle, first, last, False, False, rng, settings), upper)
-    piece = _splice(piece, _lower_end(spine[-1], seams[-1], rng, settings), seams[-1])
+        piece = straight_piece(case, first, last, True, True, rng, settings)
+    else:
+        upper, lower, level = partner
+        a, b = _index(upper, level), _index(lower, _below(level))
+        # a run of vertebrae around the splice
+        first, _ = _run(a + 1, rng, settings) if a + 1 >= FEWEST else (0, 0)
+        _, last = _run(len(lower.levels) - b, rng, settings)
+        top = straight_piece(upper, first, min(a + 1, len(upper.levels) - 1), True, False, rng, settings)
+        bottom = straight_piece(lower, max(b - 1, 0), b + last, False, True, rng, settings)
+        piece = _splice(top, bottom, level)
     return _finish(piece, rng, settings)
 
 
-def _upper_end(case: Case, level: int, rng: np.random.Generator, settings: SampleSettings) -> Piece:
-    """A case from somewhere above ``level``, or from its uppermost vertebra, to the one below it."""
-    a = index_of(case, level)
-    first, _ = _run(a + 1, rng, settings) if a + 1 >= FEWEST else (0, 0)
-    return straight_piece(case, first, min(a + 1, len(case.levels) - 1), True, False, rng, settings)
+def _index(case: Case, level: int) -> int:
+    return int((case.levels == level).nonzero()[0, 0])
 
 
-def _lower_end(case: Case, level: int, rng: np.random.Generator, settings: SampleSettings) -> Piece:
-    """A case from ``level``, where it has it, to somewhere below it."""
-    b = index_of(case, level_below(level))
-    _, last = _run(len(case.levels) - b, rng, settings)
-    return straight_piece(case, max(b - 1, 0), b + last, False, True, rng, settings)
+def _below(level: int) -> int:
+    """The level that follows in a usual spine."""
+    return _L1 if level == _T12 else level + 1
+
+
+def _follow(case: Case, level: int) -> bool:
+    """Whether the next level of a usual spine is the case's next, too."""
+    return _index(case, _below(level)) == _index(case, level) + 1
+
+
+def _partner(case: Case, cases: Sequence[Case], probabilities: np.ndarray, rng: np.random.Generator):
+    """(upper case, lower case, last level of the upper): in both, whole, the next one follows it without a T13."""
+    own = set(case.levels[~case.cut].tolist())
+    for _ in range(6):
+        other = cases[int(rng.choice(len(cases), p=probabilities))]
+        both = sorted(own & set(other.levels[~other.cut].tolist()))
+        pairs = [k for k in both if _below(k) in both and all(_follow(c, k) for c in (case, other))]
+        if other is not case and pairs:
+            upper, lower = (case, other) if rng.random() < 0.5 else (other, case)
+            return upper, lower, int(rng.choice(pairs))
+    return None
 
 
 def _run(count: int, rng: np.random.Generator, settings: SampleSettings) -> tuple[int, int]:
@@ -205,17 +218,14 @@ def _splice(top: Piece, bottom: Piece, level: int) -> Piece:
 
 
 def _disc(piece: Piece, level: int) -> int:
-    rows = [float(piece.rows[np.flatnonzero(piece.levels == k)[0]]) for k in (level, level_below(level))]
+    rows = [float(piece.rows[np.flatnonzero(piece.levels == k)[0]]) for k in (level, _below(level))]
     return round(sum(rows) / 2)
 
 
 def _finish(piece: Piece, rng: np.random.Generator, settings: SampleSettings) -> Sample:
     image = piece.image
-    chance = rng.random()
-    if chance < settings.displaced:
+    if rng.random() < settings.displaced:
         image = displace_soft_tissue(image, round(rng.normal(0, settings.displacement) / STEP_MM))
-    elif chance < settings.displaced + settings.bare:
-        image = leave_bone(image, float(rng.uniform(-60, 80)))
     if rng.random() < settings.thick:
         thickness = rng.uniform(3.0, 7.0) / STEP_MM
         count = max(4, round(len(image) / thickness))
@@ -236,11 +246,6 @@ def displace_soft_tissue(image: Tensor, sections: int) -> Tensor:
     source = torch.arange(len(image)).sub(sections).clamp(0, len(image) - 1)
     moved = image[source]
     return torch.where((image > BONE_HU) | (moved > BONE_HU) | (image < AIR_HU + 50), image, moved)
-
-
-def leave_bone(image: Tensor, soft_hu: float) -> Tensor:
-    """All that is no bone and not outside of the body becomes one soft tissue; (S, A, R) HU."""
-    return torch.where((image > BONE_HU) | (image < AIR_HU + 50), image, torch.full_like(image, soft_hu))
 
 
 def _narrow(image: Tensor, rng: np.random.Generator) -> Tensor:
