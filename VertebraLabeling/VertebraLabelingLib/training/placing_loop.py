@@ -39,8 +39,7 @@ class PlacingConfig(SmallConfig):
     rotation: float = 10.0
     zoom: float = 0.1
     coarse_mm: tuple[float, float] = (2.5, 9.0)  # sizes of the larger voxels; in half of the cubes along some axes only
-    alike: float = 1.0  # weight of what both cubes of a pair say otherwise
-    alike_from: float = 0.2  # the part of the steps over which it grows from 0
+    alike: float = 1.0  # weight of what both cubes of a pair say otherwise, in a training that starts from another
 
 
 def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,13 +125,12 @@ class PlacingTrainer(SmallTrainer):
     def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Mean absolute error of each axis, mm, and what the coarse cubes say otherwise than the others.
 
-        Of the latter the squares are charged as well, up to a millimetre: what counts is how seldom a point moves by
-        that much. The charge grows over the first part of the training, when neither cube is understood yet.
+        Of the latter the squares are charged as well: what counts is how seldom a point moves by a millimetre. A
+        network that starts from scratch is not charged for it at all: it would learn to say the same of every cube.
         """
         offset = self.network(window(images)).offset
         fine, coarse = offset.chunk(2)
-        error, unlike = (offset - targets[0]).abs().mean(), (coarse - fine.detach()).abs()
-        charged = (unlike + torch.where(unlike < 1, unlike.square(), 2 * unlike - 1)).mean()
-        alike = self.config.alike * min(1.0, self.step / max(self.config.alike_from * self.config.steps, 1.0))
-        terms = {"error_mm": error, "unlike_mm": unlike.mean()}
-        return error + alike * charged, {name: round(float(t.detach()), 4) for name, t in terms.items()}
+        error, unlike = (offset - targets[0]).abs().mean(), coarse - fine.detach()
+        charged = unlike.abs().mean() + unlike.square().mean() if self.start else torch.zeros(())
+        terms = {"error_mm": error, "unlike_mm": unlike.abs().mean()}
+        return error + self.config.alike * charged, {name: round(float(t.detach()), 4) for name, t in terms.items()}
