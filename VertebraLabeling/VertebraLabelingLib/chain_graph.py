@@ -220,9 +220,9 @@ def _pair_costs(evidence: Evidence, curve: SpineCurve, hops: Hops, p: ChainParam
     variants, missed = _hop_costs(hops, evidence.presence, p)
     off += (variants + missed)[:, None]
     off += _bend_costs(vector / distance[:, None], curve, later, earlier, p)[:, None, None]
-    aside = _outside(evidence, later, earlier)
-    pairs = np.flatnonzero(aside)
-    off[pairs] += (aside[pairs, None] * (p.outside * (hops.steps - 1.0) - missed))[:, :, None]
+    outside = _outside(evidence, later, earlier)
+    pairs = np.flatnonzero(outside)
+    off[pairs] -= (outside[pairs, None] * missed)[:, :, None]
     return off
 
 

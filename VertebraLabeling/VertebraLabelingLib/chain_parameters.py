@@ -30,7 +30,6 @@ class ChainParameters:
         detection: factor of the log-odds of ``Evidence.detection``.
         false_positive: cost of leaving out a candidate with detection 0.5.
         missed: cost of each vertebra passed over between two found ones.
-        outside: the same where both found ones lie at one face of the field of view, so that the spine may leave it.
         unseen: cost of each level beyond the ends that should lie in view (at most ``unseen_most`` of them).
         spacing: expected distance (mm) of each edge of :data:`spacing.EDGES`.
         spacing_sd: standard deviation of the logarithm of a distance, given the scan's scale.
@@ -58,7 +57,6 @@ class ChainParameters:
     detection: float = 1.0
     false_positive: float = 6.0
     missed: float = 6.0
-    outside: float = 0.0
     unseen: float = 1.0
     unseen_most: int = 3
     spacing: tuple[float, ...] = tuple(VERSE_SPACING[edge] for edge in EDGES)

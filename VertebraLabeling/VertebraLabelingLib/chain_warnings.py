@@ -110,9 +110,8 @@ def _cut(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evid
 def _further_bodies(points: np.ndarray, evidence: Evidence) -> bool:
     """Whether a part of the spine may be left out: candidates that the network is sure of, far from all points."""
     seen = evidence.points[evidence.detection >= SEEN]
-    if len(seen) < FEWEST:
-        return False
-    return int((np.linalg.norm(seen[:, None] - points[None], axis=2).min(axis=1) > FAR_MM).sum()) >= FEWEST
+    away = np.linalg.norm(seen[:, None] - points[None], axis=2).min(axis=1)
+    return bool((away > FAR_MM).sum() >= FEWEST)
 
 
 def anchors_seen(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> list[str]:

@@ -20,7 +20,6 @@ from pathlib import Path
 from ..errors import InputError, WeightsError
 from ..formats.atomic import write_text
 from ..labeler import VertebraLabeler
-from .cases import fold_names
 from .crop_test import label_crops, score_folder
 from .crop_test_plan import patients_of
 from .crop_test_report import Scored, score_sample
@@ -83,11 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labeler_of, splits = partial(counting_labeler, options.model), options.data / "splits.json"
     try:
         shutil.rmtree(options.out / "scans", ignore_errors=True)
-        for fold, run in enumerate(options.runs):
-            if run != NO_RUN:
-                fold_names(splits, fold)
-                label_held_out(options.data, splits, run, fold, options.out / "scans", labeler_of)
         runs = [None if run == NO_RUN else run for run in options.runs]
+        for fold, run in enumerate(runs):
+            if run is not None:
+                label_held_out(options.data, splits, run, fold, options.out / "scans", labeler_of)
         label_crops(options.data, runs, options.count, options.seed, options.out / "crops", labeler_of)
         scans, crops = score_scans(options.out / "scans", splits), score_folder(options.out / "crops")
     except (InputError, WeightsError, OSError, ValueError) as error:

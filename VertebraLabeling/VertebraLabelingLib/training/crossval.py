@@ -23,6 +23,7 @@ from ..formats.atomic import write_text
 from ..formats.mrk_json import write_labels
 from ..io import read_volume
 from ..labeler import VertebraLabeler
+from ..weights import read_card
 from .added_truth import read_truth
 from .cases import find_cases, fold_names
 from .evidence_folder import evidence_path, nothing_found, truth_path
@@ -48,12 +49,16 @@ def held_out_labeler(run: Path, names: Collection[str], fold: int) -> VertebraLa
     return VertebraLabeler(model)
 
 
-def refuse_seen(checkpoint: Path, names: Collection[str]) -> None:
-    """Raise a ValueError where a network was trained on one of the cases."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    known = sorted({*saved["cases"], *saved.get("seen", ())}.intersection(names))
+def refuse_seen(weights: Path, names: Collection[str]) -> None:
+    """Raise a ValueError where a run's checkpoint, or a model file, was trained on one of the cases."""
+    if weights.with_suffix(".json").is_file():
+        who, seen = weights, set(read_card(weights)["training"]["cases"])
+    else:
+        saved = torch.load(weights, map_location="cpu", weights_only=True)
+        who, seen = weights.parent, {*saved["cases"], *saved.get("seen", ())}
+    known = sorted(seen.intersection(names))
     if known:
-        raise ValueError(f"{checkpoint.parent} was trained on {known[0]}: its score would not be honest.")
+        raise ValueError(f"{who} was trained on {known[0]}: its score would not be honest.")
 
 
 def label_held_out(

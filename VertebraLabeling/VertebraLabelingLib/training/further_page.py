@@ -15,7 +15,8 @@ from pathlib import Path
 from ..errors import InputError
 from ..formats.atomic import write_text
 from ..weights import PARTS, load_parts, load_state, read_card
-from .model_page import head, part_section, print_page, read_stage, same_weights
+from .model_page import head, part_section, read_stage, same_weights
+from .printing import print_result
 
 
 def write_further_page(base: Path, page: Path, weights: Path, part: str, run: Path, out: Path) -> Path:
@@ -73,7 +74,7 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/models"))
     given = parser.parse_args()
-    return print_page(
+    return print_result(
         lambda: write_further_page(given.base, given.page, given.weights, given.part, given.run, given.out)
     )
 

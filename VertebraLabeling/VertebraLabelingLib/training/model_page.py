@@ -13,19 +13,20 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
-from ..errors import InputError, VertebraLabelingError
+from ..errors import InputError
 from ..formats.atomic import write_text
 from ..weights import PARTS, load_parts, load_state, read_card
 from .average import mean_of
 from .config import TrainConfig
 from .curves import plot_curves
 from .loop import CHECKPOINT, HISTORY
+from .printing import print_result
 from .small import KINDS
 
 LAST_STEPS = 50  # the final losses are means over these
@@ -238,17 +239,7 @@ def main() -> int:
     parts = {part: getattr(arguments, part) for part in PARTS if getattr(arguments, part)}
     averaged = max(1, arguments.mean_of_last)
     given = arguments.weights, arguments.out, arguments.commit, averaged, parts
-    return print_page(lambda: write_page(arguments.runs, *given))
-
-
-def print_page(write: Callable[[], Path]) -> int:
-    """Write a page and print where it is, or why there is none; returns the exit code."""
-    try:
-        print(write())
-    except VertebraLabelingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return print_result(lambda: write_page(arguments.runs, *given))
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from ..anatomy import LEVELS
-from ..errors import InputError
+from ..errors import InputError, WeightsError
 from ..formats.mrk_json import read_points
 from ..io import read_volume
 from ..labels import Evidence
 from ..placing import place
 from ..placing_network import PlacingNet
 from ..volume import Volume
-from ..weights import load_parts, read_card
+from ..weights import load_parts
 from .cases import find_cases, fold_names, truth_file
 from .crossval import refuse_seen
 from .loop import CHECKPOINT
@@ -38,16 +38,18 @@ def read_network(path: Path, names: Sequence[str]) -> PlacingNet:
     """The placing network of a run folder, or of a model file, ready for use.
 
     Raises:
+        InputError: the model has no placing network.
         ValueError: it was trained on one of the cases ``names``.
+        WeightsError: the model is damaged.
     """
-    if path.is_dir():
-        refuse_seen(path / CHECKPOINT, names)
+    run = path.is_dir()
+    refuse_seen(path / CHECKPOINT if run else path, names)
+    if run:
         tensors = torch.load(path / CHECKPOINT, map_location="cpu", weights_only=True)["average"]
     else:
-        known = sorted(set(read_card(path)["training"]["cases"]).intersection(names))
-        if known:
-            raise ValueError(f"{path} was trained on {known[0]}: its score would not be honest.")
-        tensors = load_parts(path)["placing"]
+        tensors = load_parts(path).get("placing")
+    if tensors is None:
+        raise InputError(f"{path.name} has no placing network: give a model that has one.")
     network = PlacingNet()
     network.load_state_dict(tensors)
     return network.eval()
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 errors.setdefault(name.split("/")[0], []).append(scan)
         if not errors:
             raise InputError(f"No scan of fold {options.fold} was found in {options.data}: give the project's data.")
-    except (InputError, OSError, ValueError) as error:
+    except (InputError, WeightsError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print(table(errors))

@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..formats.mrk_json import read_points
 from ..io import read_volume
 from ..volume import Volume, ras_to_ijk, to_canonical
+from .printing import print_result
 from .synthetic import SyntheticCase, write_case
 from .synthetic_noise import smooth_noise
 from .synthetic_scanner import scan
@@ -173,13 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=8, help="cases of each bone-only CT")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    try:
-        for path in write_cases(options.data, options.out, options.count, options.seed):
-            print(path)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return print_result(
+        lambda: "\n".join(map(str, write_cases(options.data, options.out, options.count, options.seed)))
+    )
 
 
 if __name__ == "__main__":
