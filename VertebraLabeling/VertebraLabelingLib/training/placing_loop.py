@@ -1,7 +1,8 @@
 """The batches and the loss of the placing network (:mod:`..placing_network`); run by :mod:`.small`.
 
 Cubes lie around true body centres, moved, turned and zoomed at random. Each is in the batch twice, as it is and seen
-through larger voxels: the place must not depend on how large these are, so the second must say what the first says.
+through larger voxels: the place must not depend on how large these are. In a training that starts from an earlier
+network, that network stays beside it as it was, and says of the first cube what the new one must say of both.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..finer_voxels import finer
 from ..network import window
 from ..placing_network import CELL_MM, CELLS, PlacingNet
@@ -23,6 +25,8 @@ from .cases import Case
 from .coarse_voxels import coarsen
 from .intensity import vary_look
 from .small_loop import SmallConfig, SmallTrainer
+
+HOPELESS_MM = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,11 @@ class PlacingConfig(SmallConfig):
     reach: float = 0.45
     rotation: float = 10.0
     zoom: float = 0.1
-    coarse_mm: tuple[float, float] = (2.5, 8.5)  # sizes of the larger voxels; in half of the cubes along some axes only
-    alike: float = 1.0  # weight of what both cubes of a pair say otherwise, in a training that starts from another
+    coarse_mm: tuple[float, float] = (2.5, 9.0)  # sizes of the larger voxels; in half of the cubes along some axes only
+    near: float = 0.5  # with an earlier network: share of cubes that lie as those of the last round do,
+    near_shift: float = 1.5  # by so much off
+    alike: float = 1.0  # weights of what the coarse cubes say otherwise than the earlier network does of the others,
+    keep: float = 1.0  # and of what these say otherwise
 
 
 def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,7 +77,7 @@ def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tu
 
 def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
     """(3,) mm; 0 along the axes that stay as they are."""
-    size = np.exp(rng.uniform(*np.log(config.coarse_mm), 3))
+    size = rng.uniform(*config.coarse_mm, 3)
     if rng.random() < 0.5:
         kept = rng.random(3) < 0.5
         kept[int(rng.integers(3))] = True
@@ -112,24 +119,71 @@ class PlacingTrainer(SmallTrainer):
     def __init__(self, config: PlacingConfig, cases: list[Case], out: Path) -> None:
         whole = [finer_case(case) for case in cases if not bool(case.cut.all())]
         super().__init__(PlacingNet, config, whole, out)
+        self.earlier: PlacingNet | None = None
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """(2B, 1, CELLS, CELLS, CELLS) HU and (2B, 3) mm from the middle to the centre; the second half is coarse."""
-        drawn = [
-            draw_pair(self.cases[int(rng.choice(len(self.cases), p=self.probabilities))], rng, self.config)
-            for rng in self.random(step)
-        ]
+        drawn = [self._draw(rng) for rng in self.random(step)]
         cubes, coarse, away = (torch.stack(each) for each in zip(*drawn))
         return torch.cat([cubes, coarse])[:, None], torch.cat([away, away])
 
-    def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Mean absolute error of each axis, mm, and what the coarse cubes say otherwise than the others.
+    def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        config = self.config
+        if self.earlier and rng.random() < config.near:
+            config = replace(config, shift=config.near_shift)
+        return draw_pair(self.cases[int(rng.choice(len(self.cases), p=self.probabilities))], rng, config)
 
-        A network that starts from scratch is not charged for the latter: it might learn to say the same of every cube.
+    def initialize(self, path: Path) -> None:
+        """As :meth:`SmallTrainer.initialize`; the network as it is now is kept beside the one that learns."""
+        super().initialize(path)
+        self.earlier = self._fixed(self.average.state_dict())
+
+    def restore(self, saved: dict) -> None:
+        """As :meth:`SmallTrainer.restore`.
+
+        Raises:
+            InputError: the run was begun by a version that kept no earlier network.
         """
-        offset = self.network(window(images)).offset
-        fine, coarse = offset.chunk(2)
-        error, unlike = (offset - targets[0]).abs().mean(), (coarse - fine.detach()).abs().mean()
-        alike = self.config.alike if self.start else 0.0
-        terms = {"error_mm": error, "unlike_mm": unlike}
-        return error + alike * unlike, {name: round(float(t.detach()), 4) for name, t in terms.items()}
+        super().restore(saved)
+        if self.start and saved.get("earlier") is None:
+            raise InputError(f"{self.out} was begun by an older version of this program: begin it anew.")
+        self.earlier = self._fixed(saved["earlier"]) if self.start else None
+
+    def state(self) -> dict:
+        """As :meth:`SmallTrainer.state`, with the earlier network."""
+        return {**super().state(), "earlier": self.earlier.state_dict() if self.earlier else None}
+
+    def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Mean absolute error of each axis, mm, and what both cubes say otherwise than the earlier network does of one.
+
+        Without an earlier network the latter is not charged: what learns from scratch might learn to say the same of
+        every cube.
+        """
+        cubes = window(images)
+        offset = self.network(cubes).offset
+        error = (offset - targets[0]).abs().mean()
+        terms = {"error_mm": error}
+        if self.earlier:
+            with torch.no_grad():
+                aim = self.earlier(cubes.chunk(2)[0]).offset
+            fine, coarse = (said - aim for said in offset.chunk(2))
+            terms |= {"unlike_mm": coarse.abs().mean(), "moved_mm": fine.abs().mean()}
+            error = error + self.config.alike * charge(coarse) + self.config.keep * terms["moved_mm"]
+        return error, {name: round(float(t.detach()), 4) for name, t in terms.items()}
+
+    @staticmethod
+    def _fixed(weights: dict[str, Tensor]) -> PlacingNet:
+        network = PlacingNet().requires_grad_(False).eval()
+        network.load_state_dict(weights)
+        return network
+
+
+def charge(unlike: Tensor) -> Tensor:
+    """Mean of differences in mm and of their squares: what counts is how seldom a point moves by a millimetre.
+
+    Above :data:`HOPELESS_MM` the square goes on as a straight line, or cubes that hardly show anything would be nearly
+    all of it.
+    """
+    size = unlike.abs()
+    bounded = size.clamp(max=HOPELESS_MM)
+    return (size + bounded * (2 * size - bounded)).mean()

@@ -155,16 +155,28 @@ class SmallTrainer(ABC):
         kind, names = type(self.config).__name__, [case.name for case in self.cases]
         if saved["cases"] != names or saved["config"]["seed"] != self.config.seed or saved.get("kind", kind) != kind:
             raise InputError(f"{self.out} holds a run of another kind, or of other cases or seed: give another --out.")
+        self.restore(saved)
+        forget_from(self.out / HISTORY, self.step)
+        return True
+
+    def restore(self, saved: dict) -> None:
+        """Be as :meth:`state` says."""
         for name in ("network", "average", "optimizer"):
             getattr(self, name).load_state_dict(saved[name])
         self.step = saved["step"]
         self.start, self.seen = saved.get("start", {}), saved.get("seen", [])
-        forget_from(self.out / HISTORY, self.step)
-        return True
+
+    def state(self) -> dict:
+        """What a checkpoint holds."""
+        state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
+        state |= {"step": self.step, "config": asdict(self.config), "cases": [case.name for case in self.cases]}
+        return state | {
+            "commit": code_commit(),
+            "kind": type(self.config).__name__,
+            "start": self.start,
+            "seen": self.seen,
+        }
 
     def save(self) -> None:
         """Write the checkpoint."""
-        state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
-        state |= {"step": self.step, "config": asdict(self.config), "cases": [case.name for case in self.cases]}
-        state |= {"commit": code_commit(), "kind": type(self.config).__name__, "start": self.start, "seen": self.seen}
-        write_checkpoint(state, self.out)
+        write_checkpoint(self.state(), self.out)

@@ -12,6 +12,7 @@ import torch
 from training_cases import ball_case, write_case
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS
 from VertebraLabelingLib.counting_network import OUTPUTS, STRIDE, Counted
+from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.network import VertebraNet
 from VertebraLabelingLib.placing_network import Placed, PlacingNet
 from VertebraLabelingLib.straightened import BEYOND_MM, DEPTH_CELLS, SIDE_CELLS, STEP_MM
@@ -28,7 +29,7 @@ from VertebraLabelingLib.training.counting_samples import (
     straight_piece,
     targets,
 )
-from VertebraLabelingLib.training.placing_loop import PlacingConfig, PlacingTrainer, draw_pair
+from VertebraLabelingLib.training.placing_loop import PlacingConfig, PlacingTrainer, charge, draw_pair
 from VertebraLabelingLib.volume import AIR_HU
 from VertebraLabelingLib.weights import write_model
 
@@ -356,21 +357,53 @@ def test_the_other_cube_of_a_pair_is_the_same_through_larger_voxels(seed):
     assert torch.equal(through_fine, same)
 
 
-def test_a_coarse_cube_must_say_what_the_other_says(tmp_path):
-    """Alike and wrong is better than unlike, one of them right: only the second is charged twice."""
-    trainer = placing_trainer(tmp_path, alike=1.0)
-    trainer.start = {"file": "checkpoint.pt"}
+def test_both_cubes_of_a_pair_must_say_what_the_earlier_network_says_of_the_first(tmp_path):
+    trainer = placing_trainer(tmp_path)
     images, targets = trainer.batch(0)
-    said = torch.zeros(4, 3)
+    said = targets + 1.0
     trainer.network = lambda cubes: Placed(said, torch.ones(len(cubes)))
-    said[:] = targets + 1.0
     loss, terms = trainer.loss(images, targets)
-    assert float(loss) == pytest.approx(1.0) and terms == {"error_mm": pytest.approx(1.0), "unlike_mm": 0.0}
-    said[2:] = targets[2:] - 1.0
+    assert float(loss) == pytest.approx(1.0) and terms == {"error_mm": pytest.approx(1.0)}, "from scratch"
+    of_first = targets[:2] + 0.5
+    trainer.earlier = lambda cubes: Placed(of_first, torch.ones(len(cubes)))
     loss, terms = trainer.loss(images, targets)
-    assert float(loss) == pytest.approx(1.0 + 2.0) and terms["unlike_mm"] == pytest.approx(2.0)
-    trainer.start = {}  # from scratch
-    assert float(trainer.loss(images, targets)[0]) == pytest.approx(1.0)
+    assert terms == {name: pytest.approx(mm) for name, mm in (("error_mm", 1), ("unlike_mm", 0.5), ("moved_mm", 0.5))}
+    assert float(loss) == pytest.approx(1.0 + (0.5 + 0.25) + 0.5)
+
+
+@pytest.mark.parametrize(("mm", "charged"), [(0.0, 0.0), (-0.5, 0.75), (2.0, 6.0), (-5.0, 5.0 + 16.0)])
+def test_differences_are_charged_with_their_squares_up_to_two_millimeters(mm, charged):
+    assert float(charge(torch.full((4, 3), mm))) == pytest.approx(charged)
+
+
+def test_the_earlier_network_stays_as_it_was_through_training_and_resuming(tmp_path):
+    first = placing_trainer(tmp_path / "first")
+    first.run(until=1)
+    second = placing_trainer(tmp_path / "second")
+    second.initialize(tmp_path / "first" / "checkpoint.pt")
+    second.run(until=2)
+    again = placing_trainer(tmp_path / "second")
+    assert again.resume()
+    for trainer in (second, again):
+        for key, value in trainer.earlier.state_dict().items():
+            assert torch.equal(value, first.average.state_dict()[key]), key
+    assert any(not torch.equal(a, b) for a, b in zip(second.network.parameters(), first.average.parameters()))
+
+
+def test_with_an_earlier_network_half_of_the_cubes_lie_as_in_the_last_round(tmp_path):
+    trainer = placing_trainer(tmp_path, batch=200)
+    far = trainer.batch(0)[1].norm(dim=1)
+    trainer.earlier = trainer.average
+    near = trainer.batch(0)[1].norm(dim=1)
+    assert float((far < 3).float().mean()) < 0.2 < 0.25 < float((near < 3).float().mean()) < 0.6
+
+
+def test_a_run_that_an_older_version_began_from_another_is_not_continued(tmp_path):
+    first = placing_trainer(tmp_path)
+    first.start = {"file": "first/checkpoint.pt"}
+    first.run(until=1)
+    with pytest.raises(InputError, match="older version"):
+        placing_trainer(tmp_path).resume()
 
 
 def test_placing_is_learned(tmp_path):
