@@ -1,11 +1,13 @@
 """One CT stored in other ways: axis order, obliquity, voxel size and field of view must not move its vertebrae.
 
 Where the voxels are the same (axis order, a patient turned as a whole) the points are the same. Where the CT is sampled
-anew, the network sees other voxels, and the points agree as measured in docs/hardening.md.
+anew, the network sees other voxels, and the points agree as measured in docs/hardening.md. The environment may name
+other random draws, ``VERTEBRA_LABELING_DRAWS=200:236``, and another model file, ``VERTEBRA_LABELING_DRAWS_MODEL``.
 """
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 
 import numpy as np
@@ -22,11 +24,13 @@ from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine, block_mean,
 WHOLE_MM = 20.0  # a body centre this far within both fields of view belongs to a whole vertebra
 KINDS = ("oblique", "spacing", "crop", "all")
 PATIENT_AXES_MM = (1.4, 1.4, 2.5)
+DRAWS = range(*map(int, os.environ.get("VERTEBRA_LABELING_DRAWS", "100:112").split(":")))
+MODEL = os.environ.get("VERTEBRA_LABELING_DRAWS_MODEL")
 
 
 @lru_cache(maxsize=1)
 def labeler() -> VertebraLabeler:
-    return VertebraLabeler(device="cpu")
+    return VertebraLabeler(MODEL, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +148,7 @@ def test_a_ct_sampled_anew_keeps_its_vertebrae(source, expected, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_ct_sampled_anew_in_many_ways_keeps_its_vertebrae(source, expected, kind):
     results, none_found = [], 0
-    for seed in range(100, 112):
+    for seed in DRAWS:
         try:
             results.append(compare(source, expected, kind, seed))
         except NoSpineError:
@@ -153,8 +157,11 @@ def test_a_ct_sampled_anew_in_many_ways_keeps_its_vertebrae(source, expected, ki
     shares = [np.mean(millimeters < limit) for limit in (1.0, 2.0, 5.0)]
     renamed = [result for result in results if any(result["steps"])]
     told = [result for result in renamed if is_told(result)]
-    percentiles = np.percentile(millimeters, (50, 90, 95, 100)).round(2)
+    percentiles = np.percentile(millimeters, (50, 90, 95, 99, 100)).round(2)
     print(f"{kind}: {len(millimeters)} vertebrae, percentiles {percentiles}, within 1, 2, 5 mm {np.round(shares, 3)},")
+    print(f"{np.sum(millimeters >= 1)} beyond 1 mm, ", end="")
     print(f"{len(renamed)} draws with other names, {len(told)} of them with a warning, {none_found} without a spine")
     assert np.median(millimeters) < 1.0 and shares[0] > LEAST_WITHIN_1_MM[kind] and shares[1] > 0.9
-    assert len(told) == len(renamed) and none_found <= 1  # how many are renamed: see docs/hardening.md
+    assert len(told) == len(renamed) and none_found <= max(
+        1, len(DRAWS) // 12
+    )  # how many are renamed: see docs/hardening.md
