@@ -138,7 +138,7 @@ def test_a_model_with_a_part_trained_further_keeps_the_rest(further):
 
 def test_its_page_is_the_older_one_and_the_run(further, monkeypatch, capsys):
     page = further / "pages" / "7.md"
-    call = ["further_page", "placing", further / "late", "--base", further / "base.pt", "--page", page]
+    call = ["further_page", "--placing", further / "late", "--base", further / "base.pt", "--page", page]
     call += ["--weights", further / "model.pt", "--out", further / "pages"]
     monkeypatch.setattr(sys, "argv", [str(part) for part in call])
     assert further_page.main() == 0
@@ -157,7 +157,7 @@ def test_the_page_of_a_part_trained_anew_tells_of_no_older_run(further):
     new.run()
     export_further(further / "base.pt", further / "model.pt", "9", {"placing": further / "new" / "checkpoint.pt"})
     page = further_page.write_further_page(
-        *(further / "base.pt", further / "pages" / "7.md", further / "model.pt", "placing", further / "new"),
+        *(further / "base.pt", further / "pages" / "7.md", further / "model.pt", {"placing": [further / "new"]}),
         further / "pages",
     )
     text = page.read_text()
@@ -168,7 +168,7 @@ def test_the_page_of_a_part_trained_anew_tells_of_no_older_run(further):
 
 def test_a_page_that_would_tell_of_other_weights_is_refused(further, monkeypatch, capsys):
     def refused(run, weights, message):
-        call = ["x", "placing", run, "--base", further / "base.pt", "--page", further / "pages" / "7.md"]
+        call = ["x", "--placing", run, "--base", further / "base.pt", "--page", further / "pages" / "7.md"]
         call += ["--weights", weights, "--out", further / "pages"]
         monkeypatch.setattr(sys, "argv", [str(part) for part in call])
         assert further_page.main() == 1
@@ -178,6 +178,26 @@ def test_a_page_that_would_tell_of_other_weights_is_refused(further, monkeypatch
     other.initialize(further / "model.pt")
     other.run()
     refused(further / "other", further / "model.pt", "did not start from base.pt")
-    refused(further / "early", further / "model.pt", "does not hold base.pt with the weights of early")
-    refused(further / "late", further / "base.pt", "does not hold base.pt with the weights of late")
+    refused(further / "early", further / "model.pt", "model.pt does not hold the weights of early")
+    refused(further / "late", further / "base.pt", "base.pt does not hold the weights of late")
     assert not (further / "pages" / "8.md").exists()
+
+
+def test_the_page_of_a_part_trained_twice_more_tells_of_both_runs_in_their_order(further):
+    last = PlacingTrainer(PlacingConfig(steps=1, batch=1, seed=11), [ball_case("ct/a")], further / "last")
+    last.initialize(further / "late" / "checkpoint.pt")
+    last.run()
+    export_further(further / "base.pt", further / "model.pt", "8", {"placing": further / "last" / "checkpoint.pt"})
+    given = further / "base.pt", further / "pages" / "7.md", further / "model.pt"
+    runs = [further / "late", further / "last"]
+    with pytest.raises(InputError, match=r"last did not start from base\.pt"):
+        further_page.write_further_page(*given, {"placing": [further / "last"]}, further / "pages")
+    with pytest.raises(InputError, match=r"differs from base\.pt in other parts"):
+        further_page.write_further_page(*given, {}, further / "pages")
+    text = further_page.write_further_page(*given, {"placing": runs}, further / "pages").read_text()
+    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert titles[-2:] == ["The placing network, stage 2", "The placing network, stage 3"]
+    assert text.index("| seed | 3 |") < text.index("| seed | 11 |")
+    assert {picture.name for picture in (further / "pages").glob("8-*.png")} == set(
+        re.findall(r"\]\((8-[^)]*)\)", text)
+    )
