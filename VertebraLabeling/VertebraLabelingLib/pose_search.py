@@ -64,9 +64,14 @@ class Findings:
         return cls(certainty, named, named / max(every, 1e-9), _size(chain, levels))
 
     @property
+    def plausibility(self) -> float:
+        """0..2, certainty and the named share together."""
+        return self.certainty + self.named_share
+
+    @property
     def sure(self) -> bool:
         """Whether the patient lies as the networks know it, as far as can be told."""
-        return self.certainty >= UNSURE and self.certainty + self.named_share >= DUBIOUS
+        return self.certainty >= UNSURE and self.plausibility >= DUBIOUS
 
 
 def _size(chain: np.ndarray, levels: np.ndarray) -> float:
@@ -138,5 +143,7 @@ class _Search:
         while best != last:  # up to the highest point
             last = best
             best = best_with([replace(best, degrees=(best.degrees + step) % 360) for step in (-FINE_DEG, FINE_DEG)])
-        clearly = self.at(best).named > CLEARLY * first.named and self.at(best).certainty >= CONVINCING
-        return best if clearly else start
+        then = self.at(best)
+        # of two or three vertebrae a pose may name more by chance, but not all of what it sees
+        plausible = then.certainty >= CONVINCING and then.plausibility > first.plausibility
+        return best if then.named > CLEARLY * first.named and plausible else start

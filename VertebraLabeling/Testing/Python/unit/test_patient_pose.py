@@ -68,6 +68,14 @@ def test_a_spine_that_is_clear_but_makes_no_chain_is_looked_at_again_with_the_he
     assert find_pose(shuffled, lambda turn: upright if turn.head_down else shuffled) == PatientPose(head_down=True)
 
 
+@pytest.mark.parametrize(("share", "head_down"), [(0.48, False), (0.95, True)])
+def test_another_pose_that_names_more_but_not_most_of_what_it_sees_is_not_taken(monkeypatch, share, head_down):
+    """Two vertebrae of a narrow field of view with voxels of 7 mm, as found."""
+    known = {False: Findings(0.26, 0.354, 0.92), True: Findings(0.34, 0.499, share)}
+    monkeypatch.setattr(Findings, "of", classmethod(lambda cls, turned: known[turned]))
+    assert find_pose(False, lambda pose: pose == PatientPose(head_down=True)) == PatientPose(head_down=head_down)
+
+
 def test_without_any_candidate_the_patient_stays_as_he_lies():
     none = Evidence(np.empty((0, 3)), np.empty((0, 26)), np.empty(0), np.full(26, 0.5), evidence(0.5).corners)
     assert Findings.of(none) == Findings(0, 0, 0)
