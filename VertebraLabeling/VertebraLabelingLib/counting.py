@@ -38,6 +38,7 @@ from .volume import (
 GRID_MM = 2.0
 MARGIN_MM = 100.0  # of the box around the candidates: wider than the sections, at any tilt
 WEIGHT = 0.85  # of the counting network in the mean of the costs of a level
+TEMPERATURE = 1.5  # by which its costs are divided: on patients that it has not seen it is too sure (Guo et al. 2017)
 FARTHEST_MM = 25.0  # candidates farther from the curve are no part of the straightened spine
 NEW_MM, NEW_DETECTION = 5.0, 0.6  # a counted body becomes a candidate where none is this near along the curve
 CENTER_SD_MM, OFF_CENTER_COST = 5.0, 4.0  # of a candidate away from the mean row of a level, and the most it costs
@@ -159,7 +160,7 @@ def named_by_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> 
     the middle of the visible part would be taken for its centre.
     """
     row, apart = count.rows_of(evidence.points)
-    counted = level_costs(count.level, row) + off_center_costs(level_centers(count.level), row)
+    counted = (level_costs(count.level, row) + off_center_costs(level_centers(count.level), row)) / TEMPERATURE
     far = apart > FARTHEST_MM
     counted[far] = counted[far].mean(axis=1, keepdims=True)
     keep = far | (row <= count.last - END_ROOM * count.gap)

@@ -17,6 +17,7 @@ from VertebraLabelingLib.counting import (
     NEW_MM,
     OFF_CENTER_COST,
     ROW_MM,
+    TEMPERATURE,
     Count,
     count_along,
     level_centers,
@@ -187,7 +188,7 @@ class TestMixing:
         count = random_count(centers={C3: 16})
         mixed = named_by_count(self.evidence, count, weight)
         rows = np.array([10.0, 16.0, 22.0])
-        counted = level_costs(count.level, rows) + off_center_costs(level_centers(count.level), rows)
+        counted = (level_costs(count.level, rows) + off_center_costs(level_centers(count.level), rows)) / TEMPERATURE
         expected = np.minimum((1 - weight) * self.evidence.unary + weight * counted, 12.0)
         np.testing.assert_allclose(mixed.unary, expected)
         np.testing.assert_array_equal(mixed.points, self.evidence.points)
