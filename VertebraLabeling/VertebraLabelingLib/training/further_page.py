@@ -60,7 +60,7 @@ def write_further_page(base: Path, page: Path, weights: Path, parts: Mapping[str
     for part, its in stages.items():
         first = sum(text.startswith(f"## The {part} network") for text in sections) + 1
         for number, (run, stage) in enumerate(zip(parts[part], its), start=first):
-            sections.append(part_section(part, number, Path(run), stage, version, out))
+            sections.append(part_section(part, number, run, stage, version, out))
     how = " and ".join(f"the {part} network trained {'anew' if part in anew else 'further'}" for part in stages)
     made = (
         f"Made by `python -m VertebraLabelingLib.training.further_page`: {base.stem} with {how}, all other\n"
@@ -75,7 +75,7 @@ def write_further_page(base: Path, page: Path, weights: Path, parts: Mapping[str
 def _chain(runs: Sequence[Path], base: Path, sha256: str) -> list[Stage]:
     """The runs of one part, each started from the one before; the first from the base, or from scratch."""
     stages = [read_stage(run) for run in runs]
-    from_where = [(base.name, sha256), *((run.name, sha256_of(Path(run) / CHECKPOINT)) for run in runs[:-1])]
+    from_where = [(base.name, sha256), *((run.name, sha256_of(run / CHECKPOINT)) for run in runs[:-1])]
     for number, (stage, (name, start)) in enumerate(zip(stages, from_where)):
         if stage.start.get("sha256") != start and (stage.start or number):
             raise InputError(f"{stage.name} did not start from {name}: name the model and the runs in their order.")

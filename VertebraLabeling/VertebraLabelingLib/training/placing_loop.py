@@ -26,7 +26,7 @@ from .coarse_voxels import coarsen
 from .intensity import vary_look
 from .small_loop import SmallConfig, SmallTrainer
 
-HOPELESS_MM = 2.0
+HOPELESS_MM = 2.0  # differences beyond it are charged less than by their squares
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,11 @@ class PlacingTrainer(SmallTrainer):
         Raises:
             InputError: the run was begun by a version that kept no earlier network.
         """
-        super().restore(saved)
-        if self.start and saved.get("earlier") is None:
+        earlier = saved.get("earlier")
+        if saved.get("start") and not earlier:
             raise InputError(f"{self.out} was begun by an older version of this program: begin it anew.")
-        self.earlier = self._fixed(saved["earlier"]) if self.start else None
+        super().restore(saved)
+        self.earlier = self._fixed(earlier) if earlier else None
 
     def state(self) -> dict:
         """As :meth:`SmallTrainer.state`, with the earlier network."""

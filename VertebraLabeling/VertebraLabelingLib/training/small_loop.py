@@ -168,9 +168,11 @@ class SmallTrainer(ABC):
 
     def state(self) -> dict:
         """What a checkpoint holds."""
-        state = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
-        state |= {"step": self.step, "config": asdict(self.config), "cases": [case.name for case in self.cases]}
-        return state | {
+        return {
+            **{name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")},
+            "step": self.step,
+            "config": asdict(self.config),
+            "cases": [case.name for case in self.cases],
             "commit": code_commit(),
             "kind": type(self.config).__name__,
             "start": self.start,

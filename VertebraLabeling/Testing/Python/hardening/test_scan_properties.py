@@ -162,6 +162,5 @@ def test_a_ct_sampled_anew_in_many_ways_keeps_its_vertebrae(source, expected, ki
     print(f"{np.sum(millimeters >= 1)} beyond 1 mm, ", end="")
     print(f"{len(renamed)} draws with other names, {len(told)} of them with a warning, {none_found} without a spine")
     assert np.median(millimeters) < 1.0 and shares[0] > LEAST_WITHIN_1_MM[kind] and shares[1] > 0.9
-    assert len(told) == len(renamed) and none_found <= max(
-        1, len(DRAWS) // 12
-    )  # how many are renamed: see docs/hardening.md
+    assert len(told) == len(renamed), "how many are renamed: see docs/hardening.md"
+    assert none_found <= max(1, len(DRAWS) // 12)
