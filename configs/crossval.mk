@@ -1,0 +1,47 @@
+# The networks of the cross-validation: every fold from one schedule, with seeds, steps and learning rates fixed here.
+# Run again, it goes on where it was stopped. Two jobs on two cores take about six hours.
+#
+#   make -f configs/crossval.mk -j2 DATA=<data folder> SYNTHETIC=<folder made by training.synthetic>
+#
+# Afterwards OUT/fold-0, fold-1 and fold-2 each hold the first network, counting/ and placing/, as
+# training.crossval, training.crop_test, training.alteration_test and training.calibration read them.
+
+DATA      ?= ../shared/data
+SYNTHETIC ?= runs/synthetic
+OUT       ?= runs
+BIN       ?= .venv/bin
+FOLDS     := 0 1 2
+DONE      := $(OUT)/done
+
+export OMP_NUM_THREADS := 1
+TRAIN = $(BIN)/vertebra-labeling train
+SMALL = $(BIN)/python -m VertebraLabelingLib.training.small
+CASES = --data $(DATA) $(SYNTHETIC) --splits $(DATA)/splits.json --fold $* --resume
+LOG    = > $@.log 2>&1 && touch $@
+
+.PHONY: all
+.SECONDARY:
+all: $(FOLDS:%=$(DONE)/second-%) $(FOLDS:%=$(DONE)/counting-%) $(FOLDS:%=$(DONE)/placing-%)
+
+$(DONE):
+	mkdir -p $@
+
+$(DONE)/first-%: | $(DONE)
+	$(TRAIN) --config configs/first.json $(CASES) --out $(OUT)/first-$* $(LOG)
+
+$(DONE)/second-%: $(DONE)/first-%
+	$(TRAIN) --config configs/second.json $(CASES) --init $(OUT)/first-$*/checkpoint.pt --out $(OUT)/fold-$* $(LOG)
+
+$(DONE)/early-counting-%: | $(DONE)
+	$(SMALL) counting $(CASES) --seed 1 --out $(OUT)/early-counting-$* $(LOG)
+
+$(DONE)/counting-%: $(DONE)/early-counting-%
+	$(SMALL) counting $(CASES) --seed 2 --learning-rate 1.5e-3 --init $(OUT)/early-counting-$*/checkpoint.pt \
+	  --out $(OUT)/fold-$*/counting $(LOG)
+
+$(DONE)/early-placing-%: | $(DONE)
+	$(SMALL) placing $(CASES) --seed 1 --steps 2400 --out $(OUT)/early-placing-$* $(LOG)
+
+$(DONE)/placing-%: $(DONE)/early-placing-%
+	$(SMALL) placing $(CASES) --seed 2 --steps 1500 --learning-rate 1e-3 --init $(OUT)/early-placing-$*/checkpoint.pt \
+	  --out $(OUT)/fold-$*/placing $(LOG)
