@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError, VertebraLabelingError
+from .idle_threads import sleep_while_waiting
 from .labels import Evidence, LabeledPoint, SpineLabels
 from .volume import Volume
 
@@ -163,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         messages.send("devices", **devices())
         return 0
     _end_with_parent()
+    sleep_while_waiting()
     messages.send("started", pid=os.getpid())
     try:
         run(Job.read(Path(what)), messages)

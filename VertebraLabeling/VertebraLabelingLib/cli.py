@@ -16,6 +16,7 @@ from importlib import import_module
 
 from . import __version__
 from .errors import VertebraLabelingError
+from .idle_threads import sleep_while_waiting
 
 COMMANDS = (
     ".commands.label",
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if arguments.debug else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s" if arguments.debug else "%(message)s",
     )
+    sleep_while_waiting()
     try:
         return arguments.run(arguments)
     except VertebraLabelingError as error:

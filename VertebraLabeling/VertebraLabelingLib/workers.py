@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from .errors import InputError, WeightsError
+from .idle_threads import sleep_while_waiting
 from .inputs import ScanJob
 from .outputs import OutputPlan
 from .scan_job import FAILED, Labeler, ScanResult, label_one
@@ -213,6 +214,7 @@ def limit_threads(threads: int) -> None:
     """Let this process use ``threads`` cores; call before torch is imported for full effect."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
         os.environ[name] = str(threads)
+    sleep_while_waiting()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
 
