@@ -1,5 +1,5 @@
 # The networks of the cross-validation: every fold from one schedule, with seeds, steps and learning rates fixed here.
-# Run again, it goes on where it was stopped. Two jobs on two cores take about six hours.
+# Run again, it goes on where it was stopped. Two jobs on two cores take about four hours.
 #
 #   make -f configs/crossval.mk -j2 DATA=<data folder> SYNTHETIC=<folder made by training.synthetic>
 #

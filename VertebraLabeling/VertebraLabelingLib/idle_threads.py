@@ -1,8 +1,8 @@
 """Let threads that have nothing to do give their core away.
 
 Threads of OpenMP wait for each other in a loop that keeps their core busy. Beside any other busy process, Slicer
-drawing a volume or a neighbor on a cluster, they take the core from the very thread that they wait for: with one of two
-cores busy, the sample CT took 12 to 13 s instead of 1.7 s. Alone it takes as long either way.
+drawing a volume or a neighbor on a cluster, they take the core from the very thread that they wait for. Seconds with
+and without: docs/hardening.md, "Beside other work".
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ def _work(connection: Connection, spec: LabelerSpec, plan: OutputPlan, threads: 
 
 
 def limit_threads(threads: int) -> None:
-    """Let this process use ``threads`` cores; call before torch is imported for full effect."""
+    """Let this process use ``threads`` cores, none while it waits; call before torch is imported for full effect."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
         os.environ[name] = str(threads)
     sleep_while_waiting()
