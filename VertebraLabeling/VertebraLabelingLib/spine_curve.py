@@ -14,6 +14,7 @@ from .labels import level_probabilities
 
 SMOOTHING_MM = 20.0
 LONGEST_EDGE_MM = 45.0
+ONE_VERTEBRA_MM = 12.0  # candidates nearer to each other may be one and the same
 SUPERIOR_WEIGHT = 0.3
 
 
@@ -55,41 +56,58 @@ def spine_curve(points: np.ndarray, weight: np.ndarray, unary: np.ndarray) -> Sp
 
 
 def _backbone(points: np.ndarray, weight: np.ndarray) -> list[int]:
-    """The heaviest path of the minimum spanning tree; false positives hang beside it as twigs."""
-    n = len(points)
+    """The heaviest path of the minimum spanning tree; false positives hang beside it as twigs.
+
+    What an edge is longer than neighbors lie apart costs as much as that length of spine gains: over a gap the path
+    goes to another part of the spine, but not to a stray candidate, which would bend the line at the last vertebra.
+    """
     distance = np.linalg.norm(points[:, None] - points[None], axis=2)
-    tree: list[list[tuple[int, float]]] = [[] for _ in range(n)]
-    nearest, parent = distance[0].copy(), np.zeros(n, int)
-    inside = np.zeros(n, bool)
-    inside[0] = True
-    for _ in range(n - 1):
-        new = int(np.where(inside, np.inf, nearest).argmin())
-        old = int(parent[new])
-        length = min(distance[old, new], LONGEST_EDGE_MM) * min(weight[old], weight[new])
-        tree[old].append((new, length))
-        tree[new].append((old, length))
-        inside[new] = True
-        closer = distance[new] < nearest
-        nearest[closer], parent[closer] = distance[new][closer], new
-    end, _ = _farthest(tree, 0)
-    _, path = _farthest(tree, end)
+    edges = _spanning_tree(distance)
+    usual = float((weight**2).sum() / weight.sum())
+    path: list[int] = []
+    for gap_cost in (usual, 0.0):  # without, where all that is left is one vertebra
+        tree: list[list[tuple[int, float]]] = [[] for _ in points]
+        for old, new in edges:
+            apart = distance[old, new]
+            gain = min(apart, LONGEST_EDGE_MM) * min(weight[old], weight[new])
+            gain -= max(apart - LONGEST_EDGE_MM, 0.0) * gap_cost
+            tree[old].append((new, gain))
+            tree[new].append((old, gain))
+        path = max((_heaviest_from(tree, root) for root in range(len(points))), key=lambda found: found[0])[1]
+        if distance[np.ix_(path, path)].max() >= ONE_VERTEBRA_MM:
+            break
     return path
 
 
-def _farthest(tree: list[list[tuple[int, float]]], root: int) -> tuple[int, list[int]]:
-    """The node farthest from ``root`` along the tree, and the path from it back to the root."""
-    length, parent, stack = {root: 0.0}, {root: root}, [root]
+def _spanning_tree(distance: np.ndarray) -> list[tuple[int, int]]:
+    """Edges of the minimum spanning tree, by Prim's algorithm from the first point."""
+    nearest, parent = distance[0].copy(), np.zeros(len(distance), int)
+    inside = np.zeros(len(distance), bool)
+    inside[0] = True
+    edges = []
+    for _ in range(len(distance) - 1):
+        new = int(np.where(inside, np.inf, nearest).argmin())
+        edges.append((int(parent[new]), new))
+        inside[new] = True
+        closer = distance[new] < nearest
+        nearest[closer], parent[closer] = distance[new][closer], new
+    return edges
+
+
+def _heaviest_from(tree: list[list[tuple[int, float]]], root: int) -> tuple[float, list[int]]:
+    """The gain of the path from ``root`` that gains most, and the path, from its far end to the root."""
+    gain, parent, stack = {root: 0.0}, {root: root}, [root]
     while stack:
         node = stack.pop()
         for other, step in tree[node]:
-            if other not in length:
-                length[other], parent[other] = length[node] + step, node
+            if other not in gain:
+                gain[other], parent[other] = gain[node] + step, node
                 stack.append(other)
-    node = max(length, key=lambda key: (length[key], -key))
+    node = max(gain, key=lambda key: (gain[key], -key))
     path = [node]
     while path[-1] != root:
         path.append(parent[path[-1]])
-    return node, path
+    return gain[node], path
 
 
 def _smooth(points: np.ndarray, weight: np.ndarray, path: list[int]) -> np.ndarray:
@@ -120,7 +138,12 @@ def _project(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarr
     segment = np.linalg.norm(points[:, None] - foot, axis=2).argmin(axis=1)
     rows = np.arange(len(points))
     offset = np.concatenate([[0.0], np.cumsum(length)])[:-1]
-    return offset[segment] + along[rows, segment], foot[rows, segment], direction[segment]
+    place = along[rows, segment]
+    beside = np.where(place == 0.0, segment - 1, np.where(place == length[segment], segment + 1, segment))
+    tangent = direction[segment] + direction[np.clip(beside, 0, len(length) - 1)]  # at a joint, of both sides
+    norm = np.linalg.norm(tangent, axis=1, keepdims=True)
+    tangent = np.where(norm > 1e-3, tangent / np.maximum(norm, 1e-3), direction[segment])  # a line that turns back
+    return offset[segment] + place, foot[rows, segment], tangent
 
 
 def _upside_down(points: np.ndarray, position: np.ndarray, weight: np.ndarray, unary: np.ndarray) -> bool:
