@@ -18,14 +18,16 @@ LOW_CONFIDENCE = 0.7
 
 IMPLANTS = "Metal or cement lies at"
 _SHIFT, _CUT = "Levels may be shifted by one:", "The field of view ends inside"
-_L6, _T13, _MISSING = "L6 or lumbarized S1 found", "T13 found", "not found between"
+_L6, _T13 = "L6 or lumbarized S1 found", "T13 found"
+_BETWEEN, _ABOVE, _BELOW = _MISSING = ("not found between", "not found above", "not found below")
 _FURTHER = "Further vertebral bodies are seen far from the named ones: look whether a part of the spine is missing."
+PRESENT, ROOM = 0.9, 1.5  # presence of the level beyond an end; room in view there, in distances from end to level
 FAR_MM, SEEN, FEWEST = 25.0, 0.4, 2  # of a candidate from every named point; its detection; how many tell of a part
 
 
 def is_solver_warning(text: str) -> bool:
     """Whether :func:`warnings_for` wrote this sentence, so that a new solution replaces it."""
-    return text.startswith((_SHIFT, _CUT, _L6, _T13, _FURTHER)) or _MISSING in text
+    return text.startswith((_SHIFT, _CUT, _L6, _T13, _FURTHER)) or _tells_of_missing(text)
 
 
 def is_shift_warning(text: str) -> bool:
@@ -34,8 +36,12 @@ def is_shift_warning(text: str) -> bool:
 
 
 def asks_for_a_look(text: str) -> bool:
-    """Whether a sentence says that levels may be shifted, or that vertebrae between others were or may be missed."""
-    return is_shift_warning(text) or _MISSING in text or text.startswith((IMPLANTS, _FURTHER))
+    """Whether a sentence says that levels may be shifted, or that vertebrae were or may be missed."""
+    return is_shift_warning(text) or _tells_of_missing(text) or text.startswith((IMPLANTS, _FURTHER))
+
+
+def _tells_of_missing(text: str) -> bool:
+    return any(words in text for words in _MISSING)
 
 
 def skipped(levels: Sequence[str]) -> list[tuple[str, str, list[str]]]:
@@ -64,6 +70,7 @@ def warnings_for(
     if may_be_shifted:
         sentences.append(f"{_SHIFT} {_why(levels, points, evidence)}.")
     sentences += _variants_and_gaps(levels)
+    sentences += [_at_end(level, end) for level, end, _ in missing_at_ends(levels, points, scale, evidence)]
     sentences += [f"{_CUT} {level}." for level in _cut(levels, points, scale, evidence)]
     if _further_bodies(points, evidence):
         sentences.append(_FURTHER)
@@ -74,8 +81,8 @@ def warnings_after_renaming(warnings: Sequence[str], names: Mapping[str, str]) -
     """The sentences that hold once the user has given every vertebra of a chain a new name.
 
     The user's count settles a possible shift, so that sentence goes. The vertebrae that the field of view cuts are
-    the same ones under their new names, and what is not named still is not. Sentences that :func:`warnings_for` did not
-    write stay.
+    the same ones under their new names, a vertebra that is missing at an end is the next one, and what is not named
+    still is not. Sentences that :func:`warnings_for` did not write stay.
 
     Args:
         warnings: the sentences before.
@@ -84,7 +91,14 @@ def warnings_after_renaming(warnings: Sequence[str], names: Mapping[str, str]) -
     cut = [f"{_CUT} {new}." for old, new in names.items() if f"{_CUT} {old}." in warnings]
     foreign = [text for text in warnings if not is_solver_warning(text)]
     further = [text for text in warnings if text == _FURTHER]
-    return (*_variants_and_gaps(list(names.values())), *cut, *further, *foreign)
+    before, after = (list(its) for its in (names, names.values()))
+    ends = [
+        _at_end(new, _end_of(after, step))
+        for step in (-1, 1)
+        if (old := _next_to(before, step)) and (new := _next_to(after, step))
+        if _at_end(old, _end_of(before, step)) in warnings
+    ]
+    return (*_variants_and_gaps(after), *ends, *cut, *further, *foreign)
 
 
 def _variants_and_gaps(levels: Sequence[str]) -> list[str]:
@@ -96,8 +110,49 @@ def _variants_and_gaps(levels: Sequence[str]) -> list[str]:
         sentences.append(f"{_T13}.")
     for above, below, between in skipped(levels):
         missing = between[0] if len(between) == 1 else f"{between[0]}-{between[-1]}"
-        sentences.append(f"{missing} {_MISSING} {above} and {below}.")
+        sentences.append(f"{missing} {_BETWEEN} {above} and {below}.")
     return sentences
+
+
+def missing_at_ends(
+    levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence
+) -> list[tuple[str, str, np.ndarray]]:
+    """Levels beyond an end of a chain that should have been found: level, level at that end, likely place (mm).
+
+    The networks see that level in the scan, and behind the end there is room in view for the whole vertebra.
+
+    Args:
+        levels, points, scale, evidence: see :func:`warnings_for`.
+    """
+    found = []
+    for step in (-1, 1) if len(points) > 1 else ():
+        end, level = _end_of(levels, step), _next_to(levels, step)
+        if level is None or evidence.presence[LEVEL_INDEX[level]] < PRESENT:
+            continue
+        last, before = (points[-1], points[-2]) if step > 0 else (points[0], points[1])
+        direction = (last - before) / max(np.linalg.norm(last - before), 1e-6)
+        way = scale * distance_from()[LEVEL_INDEX[end], LEVEL_INDEX[level]]
+        if distance_along(last[None], direction[None], evidence.corners)[0] > ROOM * way:
+            found.append((level, end, last + way * direction))
+    return found
+
+
+def _end_of(levels: Sequence[str], step: int) -> str:
+    """The first level of a chain, head to foot (``step`` -1), or the last (1)."""
+    return levels[-1] if step > 0 else levels[0]
+
+
+def _next_to(levels: Sequence[str], step: int) -> str | None:
+    """The usual level beyond the first (``step`` -1) or the last (1) of a chain; None beyond C1 and L5."""
+    index = LEVEL_INDEX[_end_of(levels, step)]
+    beyond = [level for level in USUAL_LEVELS if (LEVEL_INDEX[level] - index) * step > 0]
+    return beyond[0 if step > 0 else -1] if beyond else None
+
+
+def _at_end(level: str, end: str) -> str:
+    """The sentence of a missing level beyond an end."""
+    where = _BELOW if LEVEL_INDEX[level] > LEVEL_INDEX[end] else _ABOVE
+    return f"{level} {where} {end}, where it should be in view."
 
 
 def _cut(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence) -> list[str]:

@@ -17,7 +17,7 @@ from .chain import solve
 from .counting import WEIGHT, count_along, named_by_count, with_counted_bodies
 from .ct_check import to_hounsfield
 from .errors import Cancelled
-from .gaps import with_skipped
+from .gaps import at_rest, with_possible, with_skipped
 from .grid_crop import AIR_MARGIN, crop_around, crop_to_body
 from .implants import levels_with_metal
 from .implants import sentence as implants_sentence
@@ -190,10 +190,13 @@ class VertebraLabeler:
             evidence = place(evidence, volume, model.placing, device)
         if count is not None:
             evidence = named_by_count(evidence, count, self.count_share)
-        if model.placing is not None:
-            found = len(evidence.points)
-            evidence = place(with_skipped(evidence), volume, model.placing, device, first=found)
-        return evidence
+        if model.placing is None:
+            return evidence
+        found = len(evidence.points)
+        evidence = place(with_skipped(evidence), volume, model.placing, device, first=found)
+        found = len(evidence.points)
+        evidence = place(with_possible(evidence), volume, model.placing, device, first=found)
+        return at_rest(evidence, found)
 
 
 def _ever_shorter(first: float, last: float) -> Iterator[tuple[float, float]]:

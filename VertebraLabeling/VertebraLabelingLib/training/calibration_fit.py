@@ -2,9 +2,8 @@
 
 The confidence is a logistic function of four terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
 scan has one vote, shared by its points. A point is right where it is a strict hit, wrong where it counts as a false
-positive, and left out on a vertebra that the image cuts. The shift warning asks for the largest sign at which the
-flags (warning, or a point of low confidence) reach no more of the right crops than the goal allows; where low
-confidence reaches more already, it is the largest at which the warning reaches no further ones.
+positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign (:func:`_warning_sign`) at
+which the flags (warning, or a point of low confidence) reach no more of the right crops than the goal allows.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from ..anatomy import LEVELS
 from ..chain import shift_margin, sign_of
 from ..chain_parameters import ChainParameters
-from ..chain_warnings import LOW_CONFIDENCE, skipped
+from ..chain_warnings import LOW_CONFIDENCE, missing_at_ends, skipped
 from ..confidence import calibrated, terms
 from ..metrics import CaseScore, score_case
 from .chain_tuning import Sample, Scan
@@ -42,7 +41,7 @@ class Measured:
         sign: the strongest one against a shift, an anchor among the names taken in.
         right: (M,) bool, the point is a strict hit.
         counts: (M,) bool, the point is right or wrong.
-        skips: the chain passes over a vertebra between two others.
+        skips: the chain passes over a vertebra between two others, or lacks one at an end.
     """
 
     name: str
@@ -105,11 +104,14 @@ def measure(
     strict = {vertebra.level for vertebra in case.vertebrae if vertebra.strict}
     right = np.array([LEVELS[k] in strict for k in levels])
     wrong = np.array([LEVELS[k] in case.false_positives for k in levels])
-    margin = shift_margin(graph, graph.best_path())
+    names = [LEVELS[k] for k in levels]
+    path = graph.best_path()
+    margin = shift_margin(graph, path)
     sign = sign_of(scan.evidence, rows, levels, parameters)
+    missing = missing_at_ends(names, scan.evidence.points[rows], float(np.exp(path.log_scale)), scan.evidence)
     return Measured(
         *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, sign),
-        *(right, right | wrong, bool(skipped([LEVELS[k] for k in levels]))),
+        *(right, right | wrong, bool(skipped(names) or missing)),
     )
 
 
@@ -163,7 +165,11 @@ def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np
 
 
 def _warning_sign(measured: Sequence[Measured], parameters: ChainParameters) -> float:
-    """The largest sign at which the flags reach no more right scans than the goal, or than low confidence alone."""
+    """Half-way from the smallest sign that reaches the most wrong scans to the largest one that is allowed.
+
+    Allowed are signs at which the flags reach no more right scans than the goal, or than low confidence alone. The
+    largest would flag more right scans for no further wrong one, the smallest would just reach the wrong ones at hand.
+    """
     signs = np.array([item.sign for item in measured])
     low = np.array([item.flagged(replace(parameters, shift_sign=0.0)) for item in measured])
     right = np.array([item.all_right for item in measured])
@@ -171,4 +177,6 @@ def _warning_sign(measured: Sequence[Measured], parameters: ChainParameters) -> 
     if not right.any():
         return float(tried[-1])
     limit = max(GOAL_RIGHT, low[right].mean())
-    return float(max(sign for sign in tried if (low | (signs < sign))[right].mean() <= limit))
+    allowed = [sign for sign in tried if (low | (signs < sign))[right].mean() <= limit]
+    reached = [int((low | (signs < sign))[~right].sum()) for sign in allowed]
+    return round(float(allowed[reached.index(max(reached))] + allowed[-1]) / 2, 2)

@@ -16,7 +16,7 @@ from VertebraLabelingLib.confidence import calibrated, log_odds, strongest_sign,
 from VertebraLabelingLib.metrics import CaseScore
 from VertebraLabelingLib.training import calibration
 from VertebraLabelingLib.training.calibration import Judged, bins_of, calibration_error, judge
-from VertebraLabelingLib.training.calibration_fit import Measured, fit, measure
+from VertebraLabelingLib.training.calibration_fit import Measured, _warning_sign, fit, measure
 from VertebraLabelingLib.training.chain_tuning import Sample
 from VertebraLabelingLib.training.evidence_folder import evidence_path, truth_path
 from VertebraLabelingLib.training.synthetic_truth import write_truth
@@ -122,6 +122,16 @@ def test_the_flags_find_wrong_scans_and_spare_right_ones():
     flagged, right = (np.array([getattr(item, key) for item in judged]) for key in ("flagged", "right"))
     assert flagged[~right].mean() > 0.75
     assert flagged[right].mean() < 0.3
+
+
+def test_the_shift_warning_reaches_all_wrong_scans_and_then_keeps_its_distance_to_both_limits():
+    """The wrong ones have signs of 1 and 2, the right ones 0.5 and 4, 5, ... 22: three of 20 may be flagged."""
+    wrong = [made_up(number, True, 0.98, 0.9, sign) for number, sign in enumerate((1.0, 2.0))]
+    right = [made_up(number + 2, False, 0.98, 0.9, sign) for number, sign in enumerate((0.5, *range(4, 23)))]
+    sure = replace(PLAIN, calibration=(9.0, 0.0, 0.0, 0.0, 0.0))
+    chosen = _warning_sign([*wrong, *right], sure)
+    assert 2.0 < chosen < 6.0
+    assert chosen == pytest.approx((4.0 + 6.0) / 2)
 
 
 def test_each_fold_is_judged_by_parameters_that_were_chosen_without_it():

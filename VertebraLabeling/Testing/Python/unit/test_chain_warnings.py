@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from spine_factory import evidence, positions
-from VertebraLabelingLib.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.anatomy import LEVEL_INDEX, USUAL_LEVELS
 from VertebraLabelingLib.chain_warnings import (
     asks_for_a_look,
     is_solver_warning,
@@ -62,7 +62,7 @@ FURTHER = "Further vertebral bodies are seen far from the named ones: look wheth
 def test_a_part_of_the_spine_that_is_not_named_is_told(left_out, detection, told):
     levels = USUAL_LEVELS[6:18]
     points = positions(levels)
-    given = evidence(levels, points)
+    given = evidence(levels, points, presence=False)
     given.detection[-left_out:] = detection
     named = len(levels) - left_out
     sentences = warnings_for(levels[:named], points[:named], 1.0, given, False)
@@ -77,12 +77,47 @@ def test_a_double_beside_a_named_point_is_no_part_of_the_spine():
     assert warnings_for(levels, points, 1.0, doubles, False) == ()
 
 
+@pytest.mark.parametrize(
+    ("presence", "room_mm", "told"),
+    [(0.95, 45, True), (0.8, 45, False), (0.95, 24, False)],
+    ids=["seen and with room", "hardly seen", "cut by the image"],
+)
+@pytest.mark.parametrize("end", ["above", "below"])
+def test_a_vertebra_that_should_be_in_view_beyond_an_end_is_told(presence, room_mm, told, end):
+    """T4 to T10, some 20 and 27 mm to the next ones: their bodies are whole within 30 and 41 mm."""
+    levels = USUAL_LEVELS[10:17]
+    points = positions(levels, angle=lambda part: 0.0)
+    given = evidence(levels, points, margin_mm=5.0)
+    given.presence[:] = 0.05
+    high, low = given.corners[:, 2].max(), given.corners[:, 2].min()
+    if end == "above":
+        given.corners[given.corners[:, 2] == high, 2] = points[0, 2] + room_mm
+    else:
+        given.corners[given.corners[:, 2] == low, 2] = points[-1, 2] - room_mm
+    given.presence[[LEVEL_INDEX["T3"], LEVEL_INDEX["T11"]]] = presence
+    sentences = [text for text in warnings_for(levels, points, 1.0, given, False) if "field of view ends" not in text]
+    expected = {"above": "T3 not found above T4", "below": "T11 not found below T10"}[end]
+    assert sentences == ([f"{expected}, where it should be in view."] if told else [])
+    assert all(is_solver_warning(text) and asks_for_a_look(text) for text in sentences)
+
+
+def test_nothing_is_missed_beyond_the_ends_of_the_spine():
+    points = positions(USUAL_LEVELS)
+    given = evidence(USUAL_LEVELS, points, margin_mm=120.0)
+    given.presence[:] = 1.0
+    assert warnings_for(USUAL_LEVELS, points, 1.0, given, False) == ()
+
+
 SHIFT = "Levels may be shifted by one: no anchor is in view (C2)."
 FOREIGN = "The GPU has too little free memory: this scan was labeled on the CPU."
 
 
 def inside(level):
     return f"The field of view ends inside {level}."
+
+
+def beyond(words):
+    return f"{words}, where it should be in view."
 
 
 @pytest.mark.parametrize(
@@ -95,6 +130,9 @@ def inside(level):
         (("L6 or lumbarized S1 found.",), "L5 L6", "L4 L5", ()),
         (("T13 found.", inside("L1")), "T13 L1", "T12 L1", (inside("L1"),)),
         ((inside("T1"),), "L1 L2", "L2 L3", ()),
+        ((beyond("L3 not found below L2"),), "L1 L2", "T12 L1", (beyond("L2 not found below L1"),)),
+        ((beyond("T12 not found above L1"),), "L1 L2", "T12 L1", (beyond("T11 not found above T12"),)),
+        ((beyond("L5 not found below L4"),), "L3 L4", "L4 L5", ()),
     ],
     ids=[
         "possible shift",
@@ -104,6 +142,9 @@ def inside(level):
         "L6",
         "T13",
         "cut vertebra that is no longer there",
+        "missing below",
+        "missing above",
+        "missing below what is now the last",
     ],
 )
 def test_sentences_speak_of_the_names_that_the_user_gave(before, old, new, after):

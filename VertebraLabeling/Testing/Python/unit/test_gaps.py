@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib import gaps
 from VertebraLabelingLib.anatomy import LEVEL_INDEX, USUAL_LEVELS
 from VertebraLabelingLib.chain import cheapest_chain, solve
-from VertebraLabelingLib.gaps import with_skipped
+from VertebraLabelingLib.gaps import DETECTION, at_rest, with_possible, with_skipped
 
 LEVELS = USUAL_LEVELS[1:9]  # C2-T2
 
@@ -57,3 +59,61 @@ def test_nothing_found_stays_nothing():
 def test_a_new_candidate_is_likeliest_the_level_that_was_missing():
     given, _ = without("C5")
     assert int(with_skipped(given).unary[-1].argmin()) == LEVEL_INDEX["C5"]
+
+
+@pytest.mark.parametrize(("missing", "end"), [("C2", "above"), ("T2", "below")])
+def test_a_vertebra_beyond_an_end_that_should_be_in_view_gets_a_candidate_near_its_place(missing, end):
+    """The field of view ends in the vertebra, 4 mm beyond its centre, or 15 mm beyond it."""
+    whole, points = without()
+    given = replace(without(missing)[0], corners=whole.corners.copy(), presence=whole.presence)
+    face = points[missing][2] + (15.0 if end == "above" else -15.0)
+    at_face = np.abs(given.corners[:, 2] - face) < 1e-6
+    assert at_face.sum() == 4
+    given.corners[at_face, 2] -= 11.0 if end == "above" else -11.0
+    assert with_possible(given) is given
+    given.corners[at_face, 2] = face
+    wider = with_possible(given)
+    assert len(wider.points) == len(given.points) + 1
+    assert np.linalg.norm(wider.points[-1] - points[missing]) < 8.0, "within what placing reaches"
+    assert int(wider.unary[-1].argmin()) == LEVEL_INDEX[missing]
+    assert [point.level for point in solve(wider).points] == list(LEVELS)
+    unseen = given.presence.copy()
+    unseen[LEVEL_INDEX[missing]] = 0.5
+    unseen = replace(given, presence=unseen)
+    assert with_possible(unseen) is unseen
+
+
+def test_a_candidate_beyond_an_end_that_does_not_come_to_rest_is_dropped():
+    given, _ = without()
+    weak = given.detection.copy()
+    weak[0] = weak[-1] = 0.9 * DETECTION
+    given = replace(given, detection=weak)
+    kept = at_rest(given, len(given.points) - 1)
+    np.testing.assert_array_equal(kept.points, given.points[:-1])
+
+
+def test_an_end_of_which_nothing_was_found_has_no_beyond():
+    given, _ = without()
+    one = given.kept(np.arange(len(given.points)) == 3)
+    assert with_possible(one) is one
+
+
+def test_neighbors_that_are_too_far_apart_get_a_candidate_between_them_of_either_level():
+    """C5 and C6 run together: one candidate on C6, named C5, and all below it one level too high."""
+    points = positions(USUAL_LEVELS[1:12])  # C2-T5
+    levels = (*USUAL_LEVELS[1:4], *USUAL_LEVELS[4:11])
+    given = evidence(levels, np.delete(points, 3, axis=0), strength=6.0)
+    chain = [point.level for point in solve(given).points]
+    assert chain == list(levels)
+    wider = with_possible(given)
+    new = wider.points[len(given.points) :]
+    assert len(new) == 1 and np.linalg.norm(new[0] - points[3]) < 6.0
+    assert sorted(wider.unary[-1].argsort()[:2]) == [LEVEL_INDEX["C4"], LEVEL_INDEX["C5"]]
+
+
+def test_the_atlas_may_lie_far_from_the_axis():
+    levels = USUAL_LEVELS[:8]
+    points = positions(levels)
+    points[0] += 0.4 * (points[0] - points[1])
+    given = evidence(levels, points, strength=6.0)
+    assert with_possible(given) is given
