@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..finer_voxels import finer
 from ..network import window
+from ..placing import SPREAD_MM
 from ..placing_network import CELL_MM, CELLS, PlacingNet
 from ..sampling import sample_part
 from ..volume import AIR_HU, Volume
@@ -26,6 +27,7 @@ from .coarse_voxels import coarsen
 from .intensity import vary_look
 from .small_loop import SmallConfig, SmallTrainer
 
+JUDGED_FROM, JUDGED_BATCHES = 500, 8  # steps before which no training is judged; batches that it is judged by
 HOPELESS_MM = 2.0  # differences beyond it are charged less than by their squares
 
 
@@ -171,6 +173,25 @@ class PlacingTrainer(SmallTrainer):
             terms |= {"unlike_mm": coarse.abs().mean(), "moved_mm": fine.abs().mean()}
             error = error + self.config.alike * charge(coarse) + self.config.keep * terms["moved_mm"]
         return error, {name: round(float(t.detach()), 4) for name, t in terms.items()}
+
+    def check(self) -> None:
+        """Say where the heat maps stay so wide that :func:`..placing.place` could not tell a body from none.
+
+        The loss sees only their means, so now and then a training from scratch ends with heat maps of two humps.
+
+        Raises:
+            InputError: half of the training cubes have heat maps wider than :data:`..placing.SPREAD_MM`.
+        """
+        if self.step < JUDGED_FROM:
+            return
+        with torch.inference_mode():
+            fine = [window(self.batch(self.step + n)[0]).chunk(2)[0] for n in range(JUDGED_BATCHES)]
+            wide = float(self.average.eval()(torch.cat(fine)).spread.median())
+        if wide > SPREAD_MM:
+            raise InputError(
+                f"The heat maps of {self.out} are {wide:.1f} mm wide on its own cases, a candidate at rest has at most "
+                f"{SPREAD_MM:.0f} mm: train anew with another --seed."
+            )
 
     @staticmethod
     def _fixed(weights: dict[str, Tensor]) -> PlacingNet:

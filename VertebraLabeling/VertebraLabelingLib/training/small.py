@@ -77,6 +77,8 @@ def train(options: argparse.Namespace) -> int:
     print(f"{len(trainer.cases)} cases, step {trainer.step} of {trainer.config.steps}")
     trainer.run(lambda step, terms: print(f"\rstep {step}: {terms}", end="", flush=True))
     print()
+    if isinstance(trainer, PlacingTrainer):
+        trainer.check()
     return 0
 
 

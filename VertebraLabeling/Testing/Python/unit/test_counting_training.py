@@ -371,6 +371,23 @@ def test_both_cubes_of_a_pair_must_say_what_the_earlier_network_says_of_the_firs
     assert float(loss) == pytest.approx(1.0 + (0.5 + 0.25) + 0.5)
 
 
+@pytest.mark.parametrize(
+    ("step", "spread", "refused"),
+    [(500, 5.6, True), (500, 2.5, False), (100, 5.6, False)],
+    ids=["wide", "fine", "early"],
+)
+def test_heat_maps_that_stay_wide_on_their_own_cases_are_refused(step, spread, refused, tmp_path, monkeypatch):
+    trainer = placing_trainer(tmp_path)
+    trainer.step = step
+    said = lambda cubes: Placed(torch.zeros(len(cubes), 3), torch.full((len(cubes),), spread))  # noqa: E731
+    monkeypatch.setattr(trainer.average, "forward", said)
+    if refused:
+        with pytest.raises(InputError, match=r"5.6 mm wide.*another --seed"):
+            trainer.check()
+    else:
+        trainer.check()
+
+
 @pytest.mark.parametrize(("mm", "charged"), [(0.0, 0.0), (-0.5, 0.75), (2.0, 6.0), (-5.0, 5.0 + 16.0)])
 def test_differences_are_charged_with_their_squares_up_to_two_millimeters(mm, charged):
     assert float(charge(torch.full((4, 3), mm))) == pytest.approx(charged)
