@@ -145,10 +145,10 @@ NETWORK_PARAMETERS = ChainParameters(
     confusion=(4.0, 0.6, 0.6),
     false_positive=6.0,
     spacing_sd=0.16,
-    temperature=1.0,
-    calibration=(-2.662, 0.0, 0.0, 0.0, 3.09),
+    temperature=4.0,
+    calibration=(-2.391, 0.456, 0.0, 0.203, 3.166),
     shift_warning=0.0,
-    shift_sign=3.93,
+    shift_sign=3.75,
     anchor_sign=1.0,
 )
 """For the evidence of this project's networks: centres are some mm off, so distances scatter more.
