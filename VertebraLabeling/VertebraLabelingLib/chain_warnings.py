@@ -94,7 +94,7 @@ def warnings_after_renaming(warnings: Sequence[str], names: Mapping[str, str]) -
     before, after = (list(its) for its in (names, names.values()))
     ends = [
         _at_end(new, _end_of(after, step))
-        for step in (-1, 1)
+        for step in ((-1, 1) if names else ())
         if (old := _next_to(before, step)) and (new := _next_to(after, step))
         if _at_end(old, _end_of(before, step)) in warnings
     ]

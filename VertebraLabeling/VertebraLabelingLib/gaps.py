@@ -19,7 +19,7 @@ from .candidates import MAX_COST
 from .chain import cheapest_chain
 from .chain_warnings import missing_at_ends
 from .labels import Evidence
-from .spacing import distance_from
+from .spacing import EDGES, distance_from
 
 DETECTION = 0.5
 STEP_COST = 2.0  # of each level away from the one that is missing
@@ -54,12 +54,13 @@ def with_possible(evidence: Evidence) -> Evidence:
     if len(points) < 2:
         return evidence
     ratio = np.linalg.norm(np.diff(points, axis=0), axis=1) / distance_from()[levels[:-1], levels[1:]]
-    scale = float(np.median(ratio[ratio > 0])) if (ratio > 0).any() else 1.0  # 0: from or to T13 or L6
+    scale = float(np.median(ratio[ratio > 0])) if (ratio > 0).any() else 1.0  # 0: to T13 or L6
     missing = missing_at_ends([LEVELS[k] for k in levels], points, scale, evidence)
     places = [place for *_, place in missing]
     likely = [(LEVEL_INDEX[level],) for level, *_ in missing]
     for row in np.flatnonzero(ratio > WIDE * scale):
-        if levels[row + 1] == levels[row] + 1 and LEVELS[levels[row]] != "C1":
+        above, below = LEVELS[levels[row]], LEVELS[levels[row + 1]]
+        if (above, below) in EDGES and above != "C1":
             places.append((points[row] + points[row + 1]) / 2)
             likely.append((levels[row], levels[row + 1]))
     return _with_candidates(evidence, places, likely)

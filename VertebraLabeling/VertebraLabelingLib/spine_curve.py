@@ -59,7 +59,8 @@ def _backbone(points: np.ndarray, weight: np.ndarray) -> list[int]:
     """The heaviest path of the minimum spanning tree; false positives hang beside it as twigs.
 
     What an edge is longer than neighbors lie apart costs as much as that length of spine gains: over a gap the path
-    goes to another part of the spine, but not to a stray candidate, which would bend the line at the last vertebra.
+    goes to a part of the spine that is longer than the gap, but not to a stray candidate, which would bend the line at
+    the last vertebra.
     """
     distance = np.linalg.norm(points[:, None] - points[None], axis=2)
     edges = _spanning_tree(distance)

@@ -167,8 +167,9 @@ def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np
 def _warning_sign(measured: Sequence[Measured], parameters: ChainParameters) -> float:
     """Half-way from the smallest sign that reaches the most wrong scans to the largest one that is allowed.
 
-    Allowed are signs at which the flags reach no more right scans than the goal, or than low confidence alone. The
-    largest would flag more right scans for no further wrong one, the smallest would just reach the wrong ones at hand.
+    Tried are the signs of the scans. Allowed are those at which the flags reach no more right scans than the goal, or
+    than low confidence alone. The largest would flag more right scans for no further wrong one, the smallest leaves
+    little room for other wrong ones. Where no sign reaches a wrong scan, that is half of the largest.
     """
     signs = np.array([item.sign for item in measured])
     low = np.array([item.flagged(replace(parameters, shift_sign=0.0)) for item in measured])

@@ -187,7 +187,7 @@ class PlacingTrainer(SmallTrainer):
         with torch.inference_mode():
             fine = [window(self.batch(self.step + n)[0]).chunk(2)[0] for n in range(JUDGED_BATCHES)]
             wide = float(self.average.eval()(torch.cat(fine)).spread.median())
-        if wide > SPREAD_MM:
+        if not wide <= SPREAD_MM:  # true for NaN, too
             raise InputError(
                 f"The heat maps of {self.out} are {wide:.1f} mm wide on its own cases, a candidate at rest has at most "
                 f"{SPREAD_MM:.0f} mm: train anew with another --seed."

@@ -84,7 +84,7 @@ def test_a_double_beside_a_named_point_is_no_part_of_the_spine():
 )
 @pytest.mark.parametrize("end", ["above", "below"])
 def test_a_vertebra_that_should_be_in_view_beyond_an_end_is_told(presence, room_mm, told, end):
-    """T4 to T10, some 20 and 27 mm to the next ones: their bodies are whole within 30 and 41 mm."""
+    """T4 to T10, some 22 and 28 mm to the next ones: their bodies are whole within 33 and 41 mm."""
     levels = USUAL_LEVELS[10:17]
     points = positions(levels, angle=lambda part: 0.0)
     given = evidence(levels, points, margin_mm=5.0)
@@ -159,3 +159,7 @@ def test_a_renamed_chain_has_the_sentences_that_its_new_names_would_have_had():
     after = warnings_for(new, points, 1.0, given, False)
     assert len(before) == 4 and len(after) == 3
     assert warnings_after_renaming(before, dict(zip(old, new))) == after
+
+
+def test_without_names_only_what_others_wrote_stays():
+    assert warnings_after_renaming((SHIFT, FOREIGN), {}) == (FOREIGN,)

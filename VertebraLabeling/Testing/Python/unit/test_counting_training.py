@@ -373,8 +373,8 @@ def test_both_cubes_of_a_pair_must_say_what_the_earlier_network_says_of_the_firs
 
 @pytest.mark.parametrize(
     ("step", "spread", "refused"),
-    [(500, 5.6, True), (500, 2.5, False), (100, 5.6, False)],
-    ids=["wide", "fine", "early"],
+    [(500, 5.6, True), (500, np.nan, True), (500, 2.5, False), (100, 5.6, False)],
+    ids=["wide", "diverged", "fine", "early"],
 )
 def test_heat_maps_that_stay_wide_on_their_own_cases_are_refused(step, spread, refused, tmp_path, monkeypatch):
     trainer = placing_trainer(tmp_path)
@@ -382,7 +382,7 @@ def test_heat_maps_that_stay_wide_on_their_own_cases_are_refused(step, spread, r
     said = lambda cubes: Placed(torch.zeros(len(cubes), 3), torch.full((len(cubes),), spread))  # noqa: E731
     monkeypatch.setattr(trainer.average, "forward", said)
     if refused:
-        with pytest.raises(InputError, match=r"5.6 mm wide.*another --seed"):
+        with pytest.raises(InputError, match=f"{spread} mm wide.*another --seed"):
             trainer.check()
     else:
         trainer.check()

@@ -111,9 +111,23 @@ def test_neighbors_that_are_too_far_apart_get_a_candidate_between_them_of_either
     assert sorted(wider.unary[-1].argsort()[:2]) == [LEVEL_INDEX["C4"], LEVEL_INDEX["C5"]]
 
 
+def test_the_last_thoracic_and_the_first_lumbar_vertebra_are_neighbors_as_well():
+    """T13 lies between their indices, not between them."""
+    levels = USUAL_LEVELS[12:24]
+    points = positions(levels)
+    below = np.array([level.startswith("L") for level in levels])
+    points[below] += 0.45 * (points[below][0] - points[~below][-1])
+    given = evidence(levels, points, strength=6.0)
+    assert [point.level for point in solve(given).points] == list(levels)
+    wider = with_possible(given)
+    assert len(wider.points) == len(given.points) + 1
+    assert sorted(wider.unary[-1].argsort()[:2]) == [LEVEL_INDEX["T12"], LEVEL_INDEX["L1"]]
+
+
 def test_the_atlas_may_lie_far_from_the_axis():
     levels = USUAL_LEVELS[:8]
     points = positions(levels)
     points[0] += 0.4 * (points[0] - points[1])
     given = evidence(levels, points, strength=6.0)
+    assert [point.level for point in solve(given).points] == list(levels)
     assert with_possible(given) is given
