@@ -177,7 +177,7 @@ class PlacingTrainer(SmallTrainer):
     def check(self) -> None:
         """Say where the heat maps stay so wide that :func:`..placing.place` could not tell a body from none.
 
-        The loss sees only their means, so now and then a training from scratch ends with heat maps of two humps.
+        The loss sees only their means, so now and then a training from scratch ends with flat ones.
 
         Raises:
             InputError: half of the training cubes have heat maps wider than :data:`..placing.SPREAD_MM`.
