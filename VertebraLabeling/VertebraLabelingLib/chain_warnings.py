@@ -129,12 +129,18 @@ def missing_at_ends(
         end, level = _end_of(levels, step), _next_to(levels, step)
         if level is None or evidence.presence[LEVEL_INDEX[level]] < PRESENT:
             continue
-        last, before = (points[-1], points[-2]) if step > 0 else (points[0], points[1])
-        direction = (last - before) / max(np.linalg.norm(last - before), 1e-6)
+        direction, room = _room_beyond(points, step, evidence)
         way = scale * distance_from()[LEVEL_INDEX[end], LEVEL_INDEX[level]]
-        if distance_along(last[None], direction[None], evidence.corners)[0] > ROOM * way:
-            found.append((level, end, last + way * direction))
+        if room > ROOM * way:
+            found.append((level, end, points[-1 if step > 0 else 0] + way * direction))
     return found
+
+
+def _room_beyond(points: np.ndarray, step: int, evidence: Evidence) -> tuple[np.ndarray, float]:
+    """(3,) unit direction in which a chain goes on at its first (``step`` -1) or last (1) point; mm in view there."""
+    last, before = (points[-1], points[-2]) if step > 0 else (points[0], points[1])
+    direction = (last - before) / max(np.linalg.norm(last - before), 1e-6)
+    return direction, float(distance_along(last[None], direction[None], evidence.corners)[0])
 
 
 def _end_of(levels: Sequence[str], step: int) -> str:
@@ -184,9 +190,8 @@ def anchors_seen(levels: Sequence[str], points: np.ndarray, evidence: Evidence) 
     if "L1" in levels and any(level in levels for level in ("T11", "T12", "T13")):
         seen.append("the last rib")
     if levels[-1] in ("L4", "L5", "L6") and len(points) > 1:
-        down = points[-1] - points[-2]
-        room = distance_along(points[-1:], down[None] / max(np.linalg.norm(down), 1e-6), evidence.corners)
-        if room[0] > SACRUM_ROOM_MM + np.linalg.norm(down) / 2:
+        _, room = _room_beyond(points, 1, evidence)
+        if room > SACRUM_ROOM_MM + np.linalg.norm(points[-1] - points[-2]) / 2:
             seen.append("the sacrum")
     return seen
 
