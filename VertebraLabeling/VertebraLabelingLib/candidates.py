@@ -35,15 +35,15 @@ def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, sca
         scan: the whole scan (its corners are the field of view).
     """
     center = prediction.center[0]
-    heat = level_heat(prediction, temperature)
+    level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
+    heat = log_heat(block_mass(prediction.center), level, prediction.null, temperature)[0][0]
     modes = find_modes(center)
     points, _ = local_integral(center, modes, LOCAL_RADIUS, rivals=modes)
     for mode, k in level_modes(modes, center, heat, prediction.presence[0].sigmoid()):
         modes = torch.cat([modes, mode[None]])
-        level = temperature * functional.log_softmax(prediction.level[0], dim=0)[None, None, k]
-        own = center + functional.interpolate(level, scale_factor=2, mode="trilinear")[0, 0]
+        own = center + functional.interpolate(temperature * level[:, k, None], scale_factor=2, mode="trilinear")[0, 0]
         points = torch.cat([points, local_integral(own, mode[None], LOCAL_RADIUS, rivals=modes)[0]])
-    unary = level_costs(prediction, heat, points)
+    unary = level_costs(level[0], prediction.slices[0], heat, points)
     detection = center[tuple(modes.T)].sigmoid()
     ras = ijk_to_ras(grid, points.flip(1).cpu().double().numpy())
     presence = prediction.presence[0].sigmoid()
@@ -72,12 +72,6 @@ def find_modes(center: Tensor) -> Tensor:
     return torch.stack(kept)
 
 
-def level_heat(prediction: Prediction, temperature: Tensor) -> Tensor:
-    """(26, D/2, H/2, W/2) log-probability of each level's heat map over the field of view and the null cell."""
-    level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
-    return log_heat(block_mass(prediction.center), level, prediction.null, temperature)[0][0]
-
-
 def level_modes(modes: Tensor, center: Tensor, heat: Tensor, presence: Tensor) -> list[tuple[Tensor, int]]:
     """The mode of each level's own heat map where no class-free mode is near.
 
@@ -87,7 +81,7 @@ def level_modes(modes: Tensor, center: Tensor, heat: Tensor, presence: Tensor) -
     Args:
         modes: (N, 3) voxels of :func:`find_modes`.
         center: (D, H, W) body-centre logits.
-        heat: (26, D/2, H/2, W/2) of :func:`level_heat`.
+        heat: (26, D/2, H/2, W/2) log-probability of each level's heat map over the field of view and the null cell.
         presence: (26,) probability of each level.
 
     Returns:
@@ -110,20 +104,21 @@ def _argmax(values: Tensor) -> Tensor:
     return torch.tensor(index, device=values.device)
 
 
-def level_costs(prediction: Prediction, heat: Tensor, points: Tensor) -> Tensor:
+def level_costs(level: Tensor, slices: Tensor, heat: Tensor, points: Tensor) -> Tensor:
     """(N, 26) negative log-likelihood of each candidate being each level.
 
     A weighted mean of three views: the level map at the candidate, the share of the level's heat map (over the whole
     field of view) that lies around the candidate, and the Bi-LSTM's level of the candidate's slice.
 
     Args:
-        heat: (26, D/2, H/2, W/2) of :func:`level_heat`.
+        level: (26, D/2, H/2, W/2) log-probability of the level at each coarse voxel.
+        slices: (D/2, 27) logits of the level that each coarse slice shows.
+        heat: (26, D/2, H/2, W/2) as for :func:`level_modes`.
         points: (N, 3) candidates (z, y, x), fractional voxels of the fine grid.
     """
-    level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
-    slices = functional.log_softmax(prediction.slices, dim=2)[0, :, :BACKGROUND]
+    slices = functional.log_softmax(slices, dim=1)[:, :BACKGROUND]
     coarse = (points + 0.5) / 2 - 0.5
-    here = functional.log_softmax(_interpolate(level[0], coarse), dim=1)
+    here = functional.log_softmax(_interpolate(level, coarse), dim=1)
     mass = _nearby_mass(heat, coarse)
     slice_level = functional.log_softmax(slices[coarse[:, 0].round().long().clamp(0, len(slices) - 1)], dim=1)
     terms = zip((LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT), (here, mass, slice_level))

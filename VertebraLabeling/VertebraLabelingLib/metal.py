@@ -16,4 +16,7 @@ def without_metal(array: np.ndarray) -> np.ndarray:
     """HU with bone in place of metal: the array itself where it holds none, else a copy. Infinite values stay."""
     if not array.size or array.max() <= METAL_HU:  # false for NaN
         return array
-    return np.where((array > METAL_HU) & (array < np.inf), array.dtype.type(BONE_HU), array)
+    metal = array > METAL_HU
+    if array.dtype.kind == "f":
+        metal &= array < np.inf
+    return np.where(metal, array.dtype.type(BONE_HU), array)

@@ -31,6 +31,7 @@ View = tuple[float, float, float, bool]  # mm (z, y, x) from the point to the mi
 ONE_VIEW: tuple[View, ...] = ((0, 0, 0, False),)
 TWO_VIEWS: tuple[View, ...] = ((0, 0, 0, False), (0, 0, 0, True))  # say whether a candidate is at rest
 ASIDE: tuple[View, ...] = ((2, 2, 2, False), (2, 2, -2, True))  # by half a cell of the heat map: its phase averages out
+BATCH = 32  # cubes; oneDNN is slower for each with fewer than 16 or more than 50
 ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farther apart
 _FINE_MM = 2.0
 
@@ -52,9 +53,10 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for _ in range(ROUNDS - 1):
-        points = points + steps(network, image, box, points, ONE_VIEW)[0]
-    step, spread = steps(network, image, box, points, TWO_VIEWS)
-    aside, _ = steps(network, image, box, points, ASIDE)
+        points = points + steps(network, image, box, points, ONE_VIEW)[0][0]
+    ways, spreads = steps(network, image, box, points, TWO_VIEWS + ASIDE)
+    step, aside = ways[: len(TWO_VIEWS)].mean(axis=0), ways[len(TWO_VIEWS) :].mean(axis=0)
+    spread = spreads[: len(TWO_VIEWS)].mean(axis=0)
     alike = np.linalg.norm(aside - step, axis=1) <= ALIKE_MM
     points = points + np.where(alike[:, None], (step + aside) / 2, step)
     near = np.linalg.norm(points - before, axis=1) <= FARTHEST_MM
@@ -69,27 +71,30 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
 
 @torch.inference_mode()
 def steps(
-    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View] = TWO_VIEWS
+    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 3) mm, RAS, from each point to the centre, and (N,) spread, mm, of its heat map: the means of several views.
+    """(V, N, 3) mm, RAS, from each point to the centre, and (V, N) spread, mm, of its heat map, in each of V views.
 
     Args:
         views: how the cubes lie around the points, and which of them are mirrored, left for right.
     """
     axes = grid_axes(box)
-    cube = _cube(box, axes)
-    network = network.to(image.device)
-    offsets, spreads = [], []
+    cube = torch.from_numpy(_cube(box, axes))
+    cubes = []
     for *shift, mirrored in views:
-        away = np.array(shift)
-        middle = ras_to_ijk(box, points + axes @ away[::-1])[:, None, None, None, ::-1]
-        index = torch.from_numpy(cube) + torch.from_numpy(middle.astype(np.float32))
-        cubes = window(sample(image, index.to(image.device)))[:, None]
-        placed = network(cubes.flip(4) if mirrored else cubes)
-        offset = placed.offset.double().cpu().numpy()
-        offsets.append(away + (offset * (1, 1, -1) if mirrored else offset))
-        spreads.append(placed.spread.double().cpu().numpy())
-    return np.mean(offsets, axis=0)[:, ::-1] @ axes.T, np.mean(spreads, axis=0)
+        middle = ras_to_ijk(box, points + axes @ np.array(shift)[::-1])[:, None, None, None, ::-1]
+        index = cube + torch.from_numpy(middle.astype(np.float32))
+        sampled = window(sample(image, index.to(image.device)))[:, None]
+        cubes.append(sampled.flip(4) if mirrored else sampled)
+    network = network.to(image.device)
+    placed = [network(batch) for batch in torch.cat(cubes).split(BATCH)]
+    offset, spread = (
+        torch.cat(of_all).double().cpu().numpy() for of_all in zip(*((p.offset, p.spread) for p in placed))
+    )
+    shifts = np.array([view[:3] for view in views], dtype=float)[:, None]
+    signs = np.array([(1, 1, -1 if mirrored else 1) for *_, mirrored in views])[:, None]
+    ways = shifts + signs * offset.reshape(len(views), -1, 3)
+    return ways[..., ::-1] @ axes.T, spread.reshape(len(views), -1)
 
 
 def _cube(box: Volume, axes: np.ndarray) -> np.ndarray:

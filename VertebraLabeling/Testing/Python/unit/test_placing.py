@@ -9,7 +9,7 @@ from phantoms import affine
 from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.placing import ASIDE, FARTHEST_MM, TWO_VIEWS, UNSETTLED, place, steps
+from VertebraLabelingLib.placing import ASIDE, BATCH, FARTHEST_MM, TWO_VIEWS, UNSETTLED, place, steps
 from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet
 from VertebraLabelingLib.sampling import sample
 from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
@@ -99,8 +99,8 @@ def test_left_and_right_are_the_same_to_it(views):
     volume = blob_volume()
     mirrored = Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras)
     image = torch.from_numpy(volume.array)
-    plain, spread = steps(network, image, volume, BLOBS + AWAY, views)
-    other, other_spread = steps(network, image, mirrored, (BLOBS + AWAY) * mirror, views)
+    plain, spread = (of.mean(axis=0) for of in steps(network, image, volume, BLOBS + AWAY, views))
+    other, other_spread = (of.mean(axis=0) for of in steps(network, image, mirrored, (BLOBS + AWAY) * mirror, views))
     assert np.abs(plain[:, 0]).max() > 0.01
     np.testing.assert_allclose(other, plain * mirror, atol=1e-2)
     np.testing.assert_allclose(other_spread, spread, atol=1e-2)
@@ -134,14 +134,14 @@ def test_a_candidate_whose_heat_map_hesitates_loses_detection():
 
 
 class Torn(nn.Module):
-    """Says its offsets (z, y, x) one call after the other: of the first round, of two views, of two views aside."""
+    """Says its offsets (z, y, x) one cube after the other: of the first round, of two views, of two views aside."""
 
     def __init__(self, *offsets):
         super().__init__()
         self.offsets = iter(offsets)
 
     def forward(self, x):
-        return Placed(torch.tensor([next(self.offsets)]).repeat(len(x), 1), torch.full((len(x),), 2.0))
+        return Placed(torch.tensor([next(self.offsets) for _ in x]), torch.full((len(x),), 2.0))
 
 
 @pytest.mark.parametrize(("aside", "moved"), [(1.0, 0.5), (3.0, 0.0)], ids=["alike", "torn"])
@@ -160,6 +160,20 @@ def test_candidates_before_the_first_stay_as_they_are():
     np.testing.assert_allclose(after.detection / before.detection, [1, 1, UNSETTLED])
 
 
+def test_more_cubes_than_a_batch_are_the_same_cubes():
+    torch.manual_seed(1)
+    network = PlacingNet().eval()
+    network.heat.weight.data *= 50
+    volume = blob_volume()
+    image = torch.from_numpy(volume.array)
+    points = BLOBS[0] + np.random.default_rng(0).normal(0, 4, (BATCH // 2 + 3, 3))
+    many, spread = steps(network, image, volume, points, TWO_VIEWS)
+    assert many.shape == (2, len(points), 3) and spread.shape == (2, len(points))
+    few, few_spread = steps(network, image, volume, points[-2:], TWO_VIEWS)
+    np.testing.assert_allclose(many[:, -2:], few, atol=1e-3)
+    np.testing.assert_allclose(spread[:, -2:], few_spread, atol=1e-3)
+
+
 def test_without_candidates_nothing_is_placed():
     empty = evidence_at([])
     assert place(empty, blob_volume(), Centroid()) is empty
@@ -173,6 +187,13 @@ def test_samples_are_trilinear_inside_and_air_outside():
     assert values.shape == (2, 2)
     torch.testing.assert_close(values[0], torch.tensor([60.0, 78.75]))
     torch.testing.assert_close(values[1], torch.tensor([AIR_HU, AIR_HU]))
+
+
+@pytest.mark.parametrize("number", [1, 6, 31, 48])
+def test_any_number_of_samples_is_shared_among_threads(number):
+    image = torch.arange(5.0 * 6 * 7).view(5, 6, 7)
+    index = torch.rand(number, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([4.0, 5.0, 6.0])
+    torch.testing.assert_close(sample(image, index), index @ torch.tensor([42.0, 7.0, 1.0]), atol=1e-3, rtol=0)
 
 
 class TestPlacingNet:
