@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,18 +62,26 @@ def solve(
     return _to_labels(_search(evidence, new_anchors(fixed), None, parameters))
 
 
-def cheapest_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) -> tuple[np.ndarray, np.ndarray]:
-    """Only the places and the levels of the points that :func:`solve` would give.
+class Chain(NamedTuple):
+    """Places and levels of the points that :func:`solve` would give, head to foot.
 
-    Returns:
-        (M, 3) world RAS mm and (M,) level indices, head to foot; empty where no candidate is accepted.
+    Attributes:
+        points: (M, 3) world RAS mm.
+        levels: (M,) level indices.
     """
+
+    points: np.ndarray
+    levels: np.ndarray
+
+
+def cheapest_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) -> Chain:
+    """Only the chain of :func:`solve`; empty where no candidate is accepted."""
     try:
         solution = _search(evidence, [], None, parameters)
     except NoSpineError:
-        return np.empty((0, 3)), np.empty(0, dtype=int)
+        return Chain(np.empty((0, 3)), np.empty(0, dtype=int))
     rows, levels = (np.array(column) for column in zip(*solution.path.nodes))
-    return solution.ordered.points[rows], levels
+    return Chain(solution.ordered.points[rows], levels)
 
 
 def relabel(

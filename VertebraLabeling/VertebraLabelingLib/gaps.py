@@ -9,14 +9,14 @@ comes to rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from .anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from .candidates import MAX_COST
-from .chain import cheapest_chain
+from .chain import Chain, cheapest_chain
 from .chain_warnings import missing_at_ends
 from .labels import Evidence
 from .spacing import EDGES, distance_from
@@ -28,9 +28,27 @@ WIDE = 1.3  # distance of two neighbors over the usual one, in distances of this
 LEAST_ROOM, MOST_ROOM = 0.7, 1.4  # measured over usual distance of the two neighbors, sizes of patients taken in
 
 
-def with_skipped(evidence: Evidence) -> Evidence:
-    """Evidence with a candidate for every level that the chain passes over between two found vertebrae."""
-    points, levels = cheapest_chain(evidence)
+def look_again(evidence: Evidence, place: Callable[[Evidence, int], Evidence]) -> tuple[Evidence, Chain]:
+    """Evidence with what is found where a vertebra may be missing, and its chain.
+
+    Args:
+        place: places the candidates from a number on.
+    """
+    chain, found = cheapest_chain(evidence), len(evidence.points)
+    wider = with_skipped(evidence, chain)
+    if wider is not evidence:
+        evidence = place(wider, found)
+        chain, found = cheapest_chain(evidence), len(evidence.points)
+    wider = with_possible(evidence, chain)
+    if wider is not evidence:
+        evidence = at_rest(place(wider, found), found)
+        chain = cheapest_chain(evidence)
+    return evidence, chain
+
+
+def with_skipped(evidence: Evidence, chain: Chain) -> Evidence:
+    """Evidence with a candidate for every level that its chain passes over between two found vertebrae."""
+    points, levels = chain
     usual, places, likely = distance_from(), [], []
     for a, b, above, way in zip(levels, levels[1:], points, np.diff(points, axis=0)):
         skipped = [k for k in range(a + 1, b) if LEVELS[k] in USUAL_LEVELS]
@@ -44,13 +62,13 @@ def with_skipped(evidence: Evidence) -> Evidence:
     return _with_candidates(evidence, places, likely)
 
 
-def with_possible(evidence: Evidence) -> Evidence:
+def with_possible(evidence: Evidence, chain: Chain) -> Evidence:
     """Evidence with a candidate wherever a vertebra may have been missed without a gap in the names.
 
     That is beyond an end of the chain where the next level should be in view, and half-way between two neighbors that
     are too far apart for neighbors of this spine. C1, which has no body, lies at no usual distance.
     """
-    points, levels = cheapest_chain(evidence)
+    points, levels = chain
     if len(points) < 2:
         return evidence
     ratio = np.linalg.norm(np.diff(points, axis=0), axis=1) / distance_from()[levels[:-1], levels[1:]]

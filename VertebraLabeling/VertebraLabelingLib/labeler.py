@@ -17,7 +17,7 @@ from .chain import solve
 from .counting import WEIGHT, count_along, named_by_count, with_counted_bodies
 from .ct_check import to_hounsfield
 from .errors import Cancelled
-from .gaps import at_rest, with_possible, with_skipped
+from .gaps import look_again
 from .grid_crop import AIR_MARGIN, crop_around, crop_to_body
 from .implants import levels_with_metal
 from .implants import sentence as implants_sentence
@@ -28,6 +28,7 @@ from .patient_pose import PatientPose
 from .placing import place
 from .pose_search import find_pose
 from .refine import refine
+from .smooth_chain import with_smooth_chain
 from .volume import AIR_HU, Volume, to_canonical, to_working_grid
 from .weights import Model, load_model
 from .window_cut import sentence as floor_sentence
@@ -192,11 +193,10 @@ class VertebraLabeler:
             evidence = named_by_count(evidence, count, self.count_share)
         if model.placing is None:
             return evidence
-        found = len(evidence.points)
-        evidence = place(with_skipped(evidence), volume, model.placing, device, first=found)
-        found = len(evidence.points)
-        evidence = place(with_possible(evidence), volume, model.placing, device, first=found)
-        return at_rest(evidence, found)
+        evidence, chain = look_again(
+            evidence, lambda wider, first: place(wider, volume, model.placing, device, first=first)
+        )
+        return with_smooth_chain(evidence, chain)
 
 
 def _ever_shorter(first: float, last: float) -> Iterator[tuple[float, float]]:

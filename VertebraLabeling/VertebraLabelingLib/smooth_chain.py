@@ -1,0 +1,63 @@
+"""The points of a chain drawn a little to the line that they share.
+
+Each point is placed by itself, so what noise, thick slices and large voxels do to one of them is hardly what they do to
+its neighbors. From vertebra to vertebra a spine changes its direction and its distances only a little: most likely
+are points near where they were seen, on a line whose third differences are small (Whittaker 1923, "On a new method of
+graduation", doi:10.1017/S0013091500077853; Eilers 2003, "A perfect smoother", doi:10.1021/ac034173t).
+See docs/decisions/0017-draw-points-to-their-line.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .anatomy import LEVELS
+from .chain import Chain
+from .labels import Evidence
+from .spacing import EDGES
+
+STIFFNESS = 0.1  # variance of placing over that of a third difference of the spine
+MOST_MM = 1.0  # a fractured or slipped body keeps its place
+OFF_THE_LINE = ("C1", "C2")  # their points lie at the dens and at its base
+_ORDER = 3
+
+
+def with_smooth_chain(evidence: Evidence, chain: Chain) -> Evidence:
+    """Evidence with the candidates of its chain moved by at most :data:`MOST_MM`.
+
+    Args:
+        evidence: points change.
+        chain: its cheapest chain.
+    """
+    moved = evidence.points.copy()
+    for piece in _pieces([LEVELS[k] for k in chain.levels]):
+        before = chain.points[piece]
+        for old, new in zip(before, smooth(before)):
+            moved[(evidence.points == old).all(axis=1)] = new
+    return replace(evidence, points=moved)
+
+
+def smooth(points: np.ndarray) -> np.ndarray:
+    """(M, 3) points of neighboring vertebrae, mm, drawn to their line; fewer than four say nothing about it."""
+    number = len(points)
+    if number <= _ORDER:
+        return points
+    bend = np.diff(np.eye(number), n=_ORDER, axis=0)
+    step = np.linalg.solve(np.eye(number) + STIFFNESS * bend.T @ bend, points) - points
+    length = np.linalg.norm(step, axis=1, keepdims=True)
+    return points + step * np.minimum(1.0, MOST_MM / np.maximum(length, MOST_MM))
+
+
+def _pieces(levels: list[str]) -> list[list[int]]:
+    """The rows of a chain in runs of neighbors."""
+    pieces: list[list[int]] = []
+    for row, level in enumerate(levels):
+        if level in OFF_THE_LINE:
+            continue
+        if pieces and (levels[pieces[-1][-1]], level) in EDGES:
+            pieces[-1].append(row)
+        else:
+            pieces.append([row])
+    return pieces
