@@ -12,6 +12,7 @@ from .errors import InputError
 
 PREDICTED, MOVED, CONFIRMED = "predicted", "moved", "confirmed"
 STATUSES = (PREDICTED, MOVED, CONFIRMED)
+HIGHEST_PREDICTED = 0.99  # shown of a point that nobody has looked at, however sure
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,15 @@ class LabeledPoint:
     status: str = PREDICTED
 
     @property
+    def shown_confidence(self) -> float:
+        """The confidence in hundredths; 1 only where a user has said where the point lies."""
+        hundredths = round(self.confidence, 2)
+        return min(hundredths, HIGHEST_PREDICTED) if self.status == PREDICTED else hundredths
+
+    @property
     def description(self) -> str:
         """The control-point description, e.g. ``confidence=0.97;status=predicted;SCT=66794005``."""
-        text = f"confidence={self.confidence:.2f};status={self.status}"
+        text = f"confidence={self.shown_confidence:.2f};status={self.status}"
         code = SNOMED_CODES.get(self.level)
         return f"{text};SCT={code}" if code else text
 

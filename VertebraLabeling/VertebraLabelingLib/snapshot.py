@@ -155,7 +155,7 @@ def _draw_names(axes, sagittal, coronal, frame: SpineFrame, labels: SpineLabels)
         color = confidence_color(point.confidence)
         mark = " ?" if point.confidence < LOW_CONFIDENCE else ""
         axes.text(0.16, y, point.level + mark, ha="left", va="center", color=color, fontsize=10, fontweight="bold")
-        axes.text(0.9, y, f"{point.confidence:.2f}", ha="right", va="center", color=_FAINT, fontsize=7)
+        axes.text(0.9, y, f"{point.shown_confidence:.2f}", ha="right", va="center", color=_FAINT, fontsize=7)
         for view, across, x in ((sagittal, 1, 0.12), (coronal, 0, 0.94)):
             line = ConnectionPatch(
                 (place[across], place[2]),
@@ -204,7 +204,7 @@ def _draw_text(figure, size, title: str, labels: SpineLabels, lines: Sequence[st
     x = _MARGIN_INCH / size[0]
     figure.text(x, 1 - 0.32 / size[1], _shortened(title, size[0]), fontsize=13, fontweight="bold", va="center", **plain)
     found = [point.level for point in labels.points]
-    lowest = min(point.confidence for point in labels.points)
+    lowest = min(point.shown_confidence for point in labels.points)
     summary = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
     count = "1 vertebra" if len(found) == 1 else f"{len(found)} vertebrae"
     text = f"{summary}, {count}, lowest confidence {lowest:.2f}"

@@ -54,7 +54,7 @@ class LevelTable:
         for row, each in enumerate(self._rows):
             point = each.point
             uncertain = point.confidence < amberBelow
-            texts = (point.level, f"{100 * point.confidence:.0f} %", _(STATUS_WORDS[point.status]))
+            texts = (point.level, f"{100 * point.shown_confidence:.0f} %", _(STATUS_WORDS[point.status]))
             for column, text in enumerate(texts):
                 self._setCell(row, column, text, point, uncertain)
         for row, each in enumerate(self._rows):

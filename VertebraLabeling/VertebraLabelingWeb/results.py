@@ -167,7 +167,7 @@ def _row(point) -> dict:
     return {
         "level": point.level,
         "region": region(point.level),
-        "percent": round(100 * point.confidence),
+        "percent": round(100 * point.shown_confidence),
         "status": point.status,
         "unsure": point.confidence < LOW_CONFIDENCE and point.status == PREDICTED,
     }

@@ -124,7 +124,7 @@ def _balanced(labels, gaps: dict):
 
 
 def _title(name: str, labels) -> str:
-    found, lowest = labels.points, min((point.confidence for point in labels.points), default=0.0)
+    found, lowest = labels.points, min((point.shown_confidence for point in labels.points), default=0.0)
     levels = f"{found[0].level}-{found[-1].level}" if found else "nothing"
     return f"{name}   {levels}, {len(found)} points, lowest confidence {lowest:.2f}"
 

@@ -111,4 +111,4 @@ def test_evidence_and_whole_results_as_json(labels, count, seed):
 def test_descriptions_of_control_points(labels):
     for point in labels.points:
         pairs = LabeledPoint.parse_description(point.description)
-        assert (float(pairs["confidence"]), pairs["status"]) == (point.confidence, point.status)
+        assert (float(pairs["confidence"]), pairs["status"]) == (point.shown_confidence, point.status)
