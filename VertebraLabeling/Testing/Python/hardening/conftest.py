@@ -15,3 +15,16 @@ def no_waiting_for_the_disk():
     real, os.fsync = os.fsync, lambda descriptor: None
     yield
     os.fsync = real
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Path:
+    """A small network with random weights, for what fails before or after it runs."""
+    import torch
+    from VertebraLabelingLib import weights
+    from VertebraLabelingLib.network import VertebraNet
+
+    torch.manual_seed(0)
+    path, widths = tmp_path / "model" / "tiny.pt", (4, 8, 8, 8, 8)
+    weights.write_model(path, VertebraNet(widths).state_dict(), widths, "test", {})
+    return path

@@ -1,4 +1,4 @@
-"""What fails around a labeling: the GPU's memory, the disk, the weights, the user who cancels."""
+"""What fails around a labeling: the disk, the weights, the user who cancels; the GPU: ``test_gpu_memory.py``."""
 
 from __future__ import annotations
 
@@ -10,89 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from cases import wrong_sentence
 from phantoms import affine, body, spine
 from VertebraLabelingLib import cli, labeler, weights
-from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError, WeightsError
+from VertebraLabelingLib.errors import Cancelled, WeightsError
 from VertebraLabelingLib.inputs import ScanJob
 from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.labels import Evidence
 from VertebraLabelingLib.network import VertebraNet
 from VertebraLabelingLib.outputs import OutputPlan
 from VertebraLabelingLib.patient_pose import PatientPose
 from VertebraLabelingLib.scan_job import label_one
 from VertebraLabelingLib.volume import to_sitk
-
-WIDTHS = (4, 8, 8, 8, 8)
-
-
-@pytest.fixture
-def tiny(tmp_path) -> Path:
-    """A small network with random weights, for what fails before or after it runs."""
-    torch.manual_seed(0)
-    path = tmp_path / "model" / "tiny.pt"
-    weights.write_model(path, VertebraNet(WIDTHS).state_dict(), WIDTHS, "test", {})
-    return path
-
-
-def some_evidence(volume) -> Evidence:
-    """Three candidates named T12, L1, L2 beyond doubt."""
-    points = np.array([(0.0, -20.0, 160.0), (0.0, -20.0, 130.0), (0.0, -20.0, 100.0)])
-    unary = np.full((3, 26), 9.0)
-    for row, level in enumerate((18, 20, 21)):
-        unary[row, level] = 0.0
-    return Evidence(points, unary, np.full(3, 0.99), np.full(26, 0.5), volume.corners)
-
-
-OUT_OF_MEMORY = {
-    "torch": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-    "driver": RuntimeError("CUDA error: out of memory"),
-    "cuDNN": RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
-    "cuDNN that cannot start": RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
-    "cuBLAS": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
-}
-
-
-@pytest.mark.parametrize("kind", OUT_OF_MEMORY)
-def test_a_gpu_without_memory_leaves_the_scan_to_the_cpu_with_a_word(tiny, monkeypatch, kind):
-    devices = []
-
-    def run_network(network, grid, volume, device, report, *span):
-        devices.append(device)
-        if device != "cpu":
-            raise OUT_OF_MEMORY[kind]
-        return some_evidence(volume)
-
-    monkeypatch.setattr(labeler, "run_network", run_network)
-    labels = VertebraLabeler(tiny, "cuda").label(body())
-    assert devices == ["cuda", "cpu"] and labels.provenance["device"] == "cpu"
-    assert [point.level for point in labels.points] == ["T12", "L1", "L2"]
-    assert any("GPU has too little free memory" in warning for warning in labels.warnings)
-
-
-def test_another_error_of_the_gpu_is_not_taken_for_lack_of_memory(tiny, monkeypatch):
-    def run_network(*arguments):
-        raise RuntimeError("CUDA error: device-side assert triggered")
-
-    monkeypatch.setattr(labeler, "run_network", run_network)
-    with pytest.raises(RuntimeError, match="device-side assert"):
-        VertebraLabeler(tiny, "cuda").label(body())
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_a_gpu_that_is_really_full_leaves_the_scan_to_the_cpu(monkeypatch):
-    free, total = torch.cuda.mem_get_info()
-    torch.cuda.set_per_process_memory_fraction(min(1.0, 20e6 / total))
-    try:
-        labels = VertebraLabeler(device="cuda").label(body((40, 60, 60), affine((5.0, 5.0, 8.0))))
-        assert labels.provenance["device"] == "cpu" and free > 0
-    except VertebraLabelingError as error:  # the phantom holds no vertebra: it was looked at all the same
-        assert "No vertebra" in str(error)
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_cancelling_is_heard_at_every_stage_and_nothing_is_written(tiny, tmp_path, monkeypatch):
@@ -200,7 +130,8 @@ def damaged(path: Path, how: str) -> None:
     elif how == "swapped":
         torch.manual_seed(1)
         other = path.parent / "other.pt"
-        weights.write_model(other, VertebraNet(WIDTHS).state_dict(), WIDTHS, "test", {})
+        widths = (4, 8, 8, 8, 8)
+        weights.write_model(other, VertebraNet(widths).state_dict(), widths, "test", {})
         shutil.copy(other, path)
     elif how in ("truncated, its hash renewed", "text, its hash renewed", "a list, its hash renewed"):
         if how.startswith("a list"):
