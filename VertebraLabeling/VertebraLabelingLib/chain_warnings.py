@@ -71,7 +71,7 @@ def warnings_for(
         sentences.append(f"{_SHIFT} {_why(levels, points, evidence)}.")
     sentences += _variants_and_gaps(levels)
     sentences += [_at_end(level, end) for level, end, _ in missing_at_ends(levels, points, scale, evidence)]
-    sentences += [f"{_CUT} {level}." for level in _cut(levels, points, scale, evidence)]
+    sentences += [f"{_CUT} {level}." for level in cut_levels(levels, points, scale, evidence)]
     if _further_bodies(points, evidence):
         sentences.append(_FURTHER)
     return tuple(sentences)
@@ -161,7 +161,7 @@ def _at_end(level: str, end: str) -> str:
     return f"{level} {where} {end}, where it should be in view."
 
 
-def _cut(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence) -> list[str]:
+def cut_levels(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence) -> list[str]:
     """Levels so near a face of the field of view that a part of the vertebra lies outside."""
     spacing = distance_from().min(axis=1)[[LEVEL_INDEX[level] for level in levels]]
     room = distance_to_face(points, evidence.corners)

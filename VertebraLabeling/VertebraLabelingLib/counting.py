@@ -45,7 +45,7 @@ CENTER_SD_MM, OFF_CENTER_COST = 5.0, 4.0  # of a candidate away from the mean ro
 COMPACT = 0.45  # sd of a level's rows over their number: 0.29 for one body, 0.58 for two that share it evenly
 FEWEST_ROWS = 1.5
 CENTERED = LEVEL_INDEX["T1"]  # levels above: farther down the borders between levels drift when the count is unsure
-END_ROOM = 0.3  # share of the last gap: a lower end of the field of view nearer than this cuts the last body
+END_ROOM = 0.3  # share of the last gap below a body's centre; half a body is 0.4: one with less of it cut is named
 TISSUE_HU = -500.0
 ROW_MM = STRIDE * STEP_MM
 _SPINE = (slice(4, 11), slice(12, 20))  # cells 12 mm in front of the curve to 16 mm behind it, 16 mm to either side
@@ -156,8 +156,8 @@ def with_counted_bodies(evidence: Evidence, count: Count) -> Evidence:
 def named_by_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evidence:
     """Mix the level costs of a count, at the places of the candidates, into theirs.
 
-    Candidates on the curve below the last body that the field of view holds whole are left out: of a body that is cut,
-    the middle of the visible part would be taken for its centre.
+    Candidates on the curve nearer to a lower end of the field of view than :data:`END_ROOM` are left out: of a body
+    that is cut in its middle, the middle of the visible part would be taken for its centre.
     """
     row, apart = count.rows_of(evidence.points)
     counted = (level_costs(count.level, row) + off_center_costs(level_centers(count.level), row)) / TEMPERATURE

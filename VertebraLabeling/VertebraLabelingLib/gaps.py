@@ -19,7 +19,7 @@ from .candidates import MAX_COST
 from .chain import Chain, cheapest_chain
 from .chain_warnings import missing_at_ends
 from .labels import Evidence
-from .spacing import EDGES, distance_from
+from .spacing import EDGES, distance_from, distance_ratios, scale_of
 
 DETECTION = 0.5
 STEP_COST = 2.0  # of each level away from the one that is missing
@@ -71,8 +71,7 @@ def with_possible(evidence: Evidence, chain: Chain) -> Evidence:
     points, levels = chain
     if len(points) < 2:
         return evidence
-    ratio = np.linalg.norm(np.diff(points, axis=0), axis=1) / distance_from()[levels[:-1], levels[1:]]
-    scale = float(np.median(ratio[ratio > 0])) if (ratio > 0).any() else 1.0  # 0: to T13 or L6
+    ratio, scale = distance_ratios(points, levels), scale_of(points, levels)
     missing = missing_at_ends([LEVELS[k] for k in levels], points, scale, evidence)
     places = [place for *_, place in missing]
     likely = [(LEVEL_INDEX[level],) for level, *_ in missing]

@@ -31,7 +31,7 @@ View = tuple[float, float, float, bool]  # mm (z, y, x) from the point to the mi
 ONE_VIEW: tuple[View, ...] = ((0, 0, 0, False),)
 TWO_VIEWS: tuple[View, ...] = ((0, 0, 0, False), (0, 0, 0, True))  # say whether a candidate is at rest
 ASIDE: tuple[View, ...] = ((2, 2, 2, False), (2, 2, -2, True))  # by half a cell of the heat map: its phase averages out
-BATCH = 32  # cubes; oneDNN is slower for each with fewer than 16 or more than 50
+BATCH = 32  # cubes at most; oneDNN is slower for each with fewer than 16 or more than 50
 ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farther apart
 _FINE_MM = 2.0
 
@@ -87,7 +87,8 @@ def steps(
         sampled = window(sample(image, index.to(image.device)))[:, None]
         cubes.append(sampled.flip(4) if mirrored else sampled)
     network = network.to(image.device)
-    placed = [network(batch) for batch in torch.cat(cubes).split(BATCH)]
+    batches = -(-len(views) * len(points) // BATCH)
+    placed = [network(batch) for batch in torch.cat(cubes).tensor_split(batches)]
     offset, spread = (
         torch.cat(of_all).double().cpu().numpy() for of_all in zip(*((p.offset, p.spread) for p in placed))
     )

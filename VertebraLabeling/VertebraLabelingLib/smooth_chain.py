@@ -9,14 +9,16 @@ See docs/decisions/0017-draw-points-to-their-line.md.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 
 from .anatomy import LEVELS
 from .chain import Chain
+from .chain_warnings import cut_levels
 from .labels import Evidence
-from .spacing import EDGES
+from .spacing import EDGES, scale_of
 
 STIFFNESS = 0.1  # variance of placing over that of a third difference of the spine
 MOST_MM = 1.0  # a fractured or slipped body keeps its place
@@ -27,12 +29,17 @@ _ORDER = 3
 def with_smooth_chain(evidence: Evidence, chain: Chain) -> Evidence:
     """Evidence with the candidates of its chain moved by at most :data:`MOST_MM`.
 
+    An end that the field of view cuts is left out: its point lies at the middle of what is seen of it, and would draw
+    its neighbor along.
+
     Args:
         evidence: points change.
         chain: its cheapest chain.
     """
-    moved = evidence.points.copy()
-    for piece in _pieces([LEVELS[k] for k in chain.levels]):
+    levels, moved = [LEVELS[k] for k in chain.levels], evidence.points.copy()
+    cut = cut_levels(levels, chain.points, scale_of(*chain), evidence)
+    cut_ends = [level for level in (*levels[:1], *levels[-1:]) if level in cut]
+    for piece in _pieces(levels, (*OFF_THE_LINE, *cut_ends)):
         before = chain.points[piece]
         for old, new in zip(before, smooth(before)):
             moved[(evidence.points == old).all(axis=1)] = new
@@ -50,11 +57,11 @@ def smooth(points: np.ndarray) -> np.ndarray:
     return points + step * np.minimum(1.0, MOST_MM / np.maximum(length, MOST_MM))
 
 
-def _pieces(levels: list[str]) -> list[list[int]]:
+def _pieces(levels: list[str], off_the_line: Collection[str]) -> list[list[int]]:
     """The rows of a chain in runs of neighbors."""
     pieces: list[list[int]] = []
     for row, level in enumerate(levels):
-        if level in OFF_THE_LINE:
+        if level in off_the_line:
             continue
         if pieces and (levels[pieces[-1][-1]], level) in EDGES:
             pieces[-1].append(row)

@@ -111,3 +111,17 @@ def distance_from(spacing: tuple[float, ...] = tuple(VERSE_SPACING[edge] for edg
     for absent in ("T13", "L6"):
         table[:, LEVEL_INDEX[absent]] = np.inf
     return table
+
+
+def distance_ratios(points: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(M - 1,) distances between the (M, 3) points of a chain over those of its (M,) level indices at scale 1.
+
+    They are 0 to T13 and L6, which lie at no usual distance.
+    """
+    return np.linalg.norm(np.diff(points, axis=0), axis=1) / distance_from()[levels[:-1], levels[1:]]
+
+
+def scale_of(points: np.ndarray, levels: np.ndarray) -> float:
+    """Size of a spine: the median of :func:`distance_ratios`; 1 where there are none."""
+    ratio = distance_ratios(points, levels)
+    return float(np.median(ratio[ratio > 0])) if (ratio > 0).any() else 1.0

@@ -20,7 +20,7 @@ from .metal import without_metal
 AIR_HU = -1000.0
 MAX_OBLIQUITY_DEG = 15.0
 MIN_VOXEL_MM, MAX_VOXEL_MM, FARTHEST_MM = 0.01, 100.0, 1e6
-_SLAB_BYTES = 4 * 2**20
+_SLAB_BYTES, _MOST_THREADS = 4 * 2**20, 8
 _LPS_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -183,9 +183,10 @@ def grid_axes(canonical: Volume) -> np.ndarray:
 def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     """Average blocks of ``factors`` = (fi, fj, fk) voxels; an incomplete last block is averaged over what it holds.
 
-    This is the anti-aliasing of the working grid. It goes slab by slab, on as many threads as SimpleITK uses, so beside
-    the input only the small result and a slab for each thread (4 MiB, which stays in the processor's cache) are held.
-    NaN voxels count as air, metal as bone (:mod:`.metal`), before it spreads over its block.
+    This is the anti-aliasing of the working grid. It goes slab by slab, on as many threads as SimpleITK uses but at
+    most eight, so beside the input only the small result and for each thread what a slab needs (some 10 MiB, most of
+    which stays in the processor's cache) are held. NaN voxels count as air, metal as bone (:mod:`.metal`), before it
+    spreads over its block.
 
     Returns:
         float32 volume whose voxel centres are the block centres.
@@ -215,7 +216,7 @@ def _on_threads(work: Callable[[int], None], jobs: range) -> None:
     """Do all jobs; numpy lets other threads run meanwhile."""
     import SimpleITK as sitk
 
-    threads = min(sitk.ProcessObject.GetGlobalDefaultNumberOfThreads(), len(jobs))
+    threads = min(sitk.ProcessObject.GetGlobalDefaultNumberOfThreads(), _MOST_THREADS, len(jobs))
     if threads < 2:
         for job in jobs:
             work(job)

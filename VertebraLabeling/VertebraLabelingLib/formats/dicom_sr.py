@@ -122,7 +122,7 @@ def _group(hd, point: LabeledPoint, image):
     site = _code(hd, code, "SCT", f"{point.level} vertebra") if code else _code(hd, "51282000", "SCT", "Vertebra")
     certainty = hd.sr.Measurement(
         name=_code(hd, "111012", "DCM", "Certainty of Finding"),
-        value=round(100 * point.confidence, 1),
+        value=round(100 * point.shown_confidence),
         unit=_code(hd, "%", "UCUM", "Percent"),
     )
     return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..anatomy import LEVEL_INDEX
 from ..errors import InputError
-from ..labels import PREDICTED, STATUSES, LabeledPoint, SpineLabels
+from ..labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
 from ..volume import lps_to_ras, ras_to_lps
 from .atomic import write_text
 from .limits import MAX_BYTES, is_place, shown
@@ -95,7 +95,7 @@ def _control_point(number: int, point: LabeledPoint) -> dict:
 def read_labels(path: str | os.PathLike) -> SpineLabels:
     """Read the points that have a level as their name; confidence and status come from the descriptions.
 
-    A point without them (placed by hand, or by another program) has confidence 1 and status ``predicted``.
+    A point without a status (placed by hand, or by another program) has confidence 1 and status ``confirmed``.
 
     Raises:
         InputError: as :func:`read_points`.
@@ -105,13 +105,15 @@ def read_labels(path: str | os.PathLike) -> SpineLabels:
 
 def _labeled(point: MarkupPoint) -> LabeledPoint:
     pairs = LabeledPoint.parse_description(point.description)
+    status = pairs.get("status")
+    if status not in STATUSES:
+        return LabeledPoint(point.level, point.ras, 1.0, CONFIRMED)
     try:
         confidence = float(pairs.get("confidence", 1.0))
     except ValueError:
         confidence = 1.0
     confidence = min(1.0, max(0.0, confidence)) if math.isfinite(confidence) else 1.0
-    status = pairs.get("status", PREDICTED)
-    return LabeledPoint(point.level, point.ras, confidence, status if status in STATUSES else PREDICTED)
+    return LabeledPoint(point.level, point.ras, confidence, status)
 
 
 def read_points(path: str | os.PathLike) -> tuple[MarkupPoint, ...]:

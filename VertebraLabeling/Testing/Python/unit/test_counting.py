@@ -283,7 +283,7 @@ class TestRecount:
         np.testing.assert_allclose(mixed.points[4], BALLS[2], atol=1.0)
 
     @pytest.mark.parametrize(("below_mm", "kept"), [(40.0, 5), (11.0, 5), (5.0, 4), (-8.0, 4)])
-    def test_a_last_body_that_the_scan_cuts_is_left_out(self, below_mm, kept):
+    def test_a_last_body_whose_middle_the_scan_cuts_is_left_out(self, below_mm, kept):
         """Bodies are 24 mm apart: the last needs 7.2 mm (END_ROOM) of image below its centre."""
         whole = phantom(BALLS)
         first = round((BALLS[-1, 2] - below_mm - whole.corners[:, 2].min()) / 3.0)

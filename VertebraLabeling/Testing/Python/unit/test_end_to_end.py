@@ -6,11 +6,13 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+import VertebraLabelingLib.labeler as labeler_module
 from VertebraLabelingLib.chain import relabel
 from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
 from VertebraLabelingLib.io import read_volume
 from VertebraLabelingLib.labeler import COUNTING, REFINING, VertebraLabeler
 from VertebraLabelingLib.metrics import score_case
+from VertebraLabelingLib.smooth_chain import MOST_MM
 from VertebraLabelingLib.volume import Volume, block_mean
 
 
@@ -98,6 +100,14 @@ def test_a_crop_without_most_of_the_scan_is_still_labeled(labeler, volume, sampl
     )
     found = labeler.label(part)
     assert len(found.points) >= 4
+
+
+def test_the_points_are_drawn_to_the_line_of_their_chain(labeler, volume, labels, monkeypatch):
+    monkeypatch.setattr(labeler_module, "with_smooth_chain", lambda evidence, chain: evidence)
+    each_by_itself = labeler.label(volume)
+    assert [point.level for point in each_by_itself.points] == [point.level for point in labels.points]
+    steps = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(labels.points, each_by_itself.points)]
+    assert 0 < max(steps) <= MOST_MM + 0.01
 
 
 def test_a_fixed_point_stays_and_its_neighbors_are_named_after_it(labeler, volume, labels, sample_truth):

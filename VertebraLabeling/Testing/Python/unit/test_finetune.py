@@ -192,8 +192,6 @@ def test_files_that_nobody_corrected_are_counted(tmp_path):
     write_case(tmp_path, ball_case("confirmed"))
     write_case(tmp_path, ball_case("moved"), status="moved")
     write_case(tmp_path, ball_case("plain"), status="predicted")
-    text = (tmp_path / "plain.mrk.json").read_text().replace("confidence=1.00", "confidence=0.80")
-    (tmp_path / "plain.mrk.json").write_text(text)
     assert finetune._uncorrected(find_cases([tmp_path])).startswith("; 1 of them")
     (tmp_path / "plain.mrk.json").unlink()
     assert finetune._uncorrected(find_cases([tmp_path])) == ""

@@ -99,7 +99,7 @@ def test_points_that_were_not_placed_and_other_markups_are_left_out(tmp_path):
 def test_descriptions_of_other_programs_do_no_harm(tmp_path, description):
     path = saved(tmp_path / "a.mrk.json", fiducials(point(description=description)))
     (read,) = read_labels(path).points
-    assert (read.confidence, read.status) == (1.0, "predicted")
+    assert (read.confidence, read.status) == (1.0, "confirmed")
 
 
 BAD = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -93,6 +95,31 @@ def test_the_candidates_of_the_chain_move_and_no_others():
     for name in ("unary", "detection", "presence", "corners"):
         np.testing.assert_array_equal(getattr(after, name), getattr(wider, name))
     np.testing.assert_array_equal(wider.points[1:], seen.points)  # the input is not written to
+
+
+@pytest.mark.parametrize("end", [0, -1], ids=["head", "foot"])
+def test_an_end_that_the_field_of_view_cuts_is_no_part_of_the_line(end):
+    levels = USUAL_LEVELS[4:14]
+    seen, points = uneven(levels)
+    corners = seen.corners.copy()
+    face = corners[:, 2] == (corners[:, 2].max() if end == 0 else corners[:, 2].min())
+    corners[face, 2] = points[end, 2] + (5.0 if end == 0 else -5.0)  # about half a body is 9 mm
+    after = with_smooth_chain(replace(seen, corners=corners), chain_of(levels, points)).points
+    line = slice(1, None) if end == 0 else slice(None, -1)
+    np.testing.assert_array_equal(after[end], points[end])
+    np.testing.assert_allclose(after[line], smooth(points[line]))
+    np.testing.assert_allclose(with_smooth_chain(seen, chain_of(levels, points)).points, smooth(points))
+
+
+@given(st.integers(2, 24), st.floats(0, 0.8), st.integers(0, 10**6))
+def test_a_smooth_chain_has_the_names_of_the_chain(number, noise, seed):
+    rng = np.random.default_rng(seed)
+    first = int(rng.integers(0, 24 - number + 1))
+    levels = USUAL_LEVELS[first : first + number]
+    points = np.stack(positions(levels)) + rng.normal(0, noise, (number, 3))
+    seen = evidence(levels, points, strength=6.0)
+    chain = cheapest_chain(seen)
+    np.testing.assert_array_equal(cheapest_chain(with_smooth_chain(seen, chain)).levels, chain.levels)
 
 
 def test_a_gap_in_the_names_parts_the_line():

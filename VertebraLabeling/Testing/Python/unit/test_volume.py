@@ -9,8 +9,10 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import VertebraLabelingLib.volume as volume_module
 from phantoms import BALL_HU, affine
 from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.metal import METAL_HU
 from VertebraLabelingLib.volume import (
     AIR_HU,
     Volume,
@@ -191,6 +193,34 @@ def test_block_mean_gives_the_mean_of_each_block_at_its_centre(numbered, factors
     center = ijk_to_ras(volume, [((fi - 1) / 2, (fj - 1) / 2, (fk - 1) / 2)])
     np.testing.assert_allclose(ijk_to_ras(small, [(0, 0, 0)]), center, atol=1e-9)
     np.testing.assert_allclose(small.spacing, numbered.spacing * factors)
+
+
+@pytest.fixture
+def one_job_a_slice(monkeypatch):
+    monkeypatch.setattr(volume_module, "_SLAB_BYTES", 1)
+    monkeypatch.setattr(sitk.ProcessObject, "GetGlobalDefaultNumberOfThreads", lambda: 4)
+
+
+@pytest.mark.parametrize("factors", [(1, 1, 1), (2, 2, 2), (3, 2, 4)], ids=str)
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.int64, np.float16, np.float32, np.float64])
+def test_block_mean_is_the_same_on_several_threads(factors, dtype, one_job_a_slice, monkeypatch):
+    array = np.random.default_rng(0).integers(-1000, 3000, (13, 9, 8)).astype(dtype)
+    if np.issubdtype(dtype, np.floating):
+        array[5, 2, 3], array[7, 1] = np.nan, np.inf
+    threads = block_mean(Volume(array, np.eye(4)), factors).array
+    monkeypatch.setattr(volume_module, "_SLAB_BYTES", 2**30)
+    alone = block_mean(Volume(array, np.eye(4)), factors).array
+    np.testing.assert_array_equal(threads, alone)
+    assert np.isfinite(threads).all() and threads.max() <= METAL_HU
+
+
+def test_what_a_thread_of_block_mean_raises_is_raised(one_job_a_slice, monkeypatch):
+    def full(array):
+        raise MemoryError
+
+    monkeypatch.setattr(volume_module, "without_metal", full)
+    with pytest.raises(MemoryError):
+        block_mean(Volume(np.zeros((9, 4, 4), np.int16), np.eye(4)), (1, 1, 2))
 
 
 def test_block_mean_takes_nan_and_infinity_as_air():
