@@ -45,6 +45,17 @@ def test_images_that_cannot_hold_metal_pass(image):
     assert without_metal(image) is image
 
 
+@pytest.mark.parametrize("factors", [(1, 1, 1), (2, 2, 2), (3, 1, 4)], ids=str)
+@pytest.mark.parametrize("dtype", (np.int16, np.uint16))
+def test_whole_numbers_lose_their_metal_after_the_sums_as_others_do_before(dtype, factors):
+    image = np.random.default_rng(0).integers(0, 3000, (9, 8, 7)).astype(dtype)
+    for array in (image, image.transpose(2, 0, 1)[::-1], np.minimum(image, 1000)):
+        sums, others = (
+            block_mean(Volume(each, np.eye(4)), factors).array for each in (array, array.astype(np.float32))
+        )
+        np.testing.assert_array_equal(sums, others)
+
+
 def test_metal_does_not_spread_over_the_cells_of_the_working_grid():
     array = np.full((4, 4, 4), 200, dtype=np.int16)
     array[1, 1, 1] = 3000
