@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from VertebraLabelingLib.idle_threads import sleep_while_waiting
+from VertebraLabelingLib.idle_threads import TURNS, sleep_while_waiting
 
 STARTS = {
     "cli": "main(['evaluate', 'nowhere', 'nowhere'])",
@@ -19,13 +19,20 @@ STARTS = {
 def test_threads_sleep_while_they_wait(monkeypatch):
     monkeypatch.setattr(os, "environ", {})
     sleep_while_waiting()
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert os.environ == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": TURNS}
 
 
 def test_what_the_environment_says_is_kept(monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     sleep_while_waiting()
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE" and "GOMP_SPINCOUNT" not in os.environ
+
+
+def test_how_long_they_turn_is_kept(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"GOMP_SPINCOUNT": "7"})
+    sleep_while_waiting()
+    assert os.environ == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "7"}
 
 
 @pytest.mark.parametrize("module", STARTS)
