@@ -18,7 +18,7 @@ from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
 from .placing_network import CELL_MM, CELLS, PlacingNet
-from .sampling import sample
+from .sampling import sample_around
 from .volume import Volume, block_factors, block_mean, grid_axes, ras_to_ijk, to_canonical
 
 ROUNDS = 2
@@ -79,12 +79,11 @@ def steps(
         views: how the cubes lie around the points, and which of them are mirrored, left for right.
     """
     axes = grid_axes(box)
-    cube = torch.from_numpy(_cube(box, axes))
+    cube = torch.from_numpy(_cube(box, axes)).to(image.device)
     cubes = []
     for *shift, mirrored in views:
-        middle = ras_to_ijk(box, points + axes @ np.array(shift)[::-1])[:, None, None, None, ::-1]
-        index = cube + torch.from_numpy(middle.astype(np.float32))
-        sampled = window(sample(image, index.to(image.device)))[:, None]
+        middle = ras_to_ijk(box, points + axes @ np.array(shift)[::-1])[:, ::-1].astype(np.float32)
+        sampled = window(sample_around(image, torch.from_numpy(middle).to(image.device), cube))[:, None]
         cubes.append(sampled.flip(4) if mirrored else sampled)
     network = network.to(image.device)
     batches = -(-len(views) * len(points) // BATCH)

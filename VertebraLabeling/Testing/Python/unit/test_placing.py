@@ -11,7 +11,7 @@ from torch import nn
 from VertebraLabelingLib.labels import Evidence
 from VertebraLabelingLib.placing import ASIDE, BATCH, FARTHEST_MM, TWO_VIEWS, UNSETTLED, place, steps
 from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet
-from VertebraLabelingLib.sampling import sample
+from VertebraLabelingLib.sampling import sample, sample_around
 from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
 
 BLOBS = np.array([[4.0, -8.0, 170.0], [1.0, 3.0, 110.0], [-6.0, 5.5, 52.0]])  # so far apart that no cube shows two
@@ -194,6 +194,15 @@ def test_any_number_of_samples_is_shared_among_threads(number):
     image = torch.arange(5.0 * 6 * 7).view(5, 6, 7)
     index = torch.rand(number, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([4.0, 5.0, 6.0])
     torch.testing.assert_close(sample(image, index), index @ torch.tensor([42.0, 7.0, 1.0]), atol=1e-3, rtol=0)
+
+
+def test_samples_around_centers_are_those_at_their_sums():
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(9, 8, 7, generator=generator) * 1000
+    centers, offsets = torch.rand(5, 3, generator=generator) * 9, torch.rand(2, 4, 3, generator=generator) * 6 - 3
+    around = sample_around(image, centers, offsets)
+    assert around.shape == (5, 2, 4) and (around == AIR_HU).any()
+    torch.testing.assert_close(around, sample(image, centers[:, None, None] + offsets), atol=1e-2, rtol=0)
 
 
 class TestPlacingNet:
