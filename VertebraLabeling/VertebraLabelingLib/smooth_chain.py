@@ -1,9 +1,9 @@
 """The points of a chain drawn a little to the line that they share.
 
 Each point is placed by itself, so what noise, thick slices and large voxels do to one of them is hardly what they do to
-its neighbors. From vertebra to vertebra a spine changes its direction and its distances only a little: most likely
-are points near where they were seen, on a line whose third differences are small (Whittaker 1923, "On a new method of
-graduation", doi:10.1017/S0013091500077853; Eilers 2003, "A perfect smoother", doi:10.1021/ac034173t).
+its neighbors. Along the usual distances of vertebrae a spine changes its direction and its scale only a little: most
+likely are points near where they were seen, on a line whose second divided differences are small (Whittaker 1923, "On a
+new method of graduation", doi:10.1017/S0013091500077853; Eilers 2003, "A perfect smoother", doi:10.1021/ac034173t).
 See docs/decisions/0017-draw-points-to-their-line.md.
 """
 
@@ -18,12 +18,11 @@ from .anatomy import LEVELS
 from .chain import Chain
 from .chain_warnings import cut_levels
 from .labels import Evidence
-from .spacing import EDGES, scale_of
+from .spacing import EDGES, VERSE_SPACING, scale_of
 
-STIFFNESS = 0.1  # variance of placing over that of a third difference of the spine
-MOST_MM = 1.0  # a fractured or slipped body keeps its place
+STIFFNESS = 0.1  # weight of the bends, each in mm over the usual distances of its neighbors, against the ways moved
+MOST_MM = 0.7  # a fractured or slipped body keeps its place
 OFF_THE_LINE = ("C1", "C2")  # their points lie at the dens and at its base
-_ORDER = 3
 
 
 def with_smooth_chain(evidence: Evidence, chain: Chain) -> Evidence:
@@ -41,17 +40,27 @@ def with_smooth_chain(evidence: Evidence, chain: Chain) -> Evidence:
     cut_ends = [level for level in (*levels[:1], *levels[-1:]) if level in cut]
     for piece in _pieces(levels, (*OFF_THE_LINE, *cut_ends)):
         before = chain.points[piece]
-        for old, new in zip(before, smooth(before)):
+        named = [levels[row] for row in piece]
+        gaps = [VERSE_SPACING[pair] for pair in zip(named, named[1:])]
+        for old, new in zip(before, smooth(before, np.array(gaps))):
             moved[(evidence.points == old).all(axis=1)] = new
     return replace(evidence, points=moved)
 
 
-def smooth(points: np.ndarray) -> np.ndarray:
-    """(M, 3) points of neighboring vertebrae, mm, drawn to their line; fewer than four say nothing about it."""
+def smooth(points: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """(M, 3) points of neighboring vertebrae, mm, drawn to their line; fewer than three say nothing about it.
+
+    Args:
+        points: from head to foot.
+        gaps: (M - 1,) usual distances between them, of any scale.
+    """
     number = len(points)
-    if number <= _ORDER:
+    if number < 3:
         return points
-    bend = np.diff(np.eye(number), n=_ORDER, axis=0)
+    bend = np.zeros((number - 2, number))
+    for row, (above, below) in enumerate(zip(gaps, gaps[1:])):
+        # the second divided difference, in the size that it has where the gaps are equal
+        bend[row, row : row + 3] = np.array([1 / above, -1 / above - 1 / below, 1 / below]) * (above + below) / 2
     step = np.linalg.solve(np.eye(number) + STIFFNESS * bend.T @ bend, points) - points
     length = np.linalg.norm(step, axis=1, keepdims=True)
     return points + step * np.minimum(1.0, MOST_MM / np.maximum(length, MOST_MM))
