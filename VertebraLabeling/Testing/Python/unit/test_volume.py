@@ -215,10 +215,10 @@ def test_block_mean_is_the_same_on_several_threads(factors, dtype, one_job_a_sli
 
 
 def test_what_a_thread_of_block_mean_raises_is_raised(one_job_a_slice, monkeypatch):
-    def full(array):
+    def full(array, factors):
         raise MemoryError
 
-    monkeypatch.setattr(volume_module, "without_metal", full)
+    monkeypatch.setattr(volume_module, "_block_sums", full)
     with pytest.raises(MemoryError):
         block_mean(Volume(np.zeros((9, 4, 4), np.int16), np.eye(4)), (1, 1, 2))
 
