@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,12 +25,11 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"
 
 @st.composite
 def spines(draw, smallest=0) -> SpineLabels:
-    """Any set of levels, each anywhere within 3 m, with any confidence and status."""
+    """Any set of levels, each anywhere within 3 m, with any confidence that files hold and any status."""
     levels = draw(st.sets(st.sampled_from(LEVELS), min_size=smallest))
     place = st.tuples(*[st.floats(-NEAR_MM, NEAR_MM)] * 3)
-    return SpineLabels(
-        tuple(LabeledPoint(lv, draw(place), draw(HUNDREDTHS), draw(st.sampled_from(STATUSES))) for lv in sorted(levels))
-    )
+    points = [LabeledPoint(lv, draw(place), draw(HUNDREDTHS), draw(st.sampled_from(STATUSES))) for lv in sorted(levels)]
+    return SpineLabels(tuple(replace(point, confidence=point.shown_confidence) for point in points))
 
 
 def assert_same(read: SpineLabels, written: SpineLabels, atol_mm: float, all_fields: bool = True) -> None:
