@@ -32,10 +32,14 @@ class LabeledPoint:
     status: str = PREDICTED
 
     @property
+    def told_confidence(self) -> float:
+        """The confidence as users are told it; 1 only where one of them has said where the point lies."""
+        return min(self.confidence, HIGHEST_PREDICTED) if self.status == PREDICTED else self.confidence
+
+    @property
     def shown_confidence(self) -> float:
-        """The confidence in hundredths; 1 only where a user has said where the point lies."""
-        hundredths = round(self.confidence, 2)
-        return min(hundredths, HIGHEST_PREDICTED) if self.status == PREDICTED else hundredths
+        """:attr:`told_confidence` in hundredths."""
+        return round(self.told_confidence, 2)
 
     @property
     def description(self) -> str:

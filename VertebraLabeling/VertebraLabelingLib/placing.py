@@ -80,11 +80,10 @@ def steps(
     """
     axes = grid_axes(box)
     cube = torch.from_numpy(_cube(box, axes)).to(image.device)
-    cubes = []
-    for *shift, mirrored in views:
-        middle = ras_to_ijk(box, points + axes @ np.array(shift)[::-1])[:, ::-1].astype(np.float32)
-        sampled = window(sample_around(image, torch.from_numpy(middle).to(image.device), cube))[:, None]
-        cubes.append(sampled.flip(4) if mirrored else sampled)
+    middles = [ras_to_ijk(box, points + axes @ np.array(shift)[::-1])[:, ::-1] for *shift, _ in views]
+    centers = torch.from_numpy(np.concatenate(middles).astype(np.float32)).to(image.device)
+    sampled = window(sample_around(image, centers, cube))[:, None].chunk(len(views))
+    cubes = [seen.flip(4) if view[3] else seen for seen, view in zip(sampled, views)]
     network = network.to(image.device)
     batches = -(-len(views) * len(points) // BATCH)
     placed = [network(batch) for batch in torch.cat(cubes).tensor_split(batches)]

@@ -11,7 +11,7 @@ from typing import Protocol
 from .errors import Cancelled, NotCtError, VertebraLabelingError
 from .inputs import ScanJob
 from .io import Scan, read_scan, to_hounsfield
-from .labels import HIGHEST_PREDICTED, PREDICTED, LabeledPoint, SpineLabels
+from .labels import SpineLabels
 from .outputs import OutputPlan, existing_labels, write_outputs
 
 DONE, PRESENT, SKIPPED, FAILED = "done", "present", "skipped", "failed"
@@ -141,10 +141,4 @@ def in_hounsfield(scan: Scan) -> Scan:
 
 def _points(labels: SpineLabels | None) -> tuple[tuple[str, float, float, float, float], ...]:
     points = labels.points if labels else ()
-    return tuple((p.level, *(round(float(x), 3) for x in p.ras), _told(p)) for p in points)
-
-
-def _told(point: LabeledPoint) -> float:
-    """The confidence, no higher than where it is shown: it is read back from descriptions as well."""
-    most = HIGHEST_PREDICTED if point.status == PREDICTED else 1.0
-    return round(min(float(point.confidence), most), 4)
+    return tuple((p.level, *(round(float(x), 3) for x in p.ras), round(float(p.told_confidence), 4)) for p in points)
