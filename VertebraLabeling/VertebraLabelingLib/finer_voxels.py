@@ -13,6 +13,11 @@ from .volume import AIR_HU, Volume
 LARGE_MM, FINE_MM = 2.5, 2.0
 
 
+def divisions(volume: Volume) -> np.ndarray:
+    """(3,) parts along I, J, K that :func:`finer` makes of each voxel; 1 where it is not large."""
+    return np.where(volume.spacing > LARGE_MM, np.ceil(volume.spacing / FINE_MM), 1).astype(int)
+
+
 def finer(volume: Volume) -> Volume:
     """The same field of view with the voxels divided along each axis where they are larger than :data:`LARGE_MM`.
 
@@ -24,7 +29,7 @@ def finer(volume: Volume) -> Volume:
     """
     import SimpleITK as sitk
 
-    parts = np.where(volume.spacing > LARGE_MM, np.ceil(volume.spacing / FINE_MM), 1).astype(int)
+    parts = divisions(volume)
     if (parts == 1).all():
         return volume
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array, dtype=np.float32))

@@ -33,6 +33,8 @@ class CountingConfig(SmallConfig):
 class CountingTrainer(SmallTrainer):
     """Trains a :class:`CountingNet`; cases with fewer than three vertebrae are left out."""
 
+    part = "counting"
+
     def __init__(self, config: CountingConfig, cases: list[Case], out: Path) -> None:
         super().__init__(CountingNet, config, [_head_to_foot(c) for c in cases if len(c.levels) >= FEWEST], out)
 

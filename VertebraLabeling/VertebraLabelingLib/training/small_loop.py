@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -52,7 +53,13 @@ class SmallConfig:
 
 
 class SmallTrainer(ABC):
-    """Network, averaged network, optimizer and step, as they are in a checkpoint."""
+    """Network, averaged network, optimizer and step, as they are in a checkpoint.
+
+    Attributes:
+        part: name of the network in a model (:data:`weights.PARTS`).
+    """
+
+    part: ClassVar[str]
 
     def __init__(self, network: Callable[[], nn.Module], config: SmallConfig, cases: list[Case], out: Path) -> None:
         if not cases:
@@ -99,10 +106,10 @@ class SmallTrainer(ABC):
 
     def _of_model(self, path: Path) -> dict:
         """Weights of the part of a model that this run trains."""
-        for part in load_parts(path).values():
-            if part.keys() == self.network.state_dict().keys():
-                return part
-        raise InputError(f"{path} lacks the network to train: give a model that has it.")
+        parts = load_parts(path)
+        if self.part not in parts:
+            raise InputError(f"{path} lacks the network to train: give a model that has it.")
+        return parts[self.part]
 
     @abstractmethod
     def batch(self, step: int) -> tuple[Tensor, ...]:

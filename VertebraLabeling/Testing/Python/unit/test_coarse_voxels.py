@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from VertebraLabelingLib.training.coarse_voxels import coarsen, voxel_matrix
+from VertebraLabelingLib.training.coarse_voxels import coarsen, places_in_voxels, voxel_matrix
 
 
 @pytest.mark.parametrize("size", [1.3, 2.0, 3.7, 4.0])
@@ -26,11 +26,21 @@ def test_a_slope_keeps_its_place():
 def test_a_slice_is_the_mean_over_its_thickness():
     image = torch.zeros(8, 1, 1)
     image[4] = 100.0
-    thick = coarsen(image, 2.0, (4.0, 0, 0), np.random.default_rng(0))
+    thick = coarsen(image, 2.0, (4.0, 0, 0), (0.3, 0, 0))
     assert thick.max() <= 50.0 + 1e-4
     assert float(thick.sum()) == pytest.approx(100.0, rel=0.5)
 
 
 def test_axes_with_fine_voxels_stay_as_they_are():
     image = torch.randn(6, 7, 8)
-    assert torch.equal(coarsen(image, 2.0, (1.0, 2.0, 0.5), np.random.default_rng(0)), image)
+    assert torch.equal(coarsen(image, 2.0, (1.0, 2.0, 0.5), (0.1, 0.2, 0.3)), image)
+
+
+@pytest.mark.parametrize(("size", "phase"), [(2.0, 0.0), (3.5, 0.3), (4.5, 0.9)])
+def test_cells_lie_where_their_voxels_do(size, phase):
+    """At the middle of a voxel of a slope stands the mean over it, so the slope tells where middles are."""
+    edges = np.arange(-phase * size, 24 + size, size)
+    middles = (edges[:-1] + edges[1:]) / 2
+    places = np.interp(middles, np.arange(24) + 0.5, places_in_voxels(24, size, phase))
+    inside = (middles > 0.5) & (middles < 23.5)
+    np.testing.assert_allclose(places[inside], np.arange(len(middles))[inside], atol=1e-9)

@@ -10,11 +10,12 @@ from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
 from VertebraLabelingLib.placing import ASIDE, BATCH, FARTHEST_MM, TWO_VIEWS, UNSETTLED, place, steps
-from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet
+from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet, told_of_voxels
 from VertebraLabelingLib.sampling import sample, sample_around
-from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
+from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine, ras_to_ijk, to_canonical
 
 BLOBS = np.array([[4.0, -8.0, 170.0], [1.0, 3.0, 110.0], [-6.0, 5.5, 52.0]])  # so far apart that no cube shows two
+WHOLE = np.ones(3, dtype=int)  # voxels that were not divided
 AWAY = np.array([[3.0, -2.0, 4.0], [-4.0, 3.0, -2.0], [0.5, 5.0, 3.0]])
 
 
@@ -25,7 +26,7 @@ class Centroid(nn.Module):
         super().__init__()
         self.spread = spread
 
-    def forward(self, x):
+    def forward(self, x, voxels=None):
         axis = (torch.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
         weight = (x[:, 0] - 0.5).clamp(min=0)
         mass = weight.sum((1, 2, 3)).clamp(min=1e-6)
@@ -78,29 +79,37 @@ def test_costs_and_field_of_view_stay():
     np.testing.assert_array_equal(before.points, BLOBS + AWAY)  # the input is not written to
 
 
-@pytest.mark.parametrize("axis_order", [((0, 1, 2), (-1, -1, 1)), ((1, 2, 0), (-1, 1, -1))], ids=name_of)
-def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order):
-    torch.manual_seed(0)
+def eager(seed: int = 0) -> PlacingNet:
+    """An untrained network that says more than the middle, and something else where it is told of large voxels."""
+    torch.manual_seed(seed)
     network = PlacingNet().eval()
-    network.heat.weight.data *= 50  # untrained it would say little else than the middle
-    evidence, volume = evidence_at(BLOBS + AWAY), blob_volume()
+    network.heat.weight.data *= 50
+    nn.init.normal_(network.voxels.weight, std=0.1)
+    return network
+
+
+@pytest.mark.parametrize("spacing", [(1.5, 1.5, 2.0), (3.0, 1.5, 5.0)], ids=["small", "large"])
+@pytest.mark.parametrize("axis_order", [((0, 1, 2), (-1, -1, 1)), ((1, 2, 0), (-1, 1, -1))], ids=name_of)
+def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order, spacing):
+    network, evidence, volume = eager(), evidence_at(BLOBS + AWAY), blob_volume(spacing)
     plain, other = place(evidence, volume, network), place(evidence, stored(volume, axis_order), network)
     assert np.abs(plain.points - evidence.points).max() > 0.1
     np.testing.assert_allclose(other.points, plain.points, atol=1e-2)
 
 
+@pytest.mark.parametrize("parts", [WHOLE, WHOLE * 4], ids=["small voxels", "large voxels"])
 @pytest.mark.parametrize("views", [TWO_VIEWS, ASIDE], ids=["two views", "aside"])
-def test_left_and_right_are_the_same_to_it(views):
+def test_left_and_right_are_the_same_to_it(views, parts):
     """Half of the cubes are mirrored, as their places are: a mirrored patient has mirrored points."""
-    torch.manual_seed(1)
-    network = PlacingNet().eval()
-    network.heat.weight.data *= 50
+    network = eager(1)
     mirror = np.array([-1.0, 1.0, 1.0])
     volume = blob_volume()
-    mirrored = Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras)
-    image = torch.from_numpy(volume.array)
-    plain, spread = (of.mean(axis=0) for of in steps(network, image, volume, BLOBS + AWAY, views))
-    other, other_spread = (of.mean(axis=0) for of in steps(network, image, mirrored, (BLOBS + AWAY) * mirror, views))
+    mirrored = to_canonical(Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras))
+    image, mirror_image = (torch.from_numpy(np.ascontiguousarray(each.array)) for each in (volume, mirrored))
+    plain, spread = (of.mean(axis=0) for of in steps(network, image, volume, parts, BLOBS + AWAY, views))
+    other, other_spread = (
+        of.mean(axis=0) for of in steps(network, mirror_image, mirrored, parts, (BLOBS + AWAY) * mirror, views)
+    )
     assert np.abs(plain[:, 0]).max() > 0.01
     np.testing.assert_allclose(other, plain * mirror, atol=1e-2)
     np.testing.assert_allclose(other_spread, spread, atol=1e-2)
@@ -140,7 +149,7 @@ class Torn(nn.Module):
         super().__init__()
         self.offsets = iter(offsets)
 
-    def forward(self, x):
+    def forward(self, x, voxels=None):
         return Placed(torch.tensor([next(self.offsets) for _ in x]), torch.full((len(x),), 2.0))
 
 
@@ -161,15 +170,12 @@ def test_candidates_before_the_first_stay_as_they_are():
 
 
 def test_more_cubes_than_a_batch_are_the_same_cubes():
-    torch.manual_seed(1)
-    network = PlacingNet().eval()
-    network.heat.weight.data *= 50
-    volume = blob_volume()
+    network, volume = eager(1), blob_volume()
     image = torch.from_numpy(volume.array)
     points = BLOBS[0] + np.random.default_rng(0).normal(0, 4, (BATCH // 2 + 3, 3))
-    many, spread = steps(network, image, volume, points, TWO_VIEWS)
+    many, spread = steps(network, image, volume, WHOLE, points, TWO_VIEWS)
     assert many.shape == (2, len(points), 3) and spread.shape == (2, len(points))
-    few, few_spread = steps(network, image, volume, points[-2:], TWO_VIEWS)
+    few, few_spread = steps(network, image, volume, WHOLE, points[-2:], TWO_VIEWS)
     np.testing.assert_allclose(many[:, -2:], few, atol=1e-3)
     np.testing.assert_allclose(spread[:, -2:], few_spread, atol=1e-3)
 
@@ -203,6 +209,31 @@ def test_samples_around_centers_are_those_at_their_sums():
     around = sample_around(image, centers, offsets)
     assert around.shape == (5, 2, 4) and (around == AIR_HU).any()
     torch.testing.assert_close(around, sample(image, centers[:, None, None] + offsets), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("axes", [None, turned(10)], ids=["straight", "oblique"])
+def test_it_is_told_where_each_large_voxel_has_its_middle(axes):
+    volume = blob_volume((6.0, 1.5, 5.0), axes)
+    seen = []
+
+    class Told(Centroid):
+        def forward(self, x, voxels=None):
+            seen.append(voxels)
+            return super().forward(x)
+
+    place(evidence_at(BLOBS[:1]), volume, Told())
+    first_round = seen[0][0].reshape(3, 2, CELLS)  # the cube lies around the point itself
+    (i, _, k), _ = ras_to_ijk(volume, [BLOBS[0], BLOBS[0]])
+    cells = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
+    np.testing.assert_allclose(first_round[0, 0], np.cos(2 * np.pi * (k + cells / 5.0)), atol=1e-4)
+    np.testing.assert_allclose(first_round[2, 0], np.cos(2 * np.pi * (i + cells / 6.0)), atol=1e-4)
+    assert not first_round[1].any()
+    np.testing.assert_allclose(first_round[:, 1, 0], [5 / 8, 0, 6 / 8], atol=1e-6)
+    seen.clear()
+    place(evidence_at(BLOBS[:1]), blob_volume(axes=axes), Told())
+    assert seen == [None, None], "no voxel is large"
+    place(evidence_at(BLOBS[:1]), blob_volume((6.0, 1.5, 5.0), turned(25)), Told())
+    assert seen[2:] == [None, None], "the cubes do not lie along the voxels"
 
 
 class TestPlacingNet:
@@ -242,6 +273,44 @@ class TestPlacingNet:
 
         network.heat = TwoCells()
         torch.testing.assert_close(network(self.cubes).spread, torch.full((3,), 6.0), atol=1e-4, rtol=0)
+
+    def test_waves_are_highest_at_the_middle_of_a_voxel_and_lowest_between_two(self):
+        places = np.zeros((1, 3, CELLS)) + np.array([0.0, 0.5])[np.arange(CELLS) % 2]
+        told = told_of_voxels(places, np.array([8.0, 0.0, 4.0])).reshape(3, 2, CELLS)
+        assert told[0, 0, :2].tolist() == [1, -1] and told[2, 0, :2].tolist() == [1, -1] and not told[1].any()
+        assert (told[0, 1] == 1).all() and (told[2, 1] == 0.5).all()
+
+    @torch.inference_mode()
+    def test_what_is_told_of_an_axis_counts_along_it(self):
+        network = eager()
+        told = torch.zeros(3, 6, CELLS)
+        plain = network(self.cubes).offset
+        torch.testing.assert_close(network(self.cubes, told).offset, plain)
+        turned_told = torch.zeros(3, 6, CELLS)
+        told[:, 0], turned_told[:, 2] = torch.linspace(-1, 1, CELLS), torch.linspace(-1, 1, CELLS)
+        with_z, with_y = network(self.cubes, told).offset, network(self.cubes, turned_told).offset
+        assert (with_z - plain).abs().max() > 0.1 and (with_y - with_z).abs().max() > 0.1
+        network.voxels.weight.data = network.voxels.weight.roll(len(network.voxels.weight) // 3, 0)
+
+        def turn(x):
+            return x.transpose(2, 3)
+
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv3d):
+                layer.weight.data = turn(layer.weight)
+        torch.testing.assert_close(
+            network(turn(self.cubes), turned_told).offset, with_z[:, [1, 0, 2]], atol=1e-3, rtol=0
+        )
+
+    @torch.inference_mode()
+    def test_weights_of_networks_that_were_told_nothing_still_load(self):
+        older = {name: value for name, value in eager().state_dict().items() if name != "voxels.weight"}
+        network = eager(1)
+        network.load_state_dict(older)
+        told = torch.ones(3, 6, CELLS)
+        torch.testing.assert_close(network(self.cubes, told).offset, eager()(self.cubes).offset)
+        with pytest.raises(RuntimeError, match="Missing key"):
+            network.load_state_dict(dict(list(older.items())[1:]))
 
     @torch.inference_mode()
     def test_the_place_never_leaves_the_cube(self):
