@@ -53,5 +53,5 @@ $(DONE)/middle-placing-%: $(DONE)/early-placing-%
 	  --out $(OUT)/middle-placing-$* $(LOG)
 
 $(DONE)/placing-%: $(DONE)/middle-placing-%
-	$(SMALL) placing $(CASES) --seed 5 --steps 3000 --learning-rate 1.5e-3 --init $(OUT)/middle-placing-$*/checkpoint.pt \
+	$(SMALL) placing $(CASES) --seed 5 --steps 2000 --learning-rate 1.5e-3 --init $(OUT)/middle-placing-$*/checkpoint.pt \
 	  --out $(OUT)/fold-$*/placing $(LOG)

@@ -17,7 +17,7 @@ from .finer_voxels import divisions, finer
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
-from .placing_network import CELL_MM, CELLS, PlacingNet, told_of_voxels
+from .placing_network import CELL_MM, CELLS, PHASE_MM, PlacingNet, voxel_phase
 from .sampling import sample_around
 from .volume import Volume, block_factors, block_mean, grid_axes, ras_to_ijk, to_canonical
 
@@ -34,6 +34,7 @@ ASIDE: tuple[View, ...] = ((2, 2, 2, False), (2, 2, -2, True))  # by half a cell
 BATCH = 32  # cubes at most; oneDNN is slower for each with fewer than 16 or more than 50
 ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farther apart
 _FINE_MM = 2.0
+_MIRRORED_PHASE = torch.tensor([[1.0], [-1.0], [1.0]])  # the sine changes its sign
 _CELL_PLACES = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
 
 
@@ -51,12 +52,12 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
         return evidence
     box = crop_around(to_canonical(volume), before, MARGIN_MM)
     box = block_mean(box, block_factors(box, _FINE_MM))
-    parts, box = divisions(box), finer(box)
+    divided, box = divisions(box), finer(box)
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for _ in range(ROUNDS - 1):
-        points = points + steps(network, image, box, parts, points, ONE_VIEW)[0][0]
-    ways, spreads = steps(network, image, box, parts, points, TWO_VIEWS + ASIDE)
+        points = points + steps(network, image, box, divided, points, ONE_VIEW)[0][0]
+    ways, spreads = steps(network, image, box, divided, points, TWO_VIEWS + ASIDE)
     step, aside = ways[: len(TWO_VIEWS)].mean(axis=0), ways[len(TWO_VIEWS) :].mean(axis=0)
     spread = spreads[: len(TWO_VIEWS)].mean(axis=0)
     alike = np.linalg.norm(aside - step, axis=1) <= ALIKE_MM
@@ -73,13 +74,13 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
 
 @torch.inference_mode()
 def steps(
-    network: PlacingNet, image: Tensor, box: Volume, parts: np.ndarray, points: np.ndarray, views: Sequence[View]
+    network: PlacingNet, image: Tensor, box: Volume, divided: np.ndarray, points: np.ndarray, views: Sequence[View]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(V, N, 3) mm, RAS, from each point to the centre, and (V, N) spread, mm, of its heat map, in each of V views.
 
     Args:
         box: the volume that the cubes are sampled from; ``image`` are its voxels.
-        parts: (3,) into how many of them the scan's voxels were divided along I, J, K.
+        divided: (3,) into how many of them the scan's voxels were divided along I, J, K.
         views: how the cubes lie around the points, and which of them are mirrored, left for right.
     """
     axes = grid_axes(box)
@@ -87,13 +88,13 @@ def steps(
     middles = [ras_to_ijk(box, points + axes @ np.array(shift)[::-1])[:, ::-1] for *shift, _ in views]
     centers = np.concatenate(middles)
     sampled = window(sample_around(image, torch.from_numpy(centers.astype(np.float32)).to(image.device), cube))[:, None]
-    mirrored = np.repeat([view[3] for view in views], len(points))
-    sampled[mirrored] = sampled[mirrored].flip(4)
+    flipped = np.repeat([view[3] for view in views], len(points))
+    sampled[flipped] = sampled[flipped].flip(4)
     inputs = [sampled]
-    if (parts > 1).any() and _lie_along(box, axes):
-        told = _told(centers, box, parts)
-        told[mirrored, -2:] = told[mirrored, -2:].flip(2)
-        inputs.append(told.to(image.device))
+    if (box.spacing * divided >= PHASE_MM).any() and _lie_along(box, axes):
+        phase = _phase(centers, box, divided)
+        phase[flipped, -3:] = phase[flipped, -3:].flip(2) * _MIRRORED_PHASE
+        inputs.append(phase.to(image.device))
     network = network.to(image.device)
     batches = -(-len(sampled) // BATCH)
     placed = [network(*batch) for batch in zip(*(of_all.tensor_split(batches) for of_all in inputs))]
@@ -111,11 +112,11 @@ def _lie_along(box: Volume, axes: np.ndarray) -> bool:
     return np.allclose(box.ijk_to_ras[:3, :3], axes * box.spacing, atol=1e-3)
 
 
-def _told(centers: np.ndarray, box: Volume, parts: np.ndarray) -> Tensor:
-    """What the network is told of the scan's voxels around (N, 3) ``centers``, in voxels (z, y, x) of the box."""
-    size, parts = box.spacing[::-1], parts[::-1]
+def _phase(centers: np.ndarray, box: Volume, divided: np.ndarray) -> Tensor:
+    """The phase of the scan's voxels in cubes around (N, 3) ``centers``, in voxels (z, y, x) of the box."""
+    size, divided = box.spacing[::-1], divided[::-1]
     small = centers[:, :, None] + _CELL_PLACES / size[:, None]
-    return told_of_voxels((small + 0.5) / parts[:, None] - 0.5, np.where(parts > 1, size * parts, 0.0))
+    return voxel_phase((small + 0.5) / divided[:, None] - 0.5, size * divided)
 
 
 def _cube(box: Volume, axes: np.ndarray) -> np.ndarray:

@@ -2,13 +2,12 @@
 
 The cube is sampled around the estimate itself, not on a grid of the scan, so the place no longer depends on where the
 voxels of the working grid fall (Sun et al. 2018, "Integral Human Pose Regression", arXiv 1711.08229, for the
-soft-argmax). Where the voxels of the scan are larger than the cells of the cube, the network is told where they begin
-and end: what it sees between two of them is interpolated.
+soft-argmax). Of very large voxels the network is also told where they begin and end: what it sees between the middles
+of two of them is interpolated. See docs/decisions/0018-tell-placing-where-large-voxels-lie.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,8 @@ from .network import ConvNorm, Residual, channels_last
 CELL_MM = 2.0
 CELLS = 24  # 48 mm: the body, its neighbors' end plates, the canal and the pedicles
 _HEAT_MM = 2 * CELL_MM
-_LARGE_MM = 8.0  # size of a voxel that the network is told as 1
+PHASE_MM = 5.5  # smaller voxels have no phase for the network
+_SIZE_UNIT_MM = 8.0
 
 
 @dataclass
@@ -39,31 +39,27 @@ class Placed:
     spread: Tensor
 
 
-def told_of_voxels(places: np.ndarray, size_mm: np.ndarray) -> Tensor:
-    """(B, 6, CELLS) what the network is told of large voxels: for each axis (z, y, x) a wave and their size.
+def voxel_phase(places: np.ndarray, size_mm: np.ndarray) -> Tensor:
+    """(B, 9, CELLS) how voxels lie in cubes: for each axis (z, y, x) the cosine and sine of the phase, and the size.
 
     Args:
-        places: (B, 3, CELLS) where the cells of each cube lie along each axis, in voxels. The wave is 1 at the middle
-            of a voxel, a whole number, and -1 between two of them.
-        size_mm: (3,) of the voxels; 0 along an axis where they are no larger than the cells: nothing is told of it.
+        places: (B, 3, CELLS) where the cells of each cube lie along each axis, in voxels: whole numbers in the middles.
+        size_mm: (3,) of the voxels along the axes. Where it is less than :data:`PHASE_MM` all three are 0.
     """
-    large = (np.asarray(size_mm) > 0)[:, None]
-    told = np.stack(
-        np.broadcast_arrays(np.cos(2 * np.pi * places) * large, np.reshape(size_mm, (3, 1)) / _LARGE_MM), axis=2
-    )
-    return torch.from_numpy(told.astype(np.float32)).flatten(1, 2)
+    angle, size = 2 * np.pi * places, np.reshape(size_mm, (3, 1))
+    phase = np.stack(np.broadcast_arrays(np.cos(angle), np.sin(angle), size / _SIZE_UNIT_MM), axis=2)
+    phase *= (size >= PHASE_MM)[:, None]
+    return torch.from_numpy(phase.astype(np.float32)).flatten(1, 2)
 
 
 class PlacingNet(nn.Module):
-    """Input (B, 1, CELLS, CELLS, CELLS): windowed HU; where some voxels are large also :func:`told_of_voxels`."""
+    """Inputs: windowed HU (B, 1, CELLS, CELLS, CELLS) and, where it is known, :func:`voxel_phase` (B, 9, CELLS)."""
 
     def __init__(self, widths: tuple[int, ...] = (24, 48)) -> None:
         super().__init__()
         self.widths = tuple(widths)
         fine, coarse = self.widths
         self.stem = ConvNorm(1, fine, 3, 2)
-        self.voxels = nn.Conv1d(6, 3 * fine, 3, 2, padding=1, groups=3, bias=False)  # along each axis by itself
-        nn.init.zeros_(self.voxels.weight)
         self.fine = Residual(fine, fine)
         self.down = ConvNorm(fine, coarse, 3, 2)
         self.coarse = nn.Sequential(Residual(coarse, coarse), Residual(coarse, coarse))
@@ -72,16 +68,18 @@ class PlacingNet(nn.Module):
         self.heat = nn.Conv3d(fine, 1, 1)
         axis = (torch.arange(CELLS // 2) - (CELLS // 2 - 1) / 2) * _HEAT_MM
         self.register_buffer("axis", axis, persistent=False)
+        self.phase = nn.Conv1d(9, 3 * fine, 3, 2, padding=1, groups=3, bias=False)  # along each axis by itself
+        nn.init.zeros_(self.phase.weight)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False):
-        """As :meth:`nn.Module.load_state_dict`; networks before weights 8 were told nothing of voxels."""
-        untold = {"voxels.weight": torch.zeros_like(self.voxels.weight)}
-        return super().load_state_dict({**untold, **state_dict}, strict, assign)
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """As in the base; networks up to vertebra-labeling-7 knew nothing of phases."""
+        state_dict.setdefault(f"{prefix}phase.weight", torch.zeros_like(self.phase.weight))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def forward(self, x: Tensor, voxels: Tensor | None = None) -> Placed:
+    def forward(self, x: Tensor, phase: Tensor | None = None) -> Placed:
         x = self.stem(x)
-        if voxels is not None:
-            along_z, along_y, along_x = self.voxels(voxels).unflatten(1, (3, -1)).unbind(1)
+        if phase is not None:
+            along_z, along_y, along_x = self.phase(phase).unflatten(1, (3, -1)).unbind(1)
             x = x + along_z[..., :, None, None] + along_y[..., None, :, None] + along_x[..., None, None, :]
         x = self.fine(channels_last(functional.relu_(x)))
         deep = self.up(self.coarse(functional.relu_(self.down(x))))

@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("ct", metavar="CT", help="NIfTI, NRRD or MetaImage file, or DICOM folder, that shows a spine")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help=f"folder for {', '.join(FILES)}")
     parser.add_argument("--slices", type=_positive, nargs="+", default=[300, 600, 1000], metavar="N")
-    parser.add_argument("--repeats", type=_positive, default=3, metavar="N", help="labelings of each scan (default: 3)")
+    parser.add_argument("--repeats", type=_positive, default=7, metavar="N", help="labelings of each scan (default: 7)")
     parser.add_argument("--threads", type=_positive, metavar="N", help="threads (default: all cores)")
     parser.add_argument(
         "--limit", type=_positive, default=900, metavar="S", help="seconds for one measurement (default: 900)"

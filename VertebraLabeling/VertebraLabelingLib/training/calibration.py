@@ -156,7 +156,7 @@ def draw(path: Path, before: Sequence[Judged], after: Sequence[Judged]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(4.6, 4.4), dpi=150)
+    figure, axes = pyplot.subplots(figsize=(4.6, 5.2), dpi=150)
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="ideal")
     for judged, color, name in ((before, "tab:orange", "posterior as it is"), (after, "tab:blue", "calibrated")):
         count, mean, right = (np.array(column) for column in zip(*bins_of(judged)))
@@ -165,7 +165,7 @@ def draw(path: Path, before: Sequence[Judged], after: Sequence[Judged]) -> None:
         axes.scatter(mean, right, s=8 + 250 * count / count.sum(), color=color, alpha=0.7)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share of points that are right")
     axes.set_aspect("equal")
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False, fontsize=8)
     scans = len({item.measured.name for item in after})
     axes.set_title(f"{scans} held-out scans and crops, {len(points_of(after)[0])} points", fontsize=9)
     figure.tight_layout()

@@ -26,7 +26,7 @@ def coarsen(image: Tensor, cell_mm: float, voxel_mm: Sequence[float], phases: Se
 
 
 def places_in_voxels(cells: int, size: float, phase: float) -> np.ndarray:
-    """(N,) where cells lie, in voxels of ``size`` cells whose middles are whole numbers; arguments as below."""
+    """(N,) where cells lie, in voxels of ``size`` cells whose middles are whole numbers; see :func:`voxel_matrix`."""
     return (np.arange(cells) + 0.5) / size + phase - 0.5
 
 

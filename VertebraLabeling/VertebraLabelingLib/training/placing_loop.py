@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..finer_voxels import finer
 from ..network import window
 from ..placing import SPREAD_MM
-from ..placing_network import CELL_MM, CELLS, PlacingNet, told_of_voxels
+from ..placing_network import CELL_MM, CELLS, PlacingNet, voxel_phase
 from ..sampling import sample_part
 from ..volume import AIR_HU, Volume
 from .cases import Case
@@ -46,9 +46,7 @@ class PlacingConfig(SmallConfig):
     rotation: float = 10.0
     zoom: float = 0.1
     coarse_mm: tuple[float, float] = (2.5, 9.0)  # sizes of the larger voxels; in half of the cubes along some axes only
-    untold: float = (
-        0.1  # share of the coarse cubes of whose voxels the network is told nothing, as in very oblique scans
-    )
+    unknown_phase: float = 0.1  # share of the coarse cubes whose voxels' phase is not told, as in turned scans
     near: float = 0.5  # with an earlier network: share of cubes that lie as those of the last round do,
     near_shift: float = 1.5  # by so much off
     alike: float = 2.0  # weights of what the coarse cubes say otherwise than the earlier network does of the others,
@@ -61,13 +59,13 @@ class Pair(NamedTuple):
     Attributes:
         cube: (CELLS,)*3 HU.
         coarse: the same through larger voxels.
-        voxels: (6, CELLS) what the network is told of these.
+        phase: (9, CELLS) how these voxels lie in it.
         away: (3,) mm from the middle of the cube to the centre.
     """
 
     cube: Tensor
     coarse: Tensor
-    voxels: Tensor
+    phase: Tensor
     away: Tensor
 
 
@@ -91,8 +89,8 @@ def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> Pa
         outside = slice(None, edge) if rng.random() < 0.5 else slice(-edge, None)
         cube, coarse = cube.clone(), coarse.clone()
         cube[outside] = coarse[outside] = AIR_HU
-    told = _told(size, phases) * float(rng.random() >= config.untold)
-    return Pair(cube, coarse, told, torch.from_numpy(away.astype(np.float32)))
+    phase = _phase(size, phases) * float(rng.random() >= config.unknown_phase)
+    return Pair(cube, coarse, phase, torch.from_numpy(away.astype(np.float32)))
 
 
 def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
@@ -105,11 +103,11 @@ def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
     return np.where(size > CELL_MM, size, 0.0)
 
 
-def _told(size: np.ndarray, phases: np.ndarray) -> Tensor:
-    """(6, CELLS) what the network is told of voxels of these sizes, mm."""
+def _phase(size: np.ndarray, phases: np.ndarray) -> Tensor:
+    """(9, CELLS) how voxels of these sizes, mm, lie in a cube."""
     cells = np.where(size > 0, size / CELL_MM, 1.0)
     places = np.stack([places_in_voxels(CELLS, *each) for each in zip(cells, phases)])
-    return told_of_voxels(places[None], size)[0]
+    return voxel_phase(places[None], size)[0]
 
 
 def finer_case(case: Case) -> Case:
@@ -151,12 +149,12 @@ class PlacingTrainer(SmallTrainer):
         self.earlier: PlacingNet | None = None
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """HU (2B, 1, CELLS, CELLS, CELLS), what is told of voxels (2B, 6, CELLS), and mm from the middle to the centre
+        """HU (2B, 1, CELLS, CELLS, CELLS), phase of their voxels (2B, 9, CELLS), and mm from the middle to the centre
         (2B, 3); the second half is coarse."""
         drawn = [self._draw(rng) for rng in self.random(step)]
-        cubes, coarse, voxels, away = (torch.stack(each) for each in zip(*drawn))
-        told = torch.cat([torch.zeros_like(voxels), voxels])
-        return torch.cat([cubes, coarse])[:, None], told, torch.cat([away, away])
+        cubes, coarse, phase, away = (torch.stack(each) for each in zip(*drawn))
+        phases = torch.cat([torch.zeros_like(phase), phase])
+        return torch.cat([cubes, coarse])[:, None], phases, torch.cat([away, away])
 
     def _draw(self, rng: np.random.Generator) -> Pair:
         config = self.config
@@ -173,10 +171,10 @@ class PlacingTrainer(SmallTrainer):
         """As :meth:`SmallTrainer.restore`.
 
         Raises:
-            InputError: the run was begun by a version that kept no earlier network, or told it nothing of voxels.
+            InputError: the run was begun by a version that kept no earlier network, or knew no phases of voxels.
         """
         earlier = saved.get("earlier")
-        if (saved.get("start") and not earlier) or "voxels.weight" not in saved["network"]:
+        if (saved.get("start") and not earlier) or "phase.weight" not in saved["network"]:
             raise InputError(f"{self.out} was begun by an older version of this program: begin it anew.")
         super().restore(saved)
         self.earlier = self._fixed(earlier) if earlier else None
@@ -191,8 +189,8 @@ class PlacingTrainer(SmallTrainer):
         Without an earlier network the latter is not charged: what learns from scratch might learn to say the same of
         every cube.
         """
-        cubes, (voxels, away) = window(images), targets
-        offset = self.network(cubes, voxels).offset
+        cubes, (phase, away) = window(images), targets
+        offset = self.network(cubes, phase).offset
         error = (offset - away).abs().mean()
         terms = {"error_mm": error}
         if self.earlier:

@@ -89,8 +89,11 @@ class SmallTrainer(ABC):
             weights, self.seen = self._of_model(path), sorted(read_card(path)["training"]["cases"])
         else:
             weights, self.seen = self._of_run(path)
-        for network in (self.network, self.average):
-            network.load_state_dict(weights)
+        try:
+            for network in (self.network, self.average):
+                network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise InputError(f"{path} does not fit this version's network: give another.") from error
         self.start = start_of(path)
 
     def _of_run(self, path: Path) -> tuple[dict, list[str]]:

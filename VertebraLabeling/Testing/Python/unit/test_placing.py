@@ -9,8 +9,8 @@ from phantoms import affine
 from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.placing import ASIDE, BATCH, FARTHEST_MM, TWO_VIEWS, UNSETTLED, place, steps
-from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet, told_of_voxels
+from VertebraLabelingLib.placing import ASIDE, BATCH, FARTHEST_MM, ONE_VIEW, TWO_VIEWS, UNSETTLED, place, steps
+from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet, voxel_phase
 from VertebraLabelingLib.sampling import sample, sample_around
 from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine, ras_to_ijk, to_canonical
 
@@ -26,7 +26,7 @@ class Centroid(nn.Module):
         super().__init__()
         self.spread = spread
 
-    def forward(self, x, voxels=None):
+    def forward(self, x, phase=None):
         axis = (torch.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
         weight = (x[:, 0] - 0.5).clamp(min=0)
         mass = weight.sum((1, 2, 3)).clamp(min=1e-6)
@@ -80,15 +80,15 @@ def test_costs_and_field_of_view_stay():
 
 
 def eager(seed: int = 0) -> PlacingNet:
-    """An untrained network that says more than the middle, and something else where it is told of large voxels."""
+    """An untrained network that says more than the middle, and something else where it knows the phase of voxels."""
     torch.manual_seed(seed)
     network = PlacingNet().eval()
     network.heat.weight.data *= 50
-    nn.init.normal_(network.voxels.weight, std=0.1)
+    nn.init.normal_(network.phase.weight, std=0.1)
     return network
 
 
-@pytest.mark.parametrize("spacing", [(1.5, 1.5, 2.0), (3.0, 1.5, 5.0)], ids=["small", "large"])
+@pytest.mark.parametrize("spacing", [(1.5, 1.5, 2.0), (7.0, 1.5, 6.0)], ids=["small", "large"])
 @pytest.mark.parametrize("axis_order", [((0, 1, 2), (-1, -1, 1)), ((1, 2, 0), (-1, 1, -1))], ids=name_of)
 def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order, spacing):
     network, evidence, volume = eager(), evidence_at(BLOBS + AWAY), blob_volume(spacing)
@@ -149,7 +149,7 @@ class Torn(nn.Module):
         super().__init__()
         self.offsets = iter(offsets)
 
-    def forward(self, x, voxels=None):
+    def forward(self, x, phase=None):
         return Placed(torch.tensor([next(self.offsets) for _ in x]), torch.full((len(x),), 2.0))
 
 
@@ -211,29 +211,44 @@ def test_samples_around_centers_are_those_at_their_sums():
     torch.testing.assert_close(around, sample(image, centers[:, None, None] + offsets), atol=1e-2, rtol=0)
 
 
+class Listening(Centroid):
+    """Keeps what is said of the voxels' phase, for the cubes of each round."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def forward(self, x, phase=None):
+        self.heard.append(None if phase is None else phase.reshape(len(x), 3, 3, CELLS).numpy())
+        return super().forward(x)
+
+
 @pytest.mark.parametrize("axes", [None, turned(10)], ids=["straight", "oblique"])
-def test_it_is_told_where_each_large_voxel_has_its_middle(axes):
-    volume = blob_volume((6.0, 1.5, 5.0), axes)
-    seen = []
-
-    class Told(Centroid):
-        def forward(self, x, voxels=None):
-            seen.append(voxels)
-            return super().forward(x)
-
-    place(evidence_at(BLOBS[:1]), volume, Told())
-    first_round = seen[0][0].reshape(3, 2, CELLS)  # the cube lies around the point itself
-    (i, _, k), _ = ras_to_ijk(volume, [BLOBS[0], BLOBS[0]])
+def test_the_network_knows_where_each_large_voxel_has_its_middle(axes):
+    """In cubes around the point, in those aside, and in mirrored ones."""
+    volume, network = blob_volume((7.0, 0.8, 6.0), axes), Listening()
+    place(evidence_at(BLOBS[:1]), volume, network)
+    ((i, _, k),) = ras_to_ijk(volume, BLOBS[:1])
     cells = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
-    np.testing.assert_allclose(first_round[0, 0], np.cos(2 * np.pi * (k + cells / 5.0)), atol=1e-4)
-    np.testing.assert_allclose(first_round[2, 0], np.cos(2 * np.pi * (i + cells / 6.0)), atol=1e-4)
-    assert not first_round[1].any()
-    np.testing.assert_allclose(first_round[:, 1, 0], [5 / 8, 0, 6 / 8], atol=1e-6)
-    seen.clear()
-    place(evidence_at(BLOBS[:1]), blob_volume(axes=axes), Told())
-    assert seen == [None, None], "no voxel is large"
-    place(evidence_at(BLOBS[:1]), blob_volume((6.0, 1.5, 5.0), turned(25)), Told())
-    assert seen[2:] == [None, None], "the cubes do not lie along the voxels"
+    first, last = network.heard
+    ((i_last, _, k_last),) = ras_to_ijk(volume, place(evidence_at(BLOBS[:1]), volume, Centroid()).points)
+    np.testing.assert_allclose([i_last, k_last], [i, k], atol=0.1)
+    for heard, (*shift, mirrored), atol in zip((*first, *last), (*ONE_VIEW, *TWO_VIEWS, *ASIDE), (1e-4, *[0.8] * 4)):
+        for along, middle, size, away, sign in ((0, k, 6.0, shift[0], 1), (2, i, 7.0, shift[2], -1 if mirrored else 1)):
+            angle = sign * 2 * np.pi * (middle + (away + sign * cells) / size)
+            np.testing.assert_allclose(heard[along, 0], np.cos(angle), atol=atol)
+            np.testing.assert_allclose(heard[along, 1], np.sin(angle), atol=atol)
+            np.testing.assert_allclose(heard[along, 2], size / 8)
+        assert not heard[1].any(), "small voxels"
+
+
+@pytest.mark.parametrize(
+    "stored_as", [{}, {"spacing": (1.0, 1.0, 5.0)}, {"spacing": (7.0, 1.5, 6.0), "axes": turned(25)}]
+)
+def test_without_very_large_voxels_along_the_cube_it_knows_no_phase(stored_as):
+    network = Listening()
+    place(evidence_at(BLOBS[:1]), blob_volume(**stored_as), network)
+    assert network.heard == [None, None]
 
 
 class TestPlacingNet:
@@ -274,41 +289,36 @@ class TestPlacingNet:
         network.heat = TwoCells()
         torch.testing.assert_close(network(self.cubes).spread, torch.full((3,), 6.0), atol=1e-4, rtol=0)
 
-    def test_waves_are_highest_at_the_middle_of_a_voxel_and_lowest_between_two(self):
-        places = np.zeros((1, 3, CELLS)) + np.array([0.0, 0.5])[np.arange(CELLS) % 2]
-        told = told_of_voxels(places, np.array([8.0, 0.0, 4.0])).reshape(3, 2, CELLS)
-        assert told[0, 0, :2].tolist() == [1, -1] and told[2, 0, :2].tolist() == [1, -1] and not told[1].any()
-        assert (told[0, 1] == 1).all() and (told[2, 1] == 0.5).all()
+    def test_the_phase_turns_once_from_voxel_to_voxel(self):
+        places = np.zeros((1, 3, CELLS)) + np.array([0.0, 0.25, 0.5, 0.75])[np.arange(CELLS) % 4]
+        phase = voxel_phase(places, np.array([8.0, 5.4, 6.0])).reshape(3, 3, CELLS)
+        for axis in (0, 2):
+            torch.testing.assert_close(phase[axis, :2, :4], torch.tensor([[1.0, 0, -1, 0], [0, 1, 0, -1]]))
+        assert not phase[1].any() and (phase[0, 2] == 1).all() and (phase[2, 2] == 0.75).all()
 
     @torch.inference_mode()
-    def test_what_is_told_of_an_axis_counts_along_it(self):
+    def test_the_phase_along_an_axis_counts_along_it(self):
         network = eager()
-        told = torch.zeros(3, 6, CELLS)
+        along_z, along_y = torch.zeros(3, 9, CELLS), torch.zeros(3, 9, CELLS)
         plain = network(self.cubes).offset
-        torch.testing.assert_close(network(self.cubes, told).offset, plain)
-        turned_told = torch.zeros(3, 6, CELLS)
-        told[:, 0], turned_told[:, 2] = torch.linspace(-1, 1, CELLS), torch.linspace(-1, 1, CELLS)
-        with_z, with_y = network(self.cubes, told).offset, network(self.cubes, turned_told).offset
+        torch.testing.assert_close(network(self.cubes, along_z).offset, plain)
+        along_z[:, 0], along_y[:, 3] = torch.linspace(-1, 1, CELLS), torch.linspace(-1, 1, CELLS)
+        with_z, with_y = network(self.cubes, along_z).offset, network(self.cubes, along_y).offset
         assert (with_z - plain).abs().max() > 0.1 and (with_y - with_z).abs().max() > 0.1
-        network.voxels.weight.data = network.voxels.weight.roll(len(network.voxels.weight) // 3, 0)
-
-        def turn(x):
-            return x.transpose(2, 3)
-
+        network.phase.weight.data = network.phase.weight.roll(len(network.phase.weight) // 3, 0)
         for layer in network.modules():
             if isinstance(layer, nn.Conv3d):
-                layer.weight.data = turn(layer.weight)
-        torch.testing.assert_close(
-            network(turn(self.cubes), turned_told).offset, with_z[:, [1, 0, 2]], atol=1e-3, rtol=0
-        )
+                layer.weight.data = layer.weight.transpose(2, 3)
+        turned_around = network(self.cubes.transpose(2, 3), along_y).offset
+        torch.testing.assert_close(turned_around, with_z[:, [1, 0, 2]], atol=1e-3, rtol=0)
 
     @torch.inference_mode()
-    def test_weights_of_networks_that_were_told_nothing_still_load(self):
-        older = {name: value for name, value in eager().state_dict().items() if name != "voxels.weight"}
+    def test_weights_of_networks_that_knew_no_phase_still_load(self):
+        older = {name: value for name, value in eager().state_dict().items() if name != "phase.weight"}
         network = eager(1)
         network.load_state_dict(older)
-        told = torch.ones(3, 6, CELLS)
-        torch.testing.assert_close(network(self.cubes, told).offset, eager()(self.cubes).offset)
+        phase = torch.ones(3, 9, CELLS)
+        torch.testing.assert_close(network(self.cubes, phase).offset, eager()(self.cubes).offset)
         with pytest.raises(RuntimeError, match="Missing key"):
             network.load_state_dict(dict(list(older.items())[1:]))
 
