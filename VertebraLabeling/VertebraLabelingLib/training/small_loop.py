@@ -116,11 +116,11 @@ class SmallTrainer(ABC):
 
     @abstractmethod
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """The images and targets of one step."""
+        """Images, HU, and what belongs to them in one step: further inputs and targets."""
 
     @abstractmethod
     def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The loss of a batch, and its terms by name."""
+        """The loss of a :meth:`batch`, and its terms by name."""
 
     def random(self, step: int) -> list[np.random.Generator]:
         """One source of randomness for each place in a batch."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from VertebraLabelingLib.finer_voxels import divisions, finer
+from VertebraLabelingLib.placing import _phase as of_scan
 from VertebraLabelingLib.training.coarse_voxels import coarsen, places_in_voxels, voxel_matrix
+from VertebraLabelingLib.training.placing_loop import _phase as of_cube
+from VertebraLabelingLib.volume import Volume, block_mean
 
 
 @pytest.mark.parametrize("size", [1.3, 2.0, 3.7, 4.0])
@@ -44,3 +49,19 @@ def test_where_a_cell_lies_in_the_middle_of_a_voxel_it_shows_its_mean(size, phas
     assert len(middles) >= 2
     for cell in middles:
         torch.testing.assert_close(shown[cell], image[cell - size // 2 : cell + size // 2 + 1].mean())
+
+
+@pytest.mark.parametrize("first", [18, 19, 20])
+def test_training_shows_and_tells_of_large_voxels_what_the_product_does(first):
+    """A cube of 24 slices of 2 mm seen through voxels of 6 mm that begin at every third slice of the scan."""
+    slices = 300 * np.sin(np.arange(60) / 3.0) + 200 * np.cos(np.arange(60) / 5.0)
+    scan = Volume(np.tile(slices[:, None, None].astype(np.float32), (1, 24, 24)), np.diag([2.0, 2, 2, 1]))
+    large = block_mean(scan, (1, 1, 3))
+    small = finer(large)
+    center = np.array([[first + 11.5, 11.5, 11.5]])
+    seen = small.array[first : first + 24]
+    size, phases = np.array([6.0, 0.0, 0.0]), np.array([first % 3 / 3, 0.0, 0.0])
+    cube = coarsen(torch.from_numpy(scan.array[first : first + 24]), 2.0, size, phases).numpy()
+    inside = slice(6, -6)
+    assert np.abs(cube[inside] - seen[inside]).max() < 0.05 * np.abs(seen).max()
+    torch.testing.assert_close(of_cube(size, phases)[None], of_scan(center, small, divisions(large)), atol=1e-4, rtol=0)

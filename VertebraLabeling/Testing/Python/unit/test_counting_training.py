@@ -534,6 +534,10 @@ class TestCommand:
         capsys.readouterr()
         assert self.call("counting", data, tmp_path / "other", *init) == 1
         assert "lacks the network to train" in capsys.readouterr().err
+        other = {"placing": PlacingNet((8, 16)).state_dict()}
+        write_model(tmp_path / "m.pt", first.state_dict(), (4, 4, 4, 4, 4), "0", card, other)
+        assert self.call("placing", data, tmp_path / "other", *init) == 1
+        assert "does not fit this version's network" in capsys.readouterr().err
         (tmp_path / "m.pt").write_bytes(b"swapped")
         assert self.call("placing", data, tmp_path / "other", *init) == 1
         assert "SHA-256" in capsys.readouterr().err
