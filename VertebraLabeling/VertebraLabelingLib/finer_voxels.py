@@ -14,6 +14,11 @@ LARGE_MM, FINE_MM = 2.5, 2.0
 _ROUNDING_MM = 1e-3
 
 
+def divisions(volume: Volume) -> np.ndarray:
+    """(3,) parts along I, J, K that :func:`finer` makes of each voxel; 1 where it is not large."""
+    return np.where(volume.spacing > LARGE_MM + _ROUNDING_MM, np.ceil(volume.spacing / FINE_MM), 1).astype(int)
+
+
 def finer(volume: Volume) -> Volume:
     """The same field of view with the voxels divided along each axis where they are larger than :data:`LARGE_MM`.
 
@@ -25,7 +30,7 @@ def finer(volume: Volume) -> Volume:
     """
     import SimpleITK as sitk
 
-    parts = np.where(volume.spacing > LARGE_MM + _ROUNDING_MM, np.ceil(volume.spacing / FINE_MM), 1).astype(int)
+    parts = divisions(volume)
     if (parts == 1).all():
         return volume
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array, dtype=np.float32))

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .finer_voxels import finer
+from .finer_voxels import divisions, finer
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
-from .placing_network import CELL_MM, CELLS, PlacingNet
+from .placing_network import CELL_MM, CELLS, PHASE_MM, PlacingNet, voxel_phase
 from .sampling import sample_around
 from .volume import Volume, block_factors, block_mean, grid_axes, ras_to_ijk, to_canonical
 
@@ -35,6 +35,8 @@ BATCH = 32  # cubes at most; oneDNN is slower for each with fewer than 16 or mor
 ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farther apart
 _FINE_MM = 2.0
 LOWEST_HU = -300  # below it is no tissue: air and lung would draw what large voxels mix with them
+_MIRRORED_PHASE = torch.tensor([[1.0], [-1.0], [1.0]])  # the sine changes its sign
+_CELL_PLACES = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
 
 
 def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str = "cpu", first: int = 0) -> Evidence:
@@ -51,12 +53,12 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
         return evidence
     box = crop_around(to_canonical(volume), before, MARGIN_MM)
     box = block_mean(box, block_factors(box, _FINE_MM))
-    box = finer(Volume(np.maximum(box.array, LOWEST_HU), box.ijk_to_ras))
+    divided, box = divisions(box), finer(Volume(np.maximum(box.array, LOWEST_HU), box.ijk_to_ras))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for _ in range(ROUNDS - 1):
-        points = points + steps(network, image, box, points, ONE_VIEW)[0][0]
-    ways, spreads = steps(network, image, box, points, TWO_VIEWS + ASIDE)
+        points = points + steps(network, image, box, divided, points, ONE_VIEW)[0][0]
+    ways, spreads = steps(network, image, box, divided, points, TWO_VIEWS + ASIDE)
     step, aside = ways[: len(TWO_VIEWS)].mean(axis=0), ways[len(TWO_VIEWS) :].mean(axis=0)
     spread = spreads[: len(TWO_VIEWS)].mean(axis=0)
     alike = np.linalg.norm(aside - step, axis=1) <= ALIKE_MM
@@ -73,22 +75,30 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
 
 @torch.inference_mode()
 def steps(
-    network: PlacingNet, image: Tensor, box: Volume, points: np.ndarray, views: Sequence[View]
+    network: PlacingNet, image: Tensor, box: Volume, divided: np.ndarray, points: np.ndarray, views: Sequence[View]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(V, N, 3) mm, RAS, from each point to the centre, and (V, N) spread, mm, of its heat map, in each of V views.
 
     Args:
+        box: the volume that the cubes are sampled from; ``image`` are its voxels.
+        divided: (3,) into how many of them the scan's voxels were divided along I, J, K.
         views: how the cubes lie around the points, and which of them are mirrored, left for right.
     """
     axes = grid_axes(box)
     cube = torch.from_numpy(_cube(box, axes)).to(image.device)
     middles = [ras_to_ijk(box, points + axes @ np.array(shift)[::-1])[:, ::-1] for *shift, _ in views]
-    centers = torch.from_numpy(np.concatenate(middles).astype(np.float32)).to(image.device)
-    sampled = window(sample_around(image, centers, cube))[:, None].chunk(len(views))
-    cubes = [seen.flip(4) if view[3] else seen for seen, view in zip(sampled, views)]
+    centers = np.concatenate(middles)
+    sampled = window(sample_around(image, torch.from_numpy(centers.astype(np.float32)).to(image.device), cube))[:, None]
+    flipped = np.repeat([view[3] for view in views], len(points))
+    sampled[flipped] = sampled[flipped].flip(4)
+    inputs = [sampled]
+    if (box.spacing * divided >= PHASE_MM).any() and _lie_along(box, axes):
+        phase = _phase(centers, box, divided)
+        phase[flipped, -3:] = phase[flipped, -3:].flip(2) * _MIRRORED_PHASE
+        inputs.append(phase.to(image.device))
     network = network.to(image.device)
-    batches = -(-len(views) * len(points) // BATCH)
-    placed = [network(batch) for batch in torch.cat(cubes).tensor_split(batches)]
+    batches = -(-len(sampled) // BATCH)
+    placed = [network(*batch) for batch in zip(*(of_all.tensor_split(batches) for of_all in inputs))]
     offset, spread = (
         torch.cat(of_all).double().cpu().numpy() for of_all in zip(*((p.offset, p.spread) for p in placed))
     )
@@ -98,8 +108,20 @@ def steps(
     return ways[..., ::-1] @ axes.T, spread.reshape(len(views), -1)
 
 
+def _lie_along(box: Volume, axes: np.ndarray) -> bool:
+    """Whether the cubes lie along the voxels; in very oblique or sheared scans they do not."""
+    return np.allclose(box.ijk_to_ras[:3, :3], axes * box.spacing, atol=1e-3)
+
+
+def _phase(centers: np.ndarray, box: Volume, divided: np.ndarray) -> Tensor:
+    """The phase of the scan's voxels in cubes around (N, 3) ``centers``, in voxels (z, y, x) of the box."""
+    size, divided = box.spacing[::-1], divided[::-1]
+    small = centers[:, :, None] + _CELL_PLACES / size[:, None]
+    return voxel_phase((small + 0.5) / divided[:, None] - 0.5, size * divided)
+
+
 def _cube(box: Volume, axes: np.ndarray) -> np.ndarray:
     """(CELLS, CELLS, CELLS, 3) voxels (z, y, x) from the middle of a cube to its cells, float32."""
-    axis = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
-    z, y, x = (np.linalg.solve(box.ijk_to_ras[:3, :3], axes)[::-1, ::-1] * axis[:, None, None]).transpose(2, 0, 1)
+    to_voxels = np.linalg.solve(box.ijk_to_ras[:3, :3], axes)[::-1, ::-1]
+    z, y, x = (to_voxels * _CELL_PLACES[:, None, None]).transpose(2, 0, 1)
     return (z[:, None, None] + y[None, :, None] + x[None, None, :]).astype(np.float32)

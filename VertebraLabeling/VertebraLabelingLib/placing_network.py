@@ -2,13 +2,16 @@
 
 The cube is sampled around the estimate itself, not on a grid of the scan, so the place no longer depends on where the
 voxels of the working grid fall (Sun et al. 2018, "Integral Human Pose Regression", arXiv 1711.08229, for the
-soft-argmax).
+soft-argmax). Of very large voxels the network is also told where they begin and end: what it sees between the middles
+of two of them is interpolated. See docs/decisions/0018-what-large-voxels-hide.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,6 +21,8 @@ from .network import ConvNorm, Residual, channels_last
 CELL_MM = 2.0
 CELLS = 24  # 48 mm: the body, its neighbors' end plates, the canal and the pedicles
 _HEAT_MM = 2 * CELL_MM
+PHASE_MM = 5.5  # smaller voxels have no phase for the network
+_SIZE_UNIT_MM = 8.0
 
 
 @dataclass
@@ -34,8 +39,21 @@ class Placed:
     spread: Tensor
 
 
+def voxel_phase(places: np.ndarray, size_mm: np.ndarray) -> Tensor:
+    """(B, 9, CELLS) how voxels lie in cubes: for each axis (z, y, x) the cosine and sine of the phase, and the size.
+
+    Args:
+        places: (B, 3, CELLS) where the cells of each cube lie along each axis, in voxels: whole numbers in the middles.
+        size_mm: (3,) of the voxels along the axes. Where it is less than :data:`PHASE_MM` all three are 0.
+    """
+    angle, size = 2 * np.pi * places, np.reshape(size_mm, (3, 1))
+    phase = np.stack(np.broadcast_arrays(np.cos(angle), np.sin(angle), size / _SIZE_UNIT_MM), axis=2)
+    phase *= (size >= PHASE_MM)[:, None]
+    return torch.from_numpy(phase.astype(np.float32)).flatten(1, 2)
+
+
 class PlacingNet(nn.Module):
-    """Input (B, 1, CELLS, CELLS, CELLS): windowed HU."""
+    """Inputs: windowed HU (B, 1, CELLS, CELLS, CELLS) and, where it is known, :func:`voxel_phase` (B, 9, CELLS)."""
 
     def __init__(self, widths: tuple[int, ...] = (24, 48)) -> None:
         super().__init__()
@@ -50,9 +68,20 @@ class PlacingNet(nn.Module):
         self.heat = nn.Conv3d(fine, 1, 1)
         axis = (torch.arange(CELLS // 2) - (CELLS // 2 - 1) / 2) * _HEAT_MM
         self.register_buffer("axis", axis, persistent=False)
+        self.phase = nn.Conv1d(9, 3 * fine, 3, 2, padding=1, groups=3, bias=False)  # along each axis by itself
+        nn.init.zeros_(self.phase.weight)
 
-    def forward(self, x: Tensor) -> Placed:
-        x = self.fine(channels_last(functional.relu_(self.stem(x))))
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """As in the base; networks up to vertebra-labeling-7 knew nothing of phases."""
+        state_dict.setdefault(f"{prefix}phase.weight", torch.zeros_like(self.phase.weight))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward(self, x: Tensor, phase: Tensor | None = None) -> Placed:
+        x = self.stem(x)
+        if phase is not None:
+            along_z, along_y, along_x = self.phase(phase).unflatten(1, (3, -1)).unbind(1)
+            x = x + along_z[..., :, None, None] + along_y[..., None, :, None] + along_x[..., None, None, :]
+        x = self.fine(channels_last(functional.relu_(x)))
         deep = self.up(self.coarse(functional.relu_(self.down(x))))
         x = self.fuse(x + functional.interpolate(deep, scale_factor=2, mode="trilinear"))
         heat = torch.softmax(self.heat(x).float().flatten(1), dim=1).view(len(x), *x.shape[2:])

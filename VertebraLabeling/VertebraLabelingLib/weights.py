@@ -23,7 +23,7 @@ from .errors import WeightsError
 
 FORMATS = (1, 2)
 PARTS = ("counting", "placing")
-DEFAULT_MODEL = "vertebra-labeling-7.pt"
+DEFAULT_MODEL = "vertebra-labeling-8.pt"
 MAX_WIDTH = 1024
 
 

@@ -9,19 +9,25 @@ import torch
 from torch import Tensor
 
 
-def coarsen(image: Tensor, cell_mm: float, voxel_mm: Sequence[float], rng: np.random.Generator) -> Tensor:
-    """Average over larger voxels that begin anywhere, then interpolate between them as :mod:`..finer_voxels` does.
+def coarsen(image: Tensor, cell_mm: float, voxel_mm: Sequence[float], phases: Sequence[float]) -> Tensor:
+    """Average over larger voxels, then interpolate between them as :mod:`..finer_voxels` does.
 
     Args:
         image: (D, H, W) HU.
         cell_mm: size of its cells.
         voxel_mm: (3,) sizes along its axes; an axis whose voxels are no larger than the cells stays as it is.
+        phases: (3,) 0..1, the part of the first voxel that lies outside of the image.
     """
-    for axis, size in enumerate(voxel_mm):
+    for axis, (size, phase) in enumerate(zip(voxel_mm, phases)):
         if size > cell_mm:
-            matrix = voxel_matrix(image.shape[axis], size / cell_mm, rng.uniform(0, 1)).to(image)
+            matrix = voxel_matrix(image.shape[axis], size / cell_mm, phase).to(image)
             image = torch.movedim(torch.tensordot(matrix, image, dims=([1], [axis])), 0, axis)
     return image
+
+
+def places_in_voxels(cells: int, size: float, phase: float) -> np.ndarray:
+    """(N,) where cells lie, in voxels of ``size`` cells whose middles are whole numbers; see :func:`voxel_matrix`."""
+    return (np.arange(cells) + 0.5) / size + phase - 0.5
 
 
 def voxel_matrix(cells: int, size: float, phase: float) -> Tensor:

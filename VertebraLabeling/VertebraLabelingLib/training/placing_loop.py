@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,11 +20,11 @@ from ..errors import InputError
 from ..finer_voxels import finer
 from ..network import window
 from ..placing import SPREAD_MM
-from ..placing_network import CELL_MM, CELLS, PlacingNet
+from ..placing_network import CELL_MM, CELLS, PlacingNet, voxel_phase
 from ..sampling import sample_part
 from ..volume import AIR_HU, Volume
 from .cases import Case
-from .coarse_voxels import coarsen
+from .coarse_voxels import coarsen, places_in_voxels
 from .intensity import vary_look
 from .small_loop import SmallConfig, SmallTrainer
 
@@ -45,18 +46,31 @@ class PlacingConfig(SmallConfig):
     rotation: float = 10.0
     zoom: float = 0.1
     coarse_mm: tuple[float, float] = (2.5, 9.0)  # sizes of the larger voxels; in half of the cubes along some axes only
+    unknown_phase: float = 0.1  # share of the coarse cubes whose voxels' phase is not told, as in turned scans
     near: float = 0.5  # with an earlier network: share of cubes that lie as those of the last round do,
     near_shift: float = 1.5  # by so much off
-    alike: float = 1.0  # weights of what the coarse cubes say otherwise than the earlier network does of the others,
+    alike: float = 2.0  # weights of what the coarse cubes say otherwise than the earlier network does of the others,
     keep: float = 1.0  # and of what these say otherwise
 
 
-def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """A cube near a whole vertebra of a case.
+class Pair(NamedTuple):
+    """A cube near a vertebra, as it is and through larger voxels.
 
-    Returns:
-        the cube (CELLS,)*3 HU, the same through larger voxels, and the way (3,) mm from its middle to the centre.
+    Attributes:
+        cube: (CELLS,)*3 HU.
+        coarse: the same through larger voxels.
+        phase: (9, CELLS) how these voxels lie in it.
+        away: (3,) mm from the middle of the cube to the centre.
     """
+
+    cube: Tensor
+    coarse: Tensor
+    phase: Tensor
+    away: Tensor
+
+
+def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> Pair:
+    """A cube near a whole vertebra of a case."""
     whole = (~case.cut).nonzero()[:, 0]
     chosen = whole[int(rng.integers(len(whole)))]
     point = case.points[chosen].numpy()
@@ -68,13 +82,15 @@ def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> tu
     mm = point + offsets @ matrix.T
     index = mm / case.spacing.numpy()
     cube = vary_look(sample_part(case.image, torch.from_numpy(index.astype(np.float32))), rng)
-    coarse = coarsen(cube, CELL_MM, _large_voxel(rng, config), rng)
+    size, phases = _large_voxel(rng, config), rng.uniform(0, 1, 3)
+    coarse = coarsen(cube, CELL_MM, size, phases)
     if rng.random() < 0.2:  # the field of view ends in the cube
         edge = int(rng.integers(1, CELLS // 3))
         outside = slice(None, edge) if rng.random() < 0.5 else slice(-edge, None)
         cube, coarse = cube.clone(), coarse.clone()
         cube[outside] = coarse[outside] = AIR_HU
-    return cube, coarse, torch.from_numpy(away.astype(np.float32))
+    phase = _phase(size, phases) * float(rng.random() >= config.unknown_phase)
+    return Pair(cube, coarse, phase, torch.from_numpy(away.astype(np.float32)))
 
 
 def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
@@ -84,7 +100,14 @@ def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
         kept = rng.random(3) < 0.5
         kept[int(rng.integers(3))] = True
         size = np.where(kept, size, 0.0)
-    return size
+    return np.where(size > CELL_MM, size, 0.0)
+
+
+def _phase(size: np.ndarray, phases: np.ndarray) -> Tensor:
+    """(9, CELLS) how voxels of these sizes, mm, lie in a cube."""
+    cells = np.where(size > 0, size / CELL_MM, 1.0)
+    places = np.stack([places_in_voxels(CELLS, *each) for each in zip(cells, phases)])
+    return voxel_phase(places[None], size)[0]
 
 
 def finer_case(case: Case) -> Case:
@@ -126,12 +149,14 @@ class PlacingTrainer(SmallTrainer):
         self.earlier: PlacingNet | None = None
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """(2B, 1, CELLS, CELLS, CELLS) HU and (2B, 3) mm from the middle to the centre; the second half is coarse."""
+        """HU (2B, 1, CELLS, CELLS, CELLS), phase of their voxels (2B, 9, CELLS), and mm from the middle to the centre
+        (2B, 3); the second half is coarse."""
         drawn = [self._draw(rng) for rng in self.random(step)]
-        cubes, coarse, away = (torch.stack(each) for each in zip(*drawn))
-        return torch.cat([cubes, coarse])[:, None], torch.cat([away, away])
+        cubes, coarse, phase, away = (torch.stack(each) for each in zip(*drawn))
+        phases = torch.cat([torch.zeros_like(phase), phase])
+        return torch.cat([cubes, coarse])[:, None], phases, torch.cat([away, away])
 
-    def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _draw(self, rng: np.random.Generator) -> Pair:
         config = self.config
         if self.earlier and rng.random() < config.near:
             config = replace(config, shift=config.near_shift)
@@ -146,10 +171,10 @@ class PlacingTrainer(SmallTrainer):
         """As :meth:`SmallTrainer.restore`.
 
         Raises:
-            InputError: the run was begun by a version that kept no earlier network.
+            InputError: the run was begun by a version that kept no earlier network, or knew no phases of voxels.
         """
         earlier = saved.get("earlier")
-        if saved.get("start") and not earlier:
+        if (saved.get("start") and not earlier) or "phase.weight" not in saved["network"]:
             raise InputError(f"{self.out} was begun by an older version of this program: begin it anew.")
         super().restore(saved)
         self.earlier = self._fixed(earlier) if earlier else None
@@ -164,9 +189,9 @@ class PlacingTrainer(SmallTrainer):
         Without an earlier network the latter is not charged: what learns from scratch might learn to say the same of
         every cube.
         """
-        cubes = window(images)
-        offset = self.network(cubes).offset
-        error = (offset - targets[0]).abs().mean()
+        cubes, (phase, away) = window(images), targets
+        offset = self.network(cubes, phase).offset
+        error = (offset - away).abs().mean()
         terms = {"error_mm": error}
         if self.earlier:
             with torch.no_grad():

@@ -123,7 +123,7 @@ def is_told(result: dict) -> bool:
 
 
 MEDIAN_MM, FOUND_MM = 1.0, 5.0
-LEAST_WITHIN_1_MM = {"oblique": 0.99, "crop": 0.99, "spacing": 0.985, "all": 0.985}
+LEAST_WITHIN_1_MM = {"oblique": 1.0, "crop": 1.0, "spacing": 1.0, "all": 0.985}  # of all, one is 0.99 mm away
 
 
 def test_a_patient_turned_as_a_whole_is_labeled_alike(source):
@@ -161,6 +161,6 @@ def test_a_ct_sampled_anew_in_many_ways_keeps_its_vertebrae(source, expected, ki
     print(f"{kind}: {len(millimeters)} vertebrae, percentiles {percentiles}, within 1, 2, 5 mm {np.round(shares, 3)},")
     print(f"{np.sum(millimeters >= 1)} beyond 1 mm, ", end="")
     print(f"{len(renamed)} draws with other names, {len(told)} of them with a warning, {none_found} without a spine")
-    assert np.median(millimeters) < 1.0 and shares[0] > LEAST_WITHIN_1_MM[kind] and shares[1] > 0.9
+    assert np.median(millimeters) < 1.0 and shares[0] >= LEAST_WITHIN_1_MM[kind] and shares[1] > 0.9
     assert len(told) == len(renamed), "how many are renamed: see docs/hardening.md"
     assert none_found <= max(1, len(DRAWS) // 12)

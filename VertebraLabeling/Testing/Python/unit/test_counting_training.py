@@ -335,7 +335,7 @@ def test_the_blob_lies_at_the_place_that_is_taught():
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
     checked = 0
     for seed in range(25):
-        cube, coarse, away = draw_pair(case, np.random.default_rng(seed), config)
+        cube, coarse, _, away = draw_pair(case, np.random.default_rng(seed), config)
         assert cube.shape == coarse.shape == (24, 24, 24) and away.abs().max() <= 10
         if (cube[0] == AIR_HU).all() or (cube[-1] == AIR_HU).all():
             continue  # the ball may be cut
@@ -350,25 +350,33 @@ def test_the_blob_lies_at_the_place_that_is_taught():
 @pytest.mark.parametrize("seed", range(8))
 def test_the_other_cube_of_a_pair_is_the_same_through_larger_voxels(seed):
     case = spine_case(("T12", "L1", "L2"), 40, 45.0, "balls", ball_hu=900)
-    cube, coarse, _ = draw_pair(case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(7.9, 8.0)))
+    cube, coarse, phase, _ = draw_pair(
+        case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(7.9, 8.0), unknown_phase=0)
+    )
     assert not torch.equal(cube, coarse)
     assert (cube - coarse).abs().mean() < 0.75 * cube.std() and coarse.std() < cube.std()
-    through_fine, same, _ = draw_pair(case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(1.0, 2.0)))
-    assert torch.equal(through_fine, same)
+    changed = [
+        not torch.allclose(cube.mean(others), coarse.mean(others), atol=1.0) for others in ((1, 2), (0, 2), (0, 1))
+    ]
+    assert (phase.abs().amax(1) > 0).tolist() == [of_axis for of_axis in changed for _ in ("cosine", "sine", "size")]
+    through_fine, same, none, _ = draw_pair(case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(1.0, 2.0)))
+    assert torch.equal(through_fine, same) and not none.any()
 
 
 def test_both_cubes_of_a_pair_must_say_what_the_earlier_network_says_of_the_first(tmp_path):
     trainer = placing_trainer(tmp_path)
-    images, targets = trainer.batch(0)
+    images, phase, targets = trainer.batch(0)
     said = targets + 1.0
-    trainer.network = lambda cubes: Placed(said, torch.ones(len(cubes)))
-    loss, terms = trainer.loss(images, targets)
+    heard = []
+    trainer.network = lambda cubes, told: heard.append(told) or Placed(said, torch.ones(len(cubes)))
+    loss, terms = trainer.loss(images, phase, targets)
+    assert heard[0] is phase
     assert float(loss) == pytest.approx(1.0) and terms == {"error_mm": pytest.approx(1.0)}, "from scratch"
     of_first = targets[:2] + 0.5
     trainer.earlier = lambda cubes: Placed(of_first, torch.ones(len(cubes)))
-    loss, terms = trainer.loss(images, targets)
+    loss, terms = trainer.loss(images, phase, targets)
     assert terms == {name: pytest.approx(mm) for name, mm in (("error_mm", 1), ("unlike_mm", 0.5), ("moved_mm", 0.5))}
-    assert float(loss) == pytest.approx(1.0 + (0.5 + 0.25) + 0.5)
+    assert float(loss) == pytest.approx(1.0 + trainer.config.alike * (0.5 + 0.25) + 0.5)
 
 
 @pytest.mark.parametrize(
@@ -409,9 +417,9 @@ def test_the_earlier_network_stays_as_it_was_through_training_and_resuming(tmp_p
 
 def test_with_an_earlier_network_half_of_the_cubes_lie_as_in_the_last_round(tmp_path):
     trainer = placing_trainer(tmp_path, batch=200)
-    far = trainer.batch(0)[1].norm(dim=1)
+    far = trainer.batch(0)[2].norm(dim=1)
     trainer.earlier = trainer.average
-    near = trainer.batch(0)[1].norm(dim=1)
+    near = trainer.batch(0)[2].norm(dim=1)
     assert float((far < 3).float().mean()) < 0.2 < 0.25 < float((near < 3).float().mean()) < 0.6
 
 
@@ -421,6 +429,27 @@ def test_a_run_that_an_older_version_began_from_another_is_not_continued(tmp_pat
     first.run(until=1)
     with pytest.raises(InputError, match="older version"):
         placing_trainer(tmp_path).resume()
+
+
+def test_a_run_whose_network_knew_no_phase_is_not_continued(tmp_path):
+    placing_trainer(tmp_path).run(until=1)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del saved["network"]["phase.weight"], saved["average"]["phase.weight"]
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError, match="older version"):
+        placing_trainer(tmp_path).resume()
+    second = placing_trainer(tmp_path / "second")
+    second.initialize(tmp_path / "checkpoint.pt")
+    assert not second.network.phase.weight.any(), "but it can be started from"
+
+
+def test_the_network_knows_the_phase_of_coarse_cubes_only(tmp_path):
+    trainer = placing_trainer(tmp_path, unknown_phase=0.0, coarse_mm=(5.5, 9.0))
+    images, phase, _ = trainer.batch(0)
+    fine, coarse = phase.chunk(2)
+    assert len(phase) == len(images) and not fine.any() and (coarse.abs().amax((1, 2)) > 0).all()
+    _, unknown, _ = placing_trainer(tmp_path, unknown_phase=1.0, coarse_mm=(5.5, 9.0)).batch(0)
+    assert not unknown.any()
 
 
 def test_placing_is_learned(tmp_path):

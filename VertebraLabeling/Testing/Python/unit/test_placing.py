@@ -9,12 +9,23 @@ from phantoms import affine
 from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.placing import ASIDE, BATCH, FARTHEST_MM, LOWEST_HU, TWO_VIEWS, UNSETTLED, place, steps
-from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet
+from VertebraLabelingLib.placing import (
+    ASIDE,
+    BATCH,
+    FARTHEST_MM,
+    LOWEST_HU,
+    ONE_VIEW,
+    TWO_VIEWS,
+    UNSETTLED,
+    place,
+    steps,
+)
+from VertebraLabelingLib.placing_network import CELL_MM, CELLS, Placed, PlacingNet, voxel_phase
 from VertebraLabelingLib.sampling import sample, sample_around
-from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine
+from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine, ras_to_ijk, to_canonical
 
 BLOBS = np.array([[4.0, -8.0, 170.0], [1.0, 3.0, 110.0], [-6.0, 5.5, 52.0]])  # so far apart that no cube shows two
+WHOLE = np.ones(3, dtype=int)  # voxels that were not divided
 AWAY = np.array([[3.0, -2.0, 4.0], [-4.0, 3.0, -2.0], [0.5, 5.0, 3.0]])
 
 
@@ -25,7 +36,7 @@ class Centroid(nn.Module):
         super().__init__()
         self.spread = spread
 
-    def forward(self, x):
+    def forward(self, x, phase=None):
         axis = (torch.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
         weight = (x[:, 0] - 0.5).clamp(min=0)
         mass = weight.sum((1, 2, 3)).clamp(min=1e-6)
@@ -36,7 +47,7 @@ class Centroid(nn.Module):
 class DrawnAlong(Centroid):
     """Moves along with the mean of all that it sees, air as well."""
 
-    def forward(self, x):
+    def forward(self, x, phase=None):
         placed = super().forward(x)
         return Placed(placed.offset + x.mean((1, 2, 3, 4))[:, None], placed.spread)
 
@@ -89,10 +100,8 @@ def test_air_beside_a_body_is_as_good_as_any_other_air(spacing):
         kinds.append(place(evidence_at(BLOBS), Volume(array, volume.ijk_to_ras), DrawnAlong()).points)
     for points in kinds[1:]:
         np.testing.assert_allclose(points, kinds[0], atol=1e-6)
-    fat = np.where(j > 0.7 * j.max(), np.float32(-100.0), volume.array)
-    assert (
-        np.abs(place(evidence_at(BLOBS), Volume(fat, volume.ijk_to_ras), DrawnAlong()).points - kinds[0]).max() > 1e-3
-    )
+    fat = Volume(np.where(j > 0.7 * j.max(), np.float32(-100.0), volume.array), volume.ijk_to_ras)
+    assert np.abs(place(evidence_at(BLOBS), fat, DrawnAlong()).points - kinds[0]).max() > 1e-3
 
 
 def test_costs_and_field_of_view_stay():
@@ -103,29 +112,37 @@ def test_costs_and_field_of_view_stay():
     np.testing.assert_array_equal(before.points, BLOBS + AWAY)  # the input is not written to
 
 
-@pytest.mark.parametrize("axis_order", [((0, 1, 2), (-1, -1, 1)), ((1, 2, 0), (-1, 1, -1))], ids=name_of)
-def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order):
-    torch.manual_seed(0)
+def eager(seed: int = 0) -> PlacingNet:
+    """An untrained network that says more than the middle, and something else where it knows the phase of voxels."""
+    torch.manual_seed(seed)
     network = PlacingNet().eval()
-    network.heat.weight.data *= 50  # untrained it would say little else than the middle
-    evidence, volume = evidence_at(BLOBS + AWAY), blob_volume()
+    network.heat.weight.data *= 50
+    nn.init.normal_(network.phase.weight, std=0.1)
+    return network
+
+
+@pytest.mark.parametrize("spacing", [(1.5, 1.5, 2.0), (7.0, 1.5, 6.0)], ids=["small", "large"])
+@pytest.mark.parametrize("axis_order", [((0, 1, 2), (-1, -1, 1)), ((1, 2, 0), (-1, 1, -1))], ids=name_of)
+def test_a_volume_stored_in_another_axis_order_gives_the_same_places(axis_order, spacing):
+    network, evidence, volume = eager(), evidence_at(BLOBS + AWAY), blob_volume(spacing)
     plain, other = place(evidence, volume, network), place(evidence, stored(volume, axis_order), network)
     assert np.abs(plain.points - evidence.points).max() > 0.1
     np.testing.assert_allclose(other.points, plain.points, atol=1e-2)
 
 
+@pytest.mark.parametrize("parts", [WHOLE, WHOLE * 4], ids=["small voxels", "large voxels"])
 @pytest.mark.parametrize("views", [TWO_VIEWS, ASIDE], ids=["two views", "aside"])
-def test_left_and_right_are_the_same_to_it(views):
+def test_left_and_right_are_the_same_to_it(views, parts):
     """Half of the cubes are mirrored, as their places are: a mirrored patient has mirrored points."""
-    torch.manual_seed(1)
-    network = PlacingNet().eval()
-    network.heat.weight.data *= 50
+    network = eager(1)
     mirror = np.array([-1.0, 1.0, 1.0])
     volume = blob_volume()
-    mirrored = Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras)
-    image = torch.from_numpy(volume.array)
-    plain, spread = (of.mean(axis=0) for of in steps(network, image, volume, BLOBS + AWAY, views))
-    other, other_spread = (of.mean(axis=0) for of in steps(network, image, mirrored, (BLOBS + AWAY) * mirror, views))
+    mirrored = to_canonical(Volume(volume.array, np.diag([*mirror, 1.0]) @ volume.ijk_to_ras))
+    image, mirror_image = (torch.from_numpy(np.ascontiguousarray(each.array)) for each in (volume, mirrored))
+    plain, spread = (of.mean(axis=0) for of in steps(network, image, volume, parts, BLOBS + AWAY, views))
+    other, other_spread = (
+        of.mean(axis=0) for of in steps(network, mirror_image, mirrored, parts, (BLOBS + AWAY) * mirror, views)
+    )
     assert np.abs(plain[:, 0]).max() > 0.01
     np.testing.assert_allclose(other, plain * mirror, atol=1e-2)
     np.testing.assert_allclose(other_spread, spread, atol=1e-2)
@@ -165,7 +182,7 @@ class Torn(nn.Module):
         super().__init__()
         self.offsets = iter(offsets)
 
-    def forward(self, x):
+    def forward(self, x, phase=None):
         return Placed(torch.tensor([next(self.offsets) for _ in x]), torch.full((len(x),), 2.0))
 
 
@@ -186,15 +203,12 @@ def test_candidates_before_the_first_stay_as_they_are():
 
 
 def test_more_cubes_than_a_batch_are_the_same_cubes():
-    torch.manual_seed(1)
-    network = PlacingNet().eval()
-    network.heat.weight.data *= 50
-    volume = blob_volume()
+    network, volume = eager(1), blob_volume()
     image = torch.from_numpy(volume.array)
     points = BLOBS[0] + np.random.default_rng(0).normal(0, 4, (BATCH // 2 + 3, 3))
-    many, spread = steps(network, image, volume, points, TWO_VIEWS)
+    many, spread = steps(network, image, volume, WHOLE, points, TWO_VIEWS)
     assert many.shape == (2, len(points), 3) and spread.shape == (2, len(points))
-    few, few_spread = steps(network, image, volume, points[-2:], TWO_VIEWS)
+    few, few_spread = steps(network, image, volume, WHOLE, points[-2:], TWO_VIEWS)
     np.testing.assert_allclose(many[:, -2:], few, atol=1e-3)
     np.testing.assert_allclose(spread[:, -2:], few_spread, atol=1e-3)
 
@@ -228,6 +242,46 @@ def test_samples_around_centers_are_those_at_their_sums():
     around = sample_around(image, centers, offsets)
     assert around.shape == (5, 2, 4) and (around == AIR_HU).any()
     torch.testing.assert_close(around, sample(image, centers[:, None, None] + offsets), atol=1e-2, rtol=0)
+
+
+class Listening(Centroid):
+    """Keeps what is said of the voxels' phase, for the cubes of each round."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def forward(self, x, phase=None):
+        self.heard.append(None if phase is None else phase.reshape(len(x), 3, 3, CELLS).numpy())
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("axes", [None, turned(10)], ids=["straight", "oblique"])
+def test_the_network_knows_where_each_large_voxel_has_its_middle(axes):
+    """In cubes around the point, in those aside, and in mirrored ones."""
+    volume, network = blob_volume((7.0, 0.8, 6.0), axes), Listening()
+    place(evidence_at(BLOBS[:1]), volume, network)
+    ((i, _, k),) = ras_to_ijk(volume, BLOBS[:1])
+    cells = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
+    first, last = network.heard
+    ((i_last, _, k_last),) = ras_to_ijk(volume, place(evidence_at(BLOBS[:1]), volume, Centroid()).points)
+    np.testing.assert_allclose([i_last, k_last], [i, k], atol=0.1)
+    for heard, (*shift, mirrored), atol in zip((*first, *last), (*ONE_VIEW, *TWO_VIEWS, *ASIDE), (1e-4, *[0.8] * 4)):
+        for along, middle, size, away, sign in ((0, k, 6.0, shift[0], 1), (2, i, 7.0, shift[2], -1 if mirrored else 1)):
+            angle = sign * 2 * np.pi * (middle + (away + sign * cells) / size)
+            np.testing.assert_allclose(heard[along, 0], np.cos(angle), atol=atol)
+            np.testing.assert_allclose(heard[along, 1], np.sin(angle), atol=atol)
+            np.testing.assert_allclose(heard[along, 2], size / 8)
+        assert not heard[1].any(), "small voxels"
+
+
+@pytest.mark.parametrize(
+    "stored_as", [{}, {"spacing": (1.0, 1.0, 5.0)}, {"spacing": (7.0, 1.5, 6.0), "axes": turned(25)}]
+)
+def test_without_very_large_voxels_along_the_cube_it_knows_no_phase(stored_as):
+    network = Listening()
+    place(evidence_at(BLOBS[:1]), blob_volume(**stored_as), network)
+    assert network.heard == [None, None]
 
 
 class TestPlacingNet:
@@ -267,6 +321,39 @@ class TestPlacingNet:
 
         network.heat = TwoCells()
         torch.testing.assert_close(network(self.cubes).spread, torch.full((3,), 6.0), atol=1e-4, rtol=0)
+
+    def test_the_phase_turns_once_from_voxel_to_voxel(self):
+        places = np.zeros((1, 3, CELLS)) + np.array([0.0, 0.25, 0.5, 0.75])[np.arange(CELLS) % 4]
+        phase = voxel_phase(places, np.array([8.0, 5.4, 6.0])).reshape(3, 3, CELLS)
+        for axis in (0, 2):
+            torch.testing.assert_close(phase[axis, :2, :4], torch.tensor([[1.0, 0, -1, 0], [0, 1, 0, -1]]))
+        assert not phase[1].any() and (phase[0, 2] == 1).all() and (phase[2, 2] == 0.75).all()
+
+    @torch.inference_mode()
+    def test_the_phase_along_an_axis_counts_along_it(self):
+        network = eager()
+        along_z, along_y = torch.zeros(3, 9, CELLS), torch.zeros(3, 9, CELLS)
+        plain = network(self.cubes).offset
+        torch.testing.assert_close(network(self.cubes, along_z).offset, plain)
+        along_z[:, 0], along_y[:, 3] = torch.linspace(-1, 1, CELLS), torch.linspace(-1, 1, CELLS)
+        with_z, with_y = network(self.cubes, along_z).offset, network(self.cubes, along_y).offset
+        assert (with_z - plain).abs().max() > 0.1 and (with_y - with_z).abs().max() > 0.1
+        network.phase.weight.data = network.phase.weight.roll(len(network.phase.weight) // 3, 0)
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv3d):
+                layer.weight.data = layer.weight.transpose(2, 3)
+        turned_around = network(self.cubes.transpose(2, 3), along_y).offset
+        torch.testing.assert_close(turned_around, with_z[:, [1, 0, 2]], atol=1e-3, rtol=0)
+
+    @torch.inference_mode()
+    def test_weights_of_networks_that_knew_no_phase_still_load(self):
+        older = {name: value for name, value in eager().state_dict().items() if name != "phase.weight"}
+        network = eager(1)
+        network.load_state_dict(older)
+        phase = torch.ones(3, 9, CELLS)
+        torch.testing.assert_close(network(self.cubes, phase).offset, eager()(self.cubes).offset)
+        with pytest.raises(RuntimeError, match="Missing key"):
+            network.load_state_dict(dict(list(older.items())[1:]))
 
     @torch.inference_mode()
     def test_the_place_never_leaves_the_cube(self):

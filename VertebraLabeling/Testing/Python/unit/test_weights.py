@@ -104,6 +104,7 @@ def random_parts() -> dict[str, torch.nn.Module]:
             if isinstance(module, torch.nn.BatchNorm3d):
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 2)
+    torch.nn.init.normal_(parts["placing"].phase.weight, std=0.1)
     return parts
 
 
@@ -135,7 +136,10 @@ class TestParts:
         parts = random_parts()
         model = load_model(write_with(tmp_path, {name: part.state_dict() for name, part in parts.items()}))
         cubes, spine = torch.randn(2, 1, CELLS, CELLS, CELLS), torch.randn(1, 1, 16, 22, 32)
-        torch.testing.assert_close(model.placing(cubes).offset, parts["placing"](cubes).offset, atol=0.05, rtol=0.02)
+        phase = torch.randn(2, 9, CELLS)
+        for inputs in ((cubes,), (cubes, phase)):
+            after, before = (network(*inputs).offset for network in (model.placing, parts["placing"]))
+            torch.testing.assert_close(after, before, atol=0.05, rtol=0.02)
         for name in ("level", "local", "center"):
             after, before = (getattr(network(spine), name) for network in (model.counting, parts["counting"]))
             torch.testing.assert_close(after, before, atol=0.02, rtol=0.02)
