@@ -11,12 +11,14 @@ import numpy as np
 from .volume import AIR_HU, Volume
 
 LARGE_MM, FINE_MM = 2.5, 2.0
-_ROUNDING_MM = 1e-3
+_ROUNDING_MM = 1e-3  # of voxel sizes: what a turned header says of 4 mm may be 4.0000001
 
 
 def divisions(volume: Volume) -> np.ndarray:
     """(3,) parts along I, J, K that :func:`finer` makes of each voxel; 1 where it is not large."""
-    return np.where(volume.spacing > LARGE_MM + _ROUNDING_MM, np.ceil(volume.spacing / FINE_MM), 1).astype(int)
+    return np.where(
+        volume.spacing > LARGE_MM + _ROUNDING_MM, np.ceil((volume.spacing - _ROUNDING_MM) / FINE_MM), 1
+    ).astype(int)
 
 
 def finer(volume: Volume) -> Volume:

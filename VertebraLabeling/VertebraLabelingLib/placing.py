@@ -17,7 +17,7 @@ from .finer_voxels import divisions, finer
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
-from .placing_network import CELL_MM, CELLS, PHASE_MM, PlacingNet, voxel_phase
+from .placing_network import CELL_MM, CELLS, PlacingNet, has_phase, voxel_phase
 from .sampling import sample_around
 from .volume import Volume, block_factors, block_mean, grid_axes, ras_to_ijk, to_canonical
 
@@ -33,8 +33,8 @@ TWO_VIEWS: tuple[View, ...] = ((0, 0, 0, False), (0, 0, 0, True))  # say whether
 ASIDE: tuple[View, ...] = ((2, 2, 2, False), (2, 2, -2, True))  # by half a cell of the heat map: its phase averages out
 BATCH = 32  # cubes at most; oneDNN is slower for each with fewer than 16 or more than 50
 ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farther apart
+LOWEST_HU = -300  # darker is air or lung, which would draw the points of bodies that large voxels mix with it
 _FINE_MM = 2.0
-LOWEST_HU = -300  # below it is no tissue: air and lung would draw what large voxels mix with them
 _MIRRORED_PHASE = torch.tensor([[1.0], [-1.0], [1.0]])  # the sine changes its sign
 _CELL_PLACES = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
 
@@ -44,7 +44,7 @@ def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str =
 
     Args:
         evidence: of the first network; points and detection change.
-        volume: the scan, HU.
+        volume: the scan, HU; what is darker than :data:`LOWEST_HU` is shown as that.
         network: in evaluation mode.
         first: candidates before this one stay as they are.
     """
@@ -92,7 +92,7 @@ def steps(
     flipped = np.repeat([view[3] for view in views], len(points))
     sampled[flipped] = sampled[flipped].flip(4)
     inputs = [sampled]
-    if (box.spacing * divided >= PHASE_MM).any() and _lie_along(box, axes):
+    if has_phase(box.spacing * divided).any() and _lie_along(box, axes):
         phase = _phase(centers, box, divided)
         phase[flipped, -3:] = phase[flipped, -3:].flip(2) * _MIRRORED_PHASE
         inputs.append(phase.to(image.device))

@@ -2,8 +2,8 @@
 
 The cube is sampled around the estimate itself, not on a grid of the scan, so the place no longer depends on where the
 voxels of the working grid fall (Sun et al. 2018, "Integral Human Pose Regression", arXiv 1711.08229, for the
-soft-argmax). Of very large voxels the network is also told where they begin and end: what it sees between the middles
-of two of them is interpolated. See docs/decisions/0018-what-large-voxels-hide.md.
+soft-argmax). Of very large voxels the network is also told where they begin and end: between their middles it sees only
+what splines interpolate. See docs/decisions/0018-what-large-voxels-hide.md.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Placed:
     spread: Tensor
 
 
+def has_phase(size_mm: np.ndarray) -> np.ndarray:
+    """Whether voxels of these sizes have a phase for the network; sizes are good to a thousandth."""
+    return np.asarray(size_mm) >= PHASE_MM - 1e-3
+
+
 def voxel_phase(places: np.ndarray, size_mm: np.ndarray) -> Tensor:
     """(B, 9, CELLS) how voxels lie in cubes: for each axis (z, y, x) the cosine and sine of the phase, and the size.
 
@@ -48,7 +53,7 @@ def voxel_phase(places: np.ndarray, size_mm: np.ndarray) -> Tensor:
     """
     angle, size = 2 * np.pi * places, np.reshape(size_mm, (3, 1))
     phase = np.stack(np.broadcast_arrays(np.cos(angle), np.sin(angle), size / _SIZE_UNIT_MM), axis=2)
-    phase *= (size >= PHASE_MM)[:, None]
+    phase *= has_phase(size)[:, None]
     return torch.from_numpy(phase.astype(np.float32)).flatten(1, 2)
 
 
@@ -72,7 +77,7 @@ class PlacingNet(nn.Module):
         nn.init.zeros_(self.phase.weight)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """As in the base; networks up to vertebra-labeling-7 knew nothing of phases."""
+        """As in the base; a missing ``phase.weight`` (up to vertebra-labeling-7) is zero: no phase is known."""
         state_dict.setdefault(f"{prefix}phase.weight", torch.zeros_like(self.phase.weight))
         super()._load_from_state_dict(state_dict, prefix, *args)
 

@@ -64,8 +64,8 @@ def write_further_page(base: Path, page: Path, weights: Path, parts: Mapping[str
     how = " and ".join(f"the {part} network trained {'anew' if part in anew else 'further'}" for part in stages)
     made = (
         f"Made by `python -m VertebraLabelingLib.training.further_page`: {base.stem} with {how}, all other\n"
-        f"tensors the same; both were checked. The older stages are as told for {base.stem}. What the model is for, "
-        "its licences and\nlimits: its model card."
+        f"tensors the same; both were checked. The older stages, as the page of {base.stem} told them, follow. "
+        "What the model is for, its licences and\nlimits: its model card."
     )
     further = out / f"{version}.md"
     write_text(further, head(weights.stem, card, made) + "\n".join(sections))

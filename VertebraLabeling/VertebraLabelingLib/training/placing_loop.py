@@ -149,8 +149,12 @@ class PlacingTrainer(SmallTrainer):
         self.earlier: PlacingNet | None = None
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """HU (2B, 1, CELLS, CELLS, CELLS), phase of their voxels (2B, 9, CELLS), and mm from the middle to the centre
-        (2B, 3); the second half is coarse."""
+        """The cubes of one step; the second half is coarse.
+
+        Returns:
+            HU (2B, 1, CELLS, CELLS, CELLS), phase of their voxels (2B, 9, CELLS), and mm from the middle to the centre
+            (2B, 3).
+        """
         drawn = [self._draw(rng) for rng in self.random(step)]
         cubes, coarse, phase, away = (torch.stack(each) for each in zip(*drawn))
         phases = torch.cat([torch.zeros_like(phase), phase])

@@ -116,7 +116,7 @@ class SmallTrainer(ABC):
 
     @abstractmethod
     def batch(self, step: int) -> tuple[Tensor, ...]:
-        """Images, HU, and what belongs to them in one step: further inputs and targets."""
+        """Images, HU, and what else the loss needs of one step: further inputs, then targets."""
 
     @abstractmethod
     def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:

@@ -123,7 +123,7 @@ def is_told(result: dict) -> bool:
 
 
 MEDIAN_MM, FOUND_MM = 1.0, 5.0
-LEAST_WITHIN_1_MM = {"oblique": 1.0, "crop": 1.0, "spacing": 1.0, "all": 0.985}  # of all, one is 0.99 mm away
+LEAST_WITHIN_1_MM = {"oblique": 1.0, "crop": 1.0, "spacing": 1.0, "all": 0.985}  # of all, one is 0.98 mm away
 
 
 def test_a_patient_turned_as_a_whole_is_labeled_alike(source):

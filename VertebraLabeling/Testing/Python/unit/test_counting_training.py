@@ -376,7 +376,7 @@ def test_both_cubes_of_a_pair_must_say_what_the_earlier_network_says_of_the_firs
     trainer.earlier = lambda cubes: Placed(of_first, torch.ones(len(cubes)))
     loss, terms = trainer.loss(images, phase, targets)
     assert terms == {name: pytest.approx(mm) for name, mm in (("error_mm", 1), ("unlike_mm", 0.5), ("moved_mm", 0.5))}
-    assert float(loss) == pytest.approx(1.0 + trainer.config.alike * (0.5 + 0.25) + 0.5)
+    assert float(loss) == pytest.approx(1.0 + 2 * (0.5 + 0.25) + 0.5)
 
 
 @pytest.mark.parametrize(
@@ -439,6 +439,7 @@ def test_a_run_whose_network_knew_no_phase_is_not_continued(tmp_path):
     with pytest.raises(InputError, match="older version"):
         placing_trainer(tmp_path).resume()
     second = placing_trainer(tmp_path / "second")
+    torch.nn.init.ones_(second.network.phase.weight)
     second.initialize(tmp_path / "checkpoint.pt")
     assert not second.network.phase.weight.any(), "but it can be started from"
 

@@ -245,7 +245,7 @@ def test_samples_around_centers_are_those_at_their_sums():
 
 
 class Listening(Centroid):
-    """Keeps what is said of the voxels' phase, for the cubes of each round."""
+    """Stays where it is, and keeps what is said of the voxels' phase for the cubes of each round."""
 
     def __init__(self):
         super().__init__()
@@ -253,7 +253,7 @@ class Listening(Centroid):
 
     def forward(self, x, phase=None):
         self.heard.append(None if phase is None else phase.reshape(len(x), 3, 3, CELLS).numpy())
-        return super().forward(x)
+        return Placed(torch.zeros(len(x), 3), torch.full((len(x),), 2.0))
 
 
 @pytest.mark.parametrize("axes", [None, turned(10)], ids=["straight", "oblique"])
@@ -264,13 +264,11 @@ def test_the_network_knows_where_each_large_voxel_has_its_middle(axes):
     ((i, _, k),) = ras_to_ijk(volume, BLOBS[:1])
     cells = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
     first, last = network.heard
-    ((i_last, _, k_last),) = ras_to_ijk(volume, place(evidence_at(BLOBS[:1]), volume, Centroid()).points)
-    np.testing.assert_allclose([i_last, k_last], [i, k], atol=0.1)
-    for heard, (*shift, mirrored), atol in zip((*first, *last), (*ONE_VIEW, *TWO_VIEWS, *ASIDE), (1e-4, *[0.8] * 4)):
+    for heard, (*shift, mirrored) in zip((*first, *last), (*ONE_VIEW, *TWO_VIEWS, *ASIDE), strict=True):
         for along, middle, size, away, sign in ((0, k, 6.0, shift[0], 1), (2, i, 7.0, shift[2], -1 if mirrored else 1)):
             angle = sign * 2 * np.pi * (middle + (away + sign * cells) / size)
-            np.testing.assert_allclose(heard[along, 0], np.cos(angle), atol=atol)
-            np.testing.assert_allclose(heard[along, 1], np.sin(angle), atol=atol)
+            np.testing.assert_allclose(heard[along, 0], np.cos(angle), atol=1e-4)
+            np.testing.assert_allclose(heard[along, 1], np.sin(angle), atol=1e-4)
             np.testing.assert_allclose(heard[along, 2], size / 8)
         assert not heard[1].any(), "small voxels"
 
