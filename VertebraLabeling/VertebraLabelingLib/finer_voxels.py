@@ -11,14 +11,13 @@ import numpy as np
 from .volume import AIR_HU, Volume
 
 LARGE_MM, FINE_MM = 2.5, 2.0
-_ROUNDING_MM = 1e-3  # of voxel sizes: what a turned header says of 4 mm may be 4.0000001
+ROUNDING_MM = 1e-3  # of voxel sizes: what a turned header says of 4 mm may be 4.0000001
 
 
 def divisions(volume: Volume) -> np.ndarray:
     """(3,) parts along I, J, K that :func:`finer` makes of each voxel; 1 where it is not large."""
-    return np.where(
-        volume.spacing > LARGE_MM + _ROUNDING_MM, np.ceil((volume.spacing - _ROUNDING_MM) / FINE_MM), 1
-    ).astype(int)
+    spacing = volume.spacing - ROUNDING_MM
+    return np.where(spacing > LARGE_MM, np.ceil(spacing / FINE_MM), 1).astype(int)
 
 
 def finer(volume: Volume) -> Volume:
@@ -28,7 +27,8 @@ def finer(volume: Volume) -> Volume:
         volume: HU.
 
     Returns:
-        voxels of at most :data:`FINE_MM` along those axes, float32; the volume itself where no axis is coarse.
+        voxels of at most :data:`FINE_MM`, but for rounding, along those axes, float32; the volume itself where no axis
+        is coarse.
     """
     import SimpleITK as sitk
 

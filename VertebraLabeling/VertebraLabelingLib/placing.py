@@ -17,7 +17,7 @@ from .finer_voxels import divisions, finer
 from .grid_crop import crop_around
 from .labels import Evidence
 from .network import window
-from .placing_network import CELL_MM, CELLS, PlacingNet, has_phase, voxel_phase
+from .placing_network import CELL_PLACES_MM, PlacingNet, has_phase, voxel_phase
 from .sampling import sample_around
 from .volume import Volume, block_factors, block_mean, grid_axes, ras_to_ijk, to_canonical
 
@@ -36,7 +36,6 @@ ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farthe
 LOWEST_HU = -300  # darker is air or lung, which would draw the points of bodies that large voxels mix with it
 _FINE_MM = 2.0
 _MIRRORED_PHASE = torch.tensor([[1.0], [-1.0], [1.0]])  # the sine changes its sign
-_CELL_PLACES = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
 
 
 def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str = "cpu", first: int = 0) -> Evidence:
@@ -116,12 +115,12 @@ def _lie_along(box: Volume, axes: np.ndarray) -> bool:
 def _phase(centers: np.ndarray, box: Volume, divided: np.ndarray) -> Tensor:
     """The phase of the scan's voxels in cubes around (N, 3) ``centers``, in voxels (z, y, x) of the box."""
     size, divided = box.spacing[::-1], divided[::-1]
-    small = centers[:, :, None] + _CELL_PLACES / size[:, None]
+    small = centers[:, :, None] + CELL_PLACES_MM / size[:, None]
     return voxel_phase((small + 0.5) / divided[:, None] - 0.5, size * divided)
 
 
 def _cube(box: Volume, axes: np.ndarray) -> np.ndarray:
     """(CELLS, CELLS, CELLS, 3) voxels (z, y, x) from the middle of a cube to its cells, float32."""
     to_voxels = np.linalg.solve(box.ijk_to_ras[:3, :3], axes)[::-1, ::-1]
-    z, y, x = (to_voxels * _CELL_PLACES[:, None, None]).transpose(2, 0, 1)
+    z, y, x = (to_voxels * CELL_PLACES_MM[:, None, None]).transpose(2, 0, 1)
     return (z[:, None, None] + y[None, :, None] + x[None, None, :]).astype(np.float32)

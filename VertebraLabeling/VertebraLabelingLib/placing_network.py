@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .finer_voxels import ROUNDING_MM
 from .network import ConvNorm, Residual, channels_last
 
 CELL_MM = 2.0
 CELLS = 24  # 48 mm: the body, its neighbors' end plates, the canal and the pedicles
+CELL_PLACES_MM = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM  # from the middle of the cube, along each axis
 _HEAT_MM = 2 * CELL_MM
 PHASE_MM = 5.5  # smaller voxels have no phase for the network
 _SIZE_UNIT_MM = 8.0
@@ -40,8 +42,8 @@ class Placed:
 
 
 def has_phase(size_mm: np.ndarray) -> np.ndarray:
-    """Whether voxels of these sizes have a phase for the network; sizes are good to a thousandth."""
-    return np.asarray(size_mm) >= PHASE_MM - 1e-3
+    """Whether voxels of these sizes have a phase for the network."""
+    return np.asarray(size_mm) >= PHASE_MM - ROUNDING_MM
 
 
 def voxel_phase(places: np.ndarray, size_mm: np.ndarray) -> Tensor:

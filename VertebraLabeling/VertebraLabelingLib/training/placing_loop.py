@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..finer_voxels import finer
 from ..network import window
 from ..placing import SPREAD_MM
-from ..placing_network import CELL_MM, CELLS, PlacingNet, voxel_phase
+from ..placing_network import CELL_MM, CELL_PLACES_MM, CELLS, PlacingNet, voxel_phase
 from ..sampling import sample_part
 from ..volume import AIR_HU, Volume
 from .cases import Case
@@ -77,8 +77,7 @@ def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> Pa
     matrix = _matrix(rng, config)
     away = rng.normal(0, config.shift, 3)  # in the cube
     away *= min(1.0, config.reach * _nearest_mm(case, int(chosen)) / max(float(np.linalg.norm(away)), 1e-6))
-    axis = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL_MM
-    offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1) - away
+    offsets = np.stack(np.meshgrid(*[CELL_PLACES_MM] * 3, indexing="ij"), axis=-1) - away
     mm = point + offsets @ matrix.T
     index = mm / case.spacing.numpy()
     cube = vary_look(sample_part(case.image, torch.from_numpy(index.astype(np.float32))), rng)
@@ -100,12 +99,12 @@ def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
         kept = rng.random(3) < 0.5
         kept[int(rng.integers(3))] = True
         size = np.where(kept, size, 0.0)
-    return np.where(size > CELL_MM, size, 0.0)
+    return size
 
 
 def _phase(size: np.ndarray, phases: np.ndarray) -> Tensor:
     """(9, CELLS) how voxels of these sizes, mm, lie in a cube."""
-    cells = np.where(size > 0, size / CELL_MM, 1.0)
+    cells = np.maximum(size, CELL_MM) / CELL_MM
     places = np.stack([places_in_voxels(CELLS, *each) for each in zip(cells, phases)])
     return voxel_phase(places[None], size)[0]
 
