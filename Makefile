@@ -29,7 +29,7 @@ $(VENV)/.test: $(VENV)/.base requirements/web.txt requirements/test.txt
 	touch $@
 
 demo: $(VENV)/.base
-	$(BIN)/python -m VertebraLabelingLib.sample $(DEMO)
+	$(BIN)/python -m VertebraLabelingLib.scans.sample_ct $(DEMO)
 	$(BIN)/vertebra-labeling label $(DEMO)/lidc_idri_0001.nii.gz -o $(DEMO) --format mrk.json,png --overwrite
 	@echo
 	@echo "Open in 3D Slicer: drag $(DEMO)/lidc_idri_0001.nii.gz and $(DEMO)/lidc_idri_0001.mrk.json onto its window."
@@ -37,7 +37,7 @@ demo: $(VENV)/.base
 	@echo "See and correct it in a browser, without Slicer: make web"
 
 web: $(VENV)/.web
-	$(BIN)/python -m VertebraLabelingLib.sample $(DEMO)
+	$(BIN)/python -m VertebraLabelingLib.scans.sample_ct $(DEMO)
 	$(BIN)/vertebra-labeling serve $(DEMO)/lidc_idri_0001.nii.gz --port $(PORT)
 
 system:

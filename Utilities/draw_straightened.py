@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "VertebraLabeling"))
 
-from VertebraLabelingLib.anatomy import LEVELS
-from VertebraLabelingLib.counting import count_rows, straighten_along, to_mm
-from VertebraLabelingLib.counting_network import STRIDE
-from VertebraLabelingLib.io import read_volume
-from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.straightened import CELL_MM, STEP_MM
+from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.networks.level_network import STRIDE
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.pipeline.level_classification import count_rows, straighten_along, to_mm
+from VertebraLabelingLib.preprocessing.straightening import CELL_MM, STEP_MM
+from VertebraLabelingLib.scans.read_scan import read_volume
 
 
 def main(ct: str, png: str) -> None:

@@ -17,10 +17,10 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from VertebraLabelingLib import background
-from VertebraLabelingLib.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
 from VertebraLabelingMRML import labeling, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
 from VertebraLabelingPanel import sample_data, view_menu
@@ -146,7 +146,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self)
         self._labeler = labeler
         self._runs = set()
-        self.backgroundLabeler = background.NETWORK
+        self.backgroundLabeler = labeling_process.NETWORK
 
     @property
     def labeler(self):
@@ -216,7 +216,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             run = logic.startLabeling(slicer.util.getNode("CT"), onFinished=lambda run: print(run.error or "done"))
         """
         request = labeling.prepare(volumeNode, outputNode, fixed, newOutput)
-        if self.backgroundLabeler == background.NETWORK:
+        if self.backgroundLabeler == labeling_process.NETWORK:
             checkPyTorch()
 
         def finished(run):
@@ -259,7 +259,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
 
             logic.labelFolder("/data/ct", "/data/labels", "*.nii.gz", formats=("mrk.json", "csv"))
         """
-        from VertebraLabelingLib.batch import label_folder
+        from VertebraLabelingLib.batch.label_batch import label_folder
 
         def report(fraction, what):
             slicer.app.processEvents()

@@ -15,7 +15,7 @@ DONE      := $(OUT)/done
 
 export OMP_NUM_THREADS := 1
 TRAIN = $(BIN)/vertebra-labeling train
-SMALL = $(BIN)/python -m VertebraLabelingLib.training.small
+SMALL = $(BIN)/python -m VertebraLabelingTraining.networks.small
 CASES = --data $(DATA) $(SYNTHETIC) --splits $(DATA)/splits.json --fold $* --resume
 LOG    = > $@.log 2>&1 && touch $@
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 _LAZY = {
-    "VertebraLabeler": "labeler",
-    "SpineLabels": "labels",
-    "LabeledPoint": "labels",
-    "Evidence": "labels",
-    "Volume": "volume",
-    "read_volume": "io",
+    "VertebraLabeler": "pipeline.labeler",
+    "SpineLabels": "core.labels",
+    "LabeledPoint": "core.labels",
+    "Evidence": "core.evidence",
+    "Volume": "core.volume",
+    "read_volume": "scans.read_scan",
 }
 
 __all__ = list(_LAZY)

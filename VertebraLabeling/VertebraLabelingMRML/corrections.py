@@ -7,11 +7,11 @@ evidence kept with the node) and writes the answer back. If it raises, the node 
 from dataclasses import replace
 
 import numpy as np
-from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
-from VertebraLabelingLib.chain import relabel
-from VertebraLabelingLib.chain_warnings import is_shift_warning, warnings_after_renaming
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED
 from VertebraLabelingLib.errors import InputError, NoSpineError
-from VertebraLabelingLib.labels import CONFIRMED, MOVED, PREDICTED
+from VertebraLabelingLib.solver.chain import relabel
+from VertebraLabelingLib.solver.warnings import is_shift_warning, warnings_after_renaming
 
 from .points import levelPoints, readLabels, updateStatus, writeLabels
 

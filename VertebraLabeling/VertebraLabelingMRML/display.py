@@ -3,7 +3,7 @@
 import numpy as np
 import slicer
 import vtk
-from VertebraLabelingLib.anatomy import LEVEL_INDEX, REGION_COLORS, region
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, region
 
 from .points import levelPoints, sourceVolume
 

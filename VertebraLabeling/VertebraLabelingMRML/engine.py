@@ -3,7 +3,7 @@
 import importlib.metadata
 import importlib.util
 
-from VertebraLabelingLib.background import NO_TORCH
+from VertebraLabelingLib.background.labeling_process import NO_TORCH
 from VertebraLabelingLib.errors import VertebraLabelingError
 
 
@@ -26,12 +26,12 @@ def checkPyTorch():
 
 
 def makeLabeler(weights=None, device="auto"):
-    """Return the network's labeler (``VertebraLabelingLib.labeler.VertebraLabeler``) with its weights not yet loaded.
+    """Return the network's labeler (``VertebraLabelingLib.pipeline.labeler.VertebraLabeler``) with its weights not yet loaded.
 
     Raises:
         PyTorchMissingError: torch is not installed in this Python.
     """
     checkPyTorch()
-    from VertebraLabelingLib.labeler import VertebraLabeler
+    from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 
     return VertebraLabeler(weights, device)

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from VertebraLabelingLib.anatomy import LEVEL_INDEX
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
+from VertebraLabelingLib.core.labels import CONFIRMED, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
-from VertebraLabelingLib.labels import CONFIRMED, LabeledPoint, SpineLabels
-from VertebraLabelingLib.volume import Volume
 
 from . import display
 from .points import (
@@ -25,7 +25,7 @@ from .volumes import ijkToWorld, volumeFromNode
 
 
 class Labeler(Protocol):
-    """What names the vertebrae of a volume; ``VertebraLabelingLib.labeler.VertebraLabeler`` is one."""
+    """What names the vertebrae of a volume; ``VertebraLabelingLib.pipeline.labeler.VertebraLabeler`` is one."""
 
     def label(self, volume: Volume, fixed=None, progress=None, cancelled=None) -> SpineLabels: ...
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
-from VertebraLabelingLib.anatomy import LEVEL_INDEX
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
-from VertebraLabelingLib.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, Evidence, LabeledPoint, SpineLabels
-from VertebraLabelingLib.volume import apply_affine
 
 from .volumes import localToWorld
 

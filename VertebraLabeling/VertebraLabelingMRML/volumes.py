@@ -3,8 +3,8 @@
 import numpy as np
 import slicer
 import vtk
+from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.volume import Volume
 
 
 def volumeFromNode(volumeNode):

@@ -1,7 +1,7 @@
 """Correcting: name a vertebra, shift the count, add, delete, confirm, undo."""
 
 from slicer.i18n import tr as _
-from VertebraLabelingLib.anatomy import LEVELS
+from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingMRML.editor import Editor
 from VertebraLabelingMRML.points import levelPoints
 

@@ -10,10 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
-from VertebraLabelingLib import background
-from VertebraLabelingLib.background import HANDOVER_SHARE
+from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.background.handover import Handover
+from VertebraLabelingLib.background.labeling_process import HANDOVER_SHARE
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
-from VertebraLabelingLib.handover import Handover
 from VertebraLabelingMRML import labeling
 
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
@@ -53,7 +53,7 @@ class LabelingRun(VTKObservationMixin):
         detail: text for the log that belongs to ``error``.
     """
 
-    def __init__(self, request, arguments=None, onProgress=None, onFinished=None, labelerName=background.NETWORK):
+    def __init__(self, request, arguments=None, onProgress=None, onFinished=None, labelerName=labeling_process.NETWORK):
         super().__init__()
         self.pointsNode, self.error, self.detail = None, None, ""
         self.workerPid = None
@@ -121,7 +121,7 @@ class LabelingRun(VTKObservationMixin):
             self._startProcess()
 
     def _startProcess(self):
-        job = background.Job(
+        job = labeling_process.Job(
             str(self._handover.path),
             self._request.volume.ijk_to_ras.tolist(),
             self._request.fixed,
@@ -135,7 +135,7 @@ class LabelingRun(VTKObservationMixin):
         process.connect("readyReadStandardError()", self._onStandardError)
         process.connect("finished(int,QProcess::ExitStatus)", self._onProcessFinished)
         process.connect("errorOccurred(QProcess::ProcessError)", self._onProcessError)
-        process.start(self._program, ["-m", background.__name__, str(self._folder / "job.json")])
+        process.start(self._program, ["-m", labeling_process.__name__, str(self._folder / "job.json")])
 
     def _onOutput(self):
         if self._process is None:
@@ -145,7 +145,7 @@ class LabelingRun(VTKObservationMixin):
         for line in lines:
             if self._done:
                 return
-            message = background.parse_message(line)
+            message = labeling_process.parse_message(line)
             if message:
                 self._onMessage(message)
 
@@ -156,7 +156,7 @@ class LabelingRun(VTKObservationMixin):
         elif kind == "progress":
             self._report(HANDOVER_SHARE + (1 - HANDOVER_SHARE) * message["fraction"], message["stage"])
         elif kind == "result":
-            self._labels = background.labels_from_json(message["labels"])
+            self._labels = labeling_process.labels_from_json(message["labels"])
         elif kind == "error":
             self.detail = message["detail"]
             self._end(VertebraLabelingError(message["message"]))
@@ -198,7 +198,7 @@ class LabelingRun(VTKObservationMixin):
     def _report(self, fraction, stage):
         if self._onProgress:
             seconds = time.monotonic() - self._startTime
-            self._onProgress(fraction, stage, background.seconds_left(fraction, seconds))
+            self._onProgress(fraction, stage, labeling_process.seconds_left(fraction, seconds))
 
     def _end(self, error=None):
         """Stop whatever still runs, remove the files and tell the caller. Happens once."""
@@ -219,7 +219,7 @@ class LabelingRun(VTKObservationMixin):
             return
         if process.state() != qt.QProcess.NotRunning:
             # PythonSlicer is a launcher: killing it leaves the interpreter that it started. Closing the standard
-            # input ends that one by itself (VertebraLabelingLib.background).
+            # input ends that one by itself (VertebraLabelingLib.background.labeling_process).
             process.closeWriteChannel()
             process.kill()
             process.waitForFinished(FINISH_MS)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
-from VertebraLabelingLib import sample
 from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingLib.scans import sample_ct
 
 from .run import MODULE_FOLDER, pythonSlicer
 
@@ -24,11 +24,11 @@ def register():
         category="Vertebra Labeling",
         sampleName=NAME,
         uris=SOURCE,
-        fileNames=sample.FILE_NAME,
+        fileNames=sample_ct.FILE_NAME,
         nodeNames=NODE_NAME,
         thumbnailFileName=str(THUMBNAIL),
         loadFileType="VolumeFile",
-        checksums=f"SHA256:{sample.SHA256}",
+        checksums=f"SHA256:{sample_ct.SHA256}",
         customDownloader=download,
     )
 
@@ -50,7 +50,7 @@ def load():
 
 def cachedFile():
     """Where the sample CT is kept: Slicer's cache folder, as for all sample data."""
-    return Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory()) / sample.FILE_NAME
+    return Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory()) / sample_ct.FILE_NAME
 
 
 def remove():
@@ -69,7 +69,7 @@ def remove():
 
 def fetch():
     """Download the sample CT in a process of its own while Slicer stays alive; a good file in the cache is kept."""
-    arguments = [pythonSlicer(), "-m", sample.__name__, str(cachedFile().parent)]
+    arguments = [pythonSlicer(), "-m", sample_ct.__name__, str(cachedFile().parent)]
     process = slicer.util.launchConsoleProcess(arguments, useStartupEnvironment=False, cwd=str(MODULE_FOLDER))
     while process.poll() is None:
         slicer.app.processEvents()

@@ -7,9 +7,10 @@ from pathlib import Path
 import qt
 import slicer
 from slicer.i18n import tr as _
-from VertebraLabelingLib import background, weights
+from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.model_card import read_licenses
+from VertebraLabelingLib.networks import weights
+from VertebraLabelingLib.networks.model_card import read_licenses
 from VertebraLabelingMRML.engine import torchVersion
 
 from . import sample_data
@@ -68,7 +69,7 @@ class SetupSection:
         self._process.setWorkingDirectory(str(MODULE_FOLDER))
         self._process.connect("finished(int,QProcess::ExitStatus)", self._onDevices)
         with self._messages.failing():
-            self._process.start(pythonSlicer(), ["-m", background.__name__, "--devices"])
+            self._process.start(pythonSlicer(), ["-m", labeling_process.__name__, "--devices"])
 
     def stop(self):
         """End the process that looks for devices, if it still runs."""

@@ -2,8 +2,8 @@
 
 import qt
 from slicer.i18n import tr as _
-from VertebraLabelingLib.anatomy import LEVEL_INDEX, REGION_COLORS, USUAL_LEVELS, region
-from VertebraLabelingLib.labels import PREDICTED
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, USUAL_LEVELS, region
+from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingMRML.points import levelPoints
 
 AMBER = (255, 170, 40)

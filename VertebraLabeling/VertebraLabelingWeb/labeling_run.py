@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from VertebraLabelingLib import background
-from VertebraLabelingLib.background import HANDOVER_SHARE
+from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.background.handover import Handover
+from VertebraLabelingLib.background.labeling_process import HANDOVER_SHARE
+from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.handover import Handover
-from VertebraLabelingLib.labels import SpineLabels
 from VertebraLabelingMRML.labeling import Request
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -39,7 +39,7 @@ async def label(
         request: made by :func:`VertebraLabelingMRML.labeling.prepare`.
         folder: for the voxels on their way, which are removed again.
         progress: called with fraction 0..1, stage, seconds left or ``None``.
-        labeler: ``module:class``, see :mod:`VertebraLabelingLib.background`.
+        labeler: ``module:class``, see :mod:`VertebraLabelingLib.background.labeling_process`.
         arguments: of the labeler, e.g. ``device``.
 
     Raises:
@@ -49,13 +49,13 @@ async def label(
     started = time.monotonic()
 
     def report(fraction: float, stage: str) -> None:
-        progress(fraction, stage, background.seconds_left(fraction, time.monotonic() - started))
+        progress(fraction, stage, labeling_process.seconds_left(fraction, time.monotonic() - started))
 
     try:
         array = await _hand_over(request, scratch, report)
         matrix = request.volume.ijk_to_ras.tolist()
         job = scratch / "job.json"
-        background.Job(str(array), matrix, request.fixed, arguments, labeler).write(job)
+        labeling_process.Job(str(array), matrix, request.fixed, arguments, labeler).write(job)
         with (scratch / "log.txt").open("w+b") as errors:
             return await _watch(job, errors, report)
     finally:
@@ -74,9 +74,9 @@ async def _hand_over(request: Request, scratch: Path, report: Callable[[float, s
 
 
 async def _watch(job: Path, errors, report: Callable[[float, str], None]) -> SpineLabels:
-    package = Path(background.__file__).parents[1]  # "-m" finds the engine there
+    package = Path(labeling_process.__file__).parents[2]  # "-m" finds the engine there
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", background.__name__, str(job)),
+        *(sys.executable, "-m", labeling_process.__name__, str(job)),
         cwd=package,
         stdin=asyncio.subprocess.PIPE,  # the process ends when this closes
         stdout=asyncio.subprocess.PIPE,
@@ -85,11 +85,11 @@ async def _watch(job: Path, errors, report: Callable[[float, str], None]) -> Spi
     )
     try:
         async for line in process.stdout:
-            message = background.parse_message(line) or {"type": ""}
+            message = labeling_process.parse_message(line) or {"type": ""}
             if message["type"] == "progress":
                 report(HANDOVER_SHARE + (1 - HANDOVER_SHARE) * message["fraction"], message["stage"])
             elif message["type"] == "result":
-                return background.labels_from_json(message["labels"])
+                return labeling_process.labels_from_json(message["labels"])
             elif message["type"] == "error":
                 log.error("%s\n%s", message["message"], message["detail"])
                 raise VertebraLabelingError(message["message"])

@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from VertebraLabelingLib import background, sample
+from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.batch.inputs import ScanJob
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.inputs import ScanJob
+from VertebraLabelingLib.scans import sample_ct
 from VertebraLabelingMRML import labeling, wording
 from VertebraLabelingMRML.points import readLabels
 
@@ -34,7 +35,7 @@ class Page:
     Args:
         server: trame server.
         jobs: scans that the command line names; a single one is opened for each session.
-        labeler: what labels, and its arguments; see :mod:`VertebraLabelingLib.background`.
+        labeler: what labels, and its arguments; see :mod:`VertebraLabelingLib.background.labeling_process`.
         upload_limit: bytes; the page tells it.
     """
 
@@ -42,7 +43,7 @@ class Page:
         self,
         server,
         jobs: Sequence[ScanJob] = (),
-        labeler: str = background.NETWORK,
+        labeler: str = labeling_process.NETWORK,
         arguments: dict[str, object] | None = None,
         upload_limit: int = 0,
     ) -> None:
@@ -112,7 +113,7 @@ class Page:
 
     def open_sample(self) -> None:
         """Open the sample CT, downloaded on first use."""
-        there = (scans.sample_folder() / sample.FILE_NAME).is_file()
+        there = (scans.sample_folder() / sample_ct.FILE_NAME).is_file()
         self._open(scans.read_sample, "Reading the sample CT …" if there else "Downloading the sample CT (35 MB) …")
 
     def open_upload(self, path: Path, folder: Path) -> None:

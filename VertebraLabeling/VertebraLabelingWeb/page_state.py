@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from VertebraLabelingLib.anatomy import LEVELS
-from VertebraLabelingLib.inputs import ScanJob
+from VertebraLabelingLib.batch.inputs import ScanJob
+from VertebraLabelingLib.core.anatomy import LEVELS
 
 from .scene import WINDOWS
 from .views import NAMES

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from VertebraLabelingLib.anatomy import LEVEL_INDEX, region
-from VertebraLabelingLib.chain_warnings import LOW_CONFIDENCE
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, region
+from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.labels import PREDICTED
+from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.editor import Editor
 from VertebraLabelingMRML.points import levelPoints, readLabels

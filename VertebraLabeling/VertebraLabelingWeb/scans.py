@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from VertebraLabelingLib import sample
+from VertebraLabelingLib.batch.inputs import ScanJob, find_scans
+from VertebraLabelingLib.batch.scan_job import in_hounsfield
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.inputs import ScanJob, find_scans
-from VertebraLabelingLib.io import Scan, read_scan
-from VertebraLabelingLib.scan_job import in_hounsfield
+from VertebraLabelingLib.scans import sample_ct
+from VertebraLabelingLib.scans.read_scan import Scan, read_scan
 
 SAMPLE_NAME = "LIDC-IDRI-0001"
 
@@ -81,5 +81,5 @@ def read_sample() -> OpenScan:
     Raises:
         InputError: it cannot be downloaded.
     """
-    path = sample.fetch_sample(sample_folder())
+    path = sample_ct.fetch_sample(sample_folder())
     return replace(read_job(served_scans([str(path)])[0]), name=SAMPLE_NAME)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import slicer
 from trame_slicer.core import SlicerApp
-from VertebraLabelingLib.io import Scan
+from VertebraLabelingLib.scans.read_scan import Scan
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.volumes import volumeFromNode
 from vtkmodules.vtkCommonDataModel import vtkPolyData

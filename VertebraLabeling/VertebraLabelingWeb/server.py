@@ -15,9 +15,9 @@ from pathlib import Path
 
 from trame.app import get_server
 from trame.ui.html import DivLayout
-from VertebraLabelingLib import background
+from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.batch.inputs import ScanJob
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.inputs import ScanJob
 from vtkmodules.vtkCommonCore import vtkObject
 
 from .gate import LOOPBACK, Gate
@@ -45,7 +45,7 @@ class Options:
         host, port: where to listen; port 0 takes a free one.
         upload_limit: bytes of one upload.
         grace: seconds after which a session without a connection ends.
-        labeler: what labels in its own process; see :mod:`VertebraLabelingLib.background`.
+        labeler: what labels in its own process; see :mod:`VertebraLabelingLib.background.labeling_process`.
         arguments: of the labeler, e.g. ``device``.
     """
 
@@ -53,7 +53,7 @@ class Options:
     port: int = 8080
     upload_limit: int = 2 * 10**9
     grace: float = GRACE_S
-    labeler: str = background.NETWORK
+    labeler: str = labeling_process.NETWORK
     arguments: dict[str, object] | None = None
 
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from VertebraLabelingLib.processes import is_running
+from VertebraLabelingLib.system.processes import is_running
 
 PREFIX = "VertebraLabeling-web-"
 

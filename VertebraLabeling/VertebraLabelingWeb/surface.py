@@ -6,7 +6,8 @@ Ray casting a whole CT takes seconds a frame without a GPU; a surface of a coars
 from __future__ import annotations
 
 import numpy as np
-from VertebraLabelingLib.volume import AIR_HU, Volume, to_working_grid
+from VertebraLabelingLib.core.volume import AIR_HU, Volume
+from VertebraLabelingLib.preprocessing.resampling import to_working_grid
 from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4

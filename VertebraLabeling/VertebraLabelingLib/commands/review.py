@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
-from .label import add_engine_options
+from .options import add_engine_options
 
 DECISIONS, PROPOSALS, SUFFIX = "decisions.csv", "proposals", ".mrk.json"
 
@@ -58,13 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def render(arguments: argparse.Namespace) -> int:
     """Write the pages, the proposals and the empty lines of the table; returns the exit code."""
+    from ..batch.inputs import find_scans
+    from ..batch.workers import LabelerSpec, LazyLabeler
     from ..formats.mrk_json import read_labels, write_labels
-    from ..inputs import find_scans
-    from ..io import read_volume
-    from ..review_decisions import Decision, read_decisions, write_decisions
-    from ..review_sheet import review_scan, write_sheet
-    from ..snapshot import need_matplotlib
-    from ..workers import LabelerSpec, LazyLabeler
+    from ..review.review_decisions import Decision, read_decisions, write_decisions
+    from ..review.review_sheet import review_scan, write_sheet
+    from ..review.snapshot import need_matplotlib
+    from ..scans.read_scan import read_volume
 
     need_matplotlib()
     inputs = find_scans(arguments.inputs)
@@ -108,7 +108,7 @@ def _file_of(folder: Path | None, name: str) -> Path | None:
 
 def _usual_gaps(folder: Path) -> dict:
     from ..formats.mrk_json import read_points
-    from ..review_balance import usual_gaps
+    from ..review.review_balance import usual_gaps
 
     files = sorted(folder.glob("*" + SUFFIX))
     if not files:
@@ -117,7 +117,7 @@ def _usual_gaps(folder: Path) -> dict:
 
 
 def _balanced(labels, gaps: dict):
-    from ..review_balance import balanced
+    from ..review.review_balance import balanced
 
     moved = balanced({point.level: point.ras for point in labels.points}, gaps)
     return labels.with_points(tuple(replace(point, ras=moved[point.level]) for point in labels.points))
@@ -132,8 +132,8 @@ def _title(name: str, labels) -> str:
 def apply(table: Path, proposals: Path, out: Path) -> int:
     """Write the truth files of all decisions that make one; returns the exit code."""
     from ..formats.mrk_json import read_points
-    from ..review_decisions import REJECT, apply_decision, read_decisions
-    from ..training.synthetic_truth import write_truth
+    from ..formats.truth import write_truth
+    from ..review.review_decisions import REJECT, apply_decision, read_decisions
 
     counts: dict[str, int] = {}
     failures = []

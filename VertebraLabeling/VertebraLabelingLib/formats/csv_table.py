@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..core.labels import STATUSES, LabeledPoint, SpineLabels
 from ..errors import InputError
-from ..labels import STATUSES, LabeledPoint, SpineLabels
-from .atomic import write_text
+from ..system.atomic import write_text
 from .limits import MAX_BYTES, is_place
 
 COLUMNS = ("case", "level", "r", "a", "s", "confidence", "status")

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..anatomy import SNOMED_CODES
+from ..core.anatomy import SNOMED_CODES
+from ..core.labels import LabeledPoint, SpineLabels
+from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
-from ..labels import LabeledPoint, SpineLabels
-from ..volume import lps_to_ras, ras_to_lps
-from .atomic import atomic_path
+from ..system.atomic import atomic_path
 
 MANUFACTURER = "VertebraLabeling"
 SERIES_NUMBER_OFFSET = 7000

@@ -11,11 +11,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..anatomy import LEVEL_INDEX
+from ..core.anatomy import LEVEL_INDEX
+from ..core.labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
+from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
-from ..labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
-from ..volume import lps_to_ras, ras_to_lps
-from .atomic import write_text
+from ..system.atomic import write_text
 from .limits import MAX_BYTES, is_place, shown
 
 SCHEMA = (

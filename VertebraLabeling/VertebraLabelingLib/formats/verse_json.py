@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anatomy import VERSE_LABELS
+from ..core.anatomy import VERSE_LABELS
+from ..core.labels import LabeledPoint, SpineLabels
+from ..core.volume import Volume, apply_affine, ras_to_ijk
 from ..errors import InputError
-from ..labels import LabeledPoint, SpineLabels
-from ..volume import Volume, apply_affine, ras_to_ijk
-from .atomic import write_text
+from ..system.atomic import write_text
 from .limits import MAX_BYTES, is_place, shown
 
 _LEVELS = {number: level for level, number in VERSE_LABELS.items()}

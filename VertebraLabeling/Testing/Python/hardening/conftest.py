@@ -1,12 +1,9 @@
 """The hardening tests share the phantoms, the DICOM writer and the network-free labeler of the unit tests."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,8 +18,8 @@ def no_waiting_for_the_disk():
 def tiny(tmp_path) -> Path:
     """A small network with random weights, for what fails before or after it runs."""
     import torch
-    from VertebraLabelingLib import weights
-    from VertebraLabelingLib.network import VertebraNet
+    from VertebraLabelingLib.networks import weights
+    from VertebraLabelingLib.networks.detection_network import VertebraNet
 
     torch.manual_seed(0)
     path, widths = tmp_path / "model" / "tiny.pt", (4, 8, 8, 8, 8)

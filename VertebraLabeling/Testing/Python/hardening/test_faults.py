@@ -14,15 +14,17 @@ import pytest
 import torch
 from cases import wrong_sentence
 from phantoms import affine, body, spine
-from VertebraLabelingLib import cli, labeler, weights
+from VertebraLabelingLib.batch.inputs import ScanJob
+from VertebraLabelingLib.batch.outputs import OutputPlan
+from VertebraLabelingLib.batch.scan_job import label_one
+from VertebraLabelingLib.commands import cli
 from VertebraLabelingLib.errors import Cancelled, WeightsError
-from VertebraLabelingLib.inputs import ScanJob
-from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.network import VertebraNet
-from VertebraLabelingLib.outputs import OutputPlan
-from VertebraLabelingLib.patient_pose import PatientPose
-from VertebraLabelingLib.scan_job import label_one
-from VertebraLabelingLib.volume import to_sitk
+from VertebraLabelingLib.networks import weights
+from VertebraLabelingLib.networks.detection_network import VertebraNet
+from VertebraLabelingLib.pipeline import labeler
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.preprocessing.pose import PatientPose
+from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
 
 def test_cancelling_is_heard_at_every_stage_and_nothing_is_written(tiny, tmp_path, monkeypatch):
@@ -62,7 +64,7 @@ READ_ONLY = ("/proc/vertebra-labeling", "/sys/vertebra-labeling", "/dev/null/lab
 def test_an_output_folder_that_cannot_be_written_is_one_sentence(tmp_path, output, capsys, monkeypatch):
     import SimpleITK as sitk
     from ball_labeler import BallLabeler
-    from VertebraLabelingLib.workers import LabelerSpec
+    from VertebraLabelingLib.batch.workers import LabelerSpec
 
     monkeypatch.setattr(LabelerSpec, "make", lambda self: BallLabeler())
     path = tmp_path / "ct.nii"
@@ -81,8 +83,8 @@ from cases import ct
 from dicom_files import write_series
 from phantoms import spine
 from VertebraLabelingLib.formats import csv_table, dicom_sr, mrk_json, verse_json
-from VertebraLabelingLib.snapshot import write_snapshot
-from VertebraLabelingLib.summary import Summary
+from VertebraLabelingLib.review.snapshot import write_snapshot
+from VertebraLabelingLib.batch.summary import Summary
 folder = Path(sys.argv[1])
 files = [str(path) for path in write_series(folder / "ct", ct())]
 out = folder / "out"
@@ -193,9 +195,9 @@ class Killed(BallLabeler):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs Unix signals")
 def test_a_worker_that_the_system_kills_is_told_as_such(tmp_path, monkeypatch):
     import SimpleITK as sitk
-    from VertebraLabelingLib.batch import in_processes, label_batch
-    from VertebraLabelingLib.inputs import find_scans
-    from VertebraLabelingLib.workers import LabelerSpec
+    from VertebraLabelingLib.batch.inputs import find_scans
+    from VertebraLabelingLib.batch.label_batch import in_processes, label_batch
+    from VertebraLabelingLib.batch.workers import LabelerSpec
 
     (tmp_path / "killed_labeler.py").write_text(KILLED)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -12,11 +12,12 @@ from dicom_files import write_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_geometry_properties import geometries
-from VertebraLabelingLib.anatomy import LEVELS
-from VertebraLabelingLib.background import labels_from_json, labels_to_json
+from VertebraLabelingLib.background.labeling_process import labels_from_json, labels_to_json
+from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.labels import STATUSES, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.formats import csv_table, mrk_json, verse_json
-from VertebraLabelingLib.labels import STATUSES, Evidence, LabeledPoint, SpineLabels
-from VertebraLabelingLib.volume import Volume
 
 NEAR_MM = 3000.0
 HUNDREDTHS = st.integers(0, 100).map(lambda n: n / 100)

@@ -9,21 +9,19 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from phantoms import BALL_HU
-from VertebraLabelingLib.io import read_volume
-from VertebraLabelingLib.volume import (
+from VertebraLabelingLib.core.volume import (
     AIR_HU,
     Volume,
     apply_affine,
-    block_mean,
-    from_sitk,
     ijk_to_ras,
     lps_affine_to_ras,
     lps_to_ras,
     ras_to_ijk,
     to_canonical,
-    to_sitk,
-    to_working_grid,
 )
+from VertebraLabelingLib.preprocessing.resampling import block_mean, to_working_grid
+from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
+from VertebraLabelingLib.scans.read_scan import read_volume
 
 AXES = [np.eye(3)[list(order)].T * signs for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
 

@@ -14,12 +14,14 @@ import pytest
 import torch
 from phantoms import affine, body
 from torch.overrides import TorchFunctionMode
-from VertebraLabelingLib import labeler
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.labels import SpineLabels
+from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.io import read_volume
-from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.labels import Evidence, SpineLabels
-from VertebraLabelingLib.volume import Volume, block_mean
+from VertebraLabelingLib.pipeline import labeler
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.scans.read_scan import read_volume
 
 NETWORKS = ("network", "counting", "placing")
 WORD = "GPU has too little free memory"

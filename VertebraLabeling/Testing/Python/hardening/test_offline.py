@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import SimpleITK as sitk
 from phantoms import affine, body
-from VertebraLabelingLib.volume import to_sitk
+from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
 LABEL = """
 import sys

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from test_geometry_properties import AXES
-from VertebraLabelingLib.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.core.field_of_view import distance_to_face
+from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, to_canonical
 from VertebraLabelingLib.errors import NoSpineError
-from VertebraLabelingLib.field_of_view import distance_to_face
-from VertebraLabelingLib.io import read_volume
-from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.volume import AIR_HU, Volume, apply_affine, block_mean, to_canonical
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.scans.read_scan import read_volume
 
 WHOLE_MM = 20.0  # a body centre this far within both fields of view belongs to a whole vertebra
 KINDS = ("oblique", "spacing", "crop", "all")

@@ -22,12 +22,12 @@ sys.path[:0] = sys.argv[4:]
 import SimpleITK as sitk
 import torch
 torch.set_num_threads(1)
-from VertebraLabelingLib.inputs import ScanJob
-from VertebraLabelingLib.io import read_volume
-from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.outputs import OutputPlan
-from VertebraLabelingLib.scan_job import label_one
-from VertebraLabelingLib.volume import Volume, block_mean, to_canonical, to_sitk
+from VertebraLabelingLib.batch.inputs import ScanJob
+from VertebraLabelingLib.scans.read_scan import read_volume
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.batch.outputs import OutputPlan
+from VertebraLabelingLib.batch.scan_job import label_one
+from VertebraLabelingLib.core.volume import Volume, block_mean, to_canonical, to_sitk
 
 count, folder, jobs = int(sys.argv[1]), Path(sys.argv[2]), []
 small = to_canonical(block_mean(read_volume(sys.argv[3]), (6, 6, 2)))  # 4.2 x 4.2 x 5 mm
@@ -72,8 +72,8 @@ torch.set_num_threads(1)
 import numpy as np
 from phantoms import affine, body
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.labeler import VertebraLabeler
-from VertebraLabelingLib.volume import Volume
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.core.volume import Volume
 labeler, rows = VertebraLabeler(device="cpu"), []
 one = body((32, 128, 128), affine((2.5, 2.5, 2.0)))
 labeler.model

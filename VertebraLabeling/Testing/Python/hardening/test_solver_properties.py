@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS
-from VertebraLabelingLib.chain import cheapest_chain, relabel, solve
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.errors import InputError, NoSpineError
-from VertebraLabelingLib.labels import Evidence, SpineLabels
+from VertebraLabelingLib.solver.chain import cheapest_chain, relabel, solve
 
 PATTERNS = ("scattered", "one place", "two places", "a line", "a line across", "a ring", "far apart", "a grid")
 EXTREMES = ("random", "zero", "highest", "one level", "upside down", "two levels each")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from VertebraLabelingLib.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
-from VertebraLabelingLib.chain import solve
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.spacing import VERSE_SPACING
+from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import Cancelled, NoSpineError
-from VertebraLabelingLib.labels import Evidence
-from VertebraLabelingLib.spacing import VERSE_SPACING
-from VertebraLabelingLib.volume import apply_affine
+from VertebraLabelingLib.solver.chain import solve
 
 BALL_HU, BACKGROUND_HU, RADIUS_MM = 1200, -50, 7.0
 FIRST, LAST = "T8", "L4"

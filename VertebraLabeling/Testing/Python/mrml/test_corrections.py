@@ -8,9 +8,9 @@ import numpy as np
 import slicer
 from balls import centers
 from synthetic_spine import BallLabeler, addVolume
-from VertebraLabelingLib.chain import relabel
+from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.labels import LabeledPoint
+from VertebraLabelingLib.solver.chain import relabel
 from VertebraLabelingMRML import corrections, points
 from VertebraLabelingMRML.undo import DEPTH, UndoStack
 

@@ -5,8 +5,8 @@ import unittest
 import numpy as np
 import slicer
 from synthetic_spine import BallLabeler, addVolume, centers
+from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.errors import Cancelled, InputError, NoSpineError
-from VertebraLabelingLib.labels import LabeledPoint
 from VertebraLabelingMRML import points
 
 from VertebraLabeling import VertebraLabelingLogic

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import slicer
-from VertebraLabelingLib import weights
+from VertebraLabelingLib.networks import weights
 
 from VertebraLabeling import VertebraLabelingLogic
 

@@ -2,7 +2,7 @@
 
 import slicer
 from panel_case import PanelCase, centers
-from VertebraLabelingLib.anatomy import REGION_COLORS
+from VertebraLabelingLib.core.anatomy import REGION_COLORS
 from VertebraLabelingMRML import points
 
 LEVELS = list(centers())

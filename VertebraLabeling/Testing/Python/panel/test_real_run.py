@@ -7,7 +7,8 @@ from pathlib import Path
 
 import slicer
 from panel_case import PanelCase, processIsAlive
-from VertebraLabelingLib import background, weights
+from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.networks import weights
 from VertebraLabelingMRML.points import levelPoints
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -20,7 +21,7 @@ CT = DATA / "ct" / "ts_aorta_chest.nii.gz"
 class TestRealRun(PanelCase):
     def setUp(self):
         super().setUp()
-        self.logic.backgroundLabeler = background.NETWORK
+        self.logic.backgroundLabeler = labeling_process.NETWORK
         self.ui.deviceComboBox.currentText = "cpu"
         self.ui.inputSelector.setCurrentNode(slicer.util.loadVolume(str(CT), properties={}))
 

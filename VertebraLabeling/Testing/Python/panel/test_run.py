@@ -264,7 +264,7 @@ class TestFailures(PanelCase):
 
         original, engine.importlib.util.find_spec = engine.importlib.util.find_spec, missing
         self.addCleanup(setattr, engine.importlib.util, "find_spec", original)
-        self.logic.backgroundLabeler = "VertebraLabelingLib.labeler:VertebraLabeler"
+        self.logic.backgroundLabeler = "VertebraLabelingLib.pipeline.labeler:VertebraLabeler"
         self.ui.setupCollapsibleButton.collapsed = True
         self.ui.inputSelector.setCurrentNode(addVolume())
         self.ui.labelButton.click()
@@ -274,7 +274,7 @@ class TestFailures(PanelCase):
     def test_a_full_disk_gives_a_sentence(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("needs /dev/full")
-        from VertebraLabelingLib.handover import Handover
+        from VertebraLabelingLib.background.handover import Handover
 
         array = slicer.util.arrayFromVolume(addVolume())
         with self.assertRaisesRegex(VertebraLabelingError, "free some disk space"):

@@ -10,8 +10,8 @@ from pathlib import Path
 import qt
 import slicer
 from panel_case import PanelCase
-from VertebraLabelingLib import sample
 from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingLib.scans import sample_ct
 from VertebraLabelingPanel import sample_data, setup_section
 
 
@@ -152,8 +152,8 @@ class TestSampleData(SetupCase):
         self.give("SampleData", types.SimpleNamespace(SampleDataLogic=Logic))
         sample_data.register()
         ((name, file, checksum, downloader, thumbnail),) = calls
-        self.assertEqual((name, file), ("VertebraLabelingChestCT", sample.FILE_NAME))
-        self.assertEqual(checksum, f"SHA256:{sample.SHA256}")
+        self.assertEqual((name, file), ("VertebraLabelingChestCT", sample_ct.FILE_NAME))
+        self.assertEqual(checksum, f"SHA256:{sample_ct.SHA256}")
         self.assertIs(downloader, sample_data.download)
         self.assertTrue(os.path.isfile(thumbnail))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "mrml"), str(TESTS / "unit")]
+sys.path[:0] = [str(TESTS / "mrml"), str(TESTS / "helpers")]
 
 from browser import ServerProcess, chromium, visitor  # noqa: E402
 
@@ -36,7 +36,8 @@ def ball_ct(tmp_path_factory) -> Path:
     """A small CT with balls for T8 to L4, as a file."""
     import SimpleITK as sitk
     from balls import centers, voxels
-    from VertebraLabelingLib.volume import Volume, to_sitk
+    from VertebraLabelingLib.core.volume import Volume
+    from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
     balls = np.array(list(centers().values()))
     spacing, size = np.array([2.5, 2.5, 3.0]), (36, 40, 110)

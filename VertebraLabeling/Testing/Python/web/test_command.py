@@ -17,7 +17,7 @@ import pytest
 from browser import ServerProcess
 
 MODULE = Path(__file__).resolve().parents[3]
-COMMAND = ("-m", "VertebraLabelingLib.cli", "serve")
+COMMAND = ("-m", "VertebraLabelingLib.commands.cli", "serve")
 
 needs_web = pytest.mark.skipif(find_spec("trame_slicer") is None, reason="needs the extra 'web'")
 

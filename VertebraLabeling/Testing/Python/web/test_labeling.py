@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from balls import centers
-from VertebraLabelingLib.io import read_volume
-from VertebraLabelingLib.volume import Volume, to_sitk
+from VertebraLabelingLib.core.volume import Volume
+from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
+from VertebraLabelingLib.scans.read_scan import read_volume
 
 BALLS = list(centers())
 

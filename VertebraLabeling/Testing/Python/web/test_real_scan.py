@@ -7,12 +7,13 @@ import os
 import numpy as np
 import pytest
 from browser import ServerProcess, visitor
-from VertebraLabelingLib import background, weights
+from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.networks import weights
 
 
 @pytest.fixture
 def sample_server(browser, sample_ct, tmp_path):
-    process = ServerProcess(tmp_path, [sample_ct], background.NETWORK, grace=60.0)
+    process = ServerProcess(tmp_path, [sample_ct], labeling_process.NETWORK, grace=60.0)
     yield process.wait()
     process.stop()
 

@@ -49,7 +49,7 @@ def test_the_server_itself_holds_to_the_limit_and_keeps_nothing(person, server):
 
 def test_a_dicom_series_is_opened(person, ball_ct, tmp_path):
     from dicom_files import write_series
-    from VertebraLabelingLib.io import read_volume
+    from VertebraLabelingLib.scans.read_scan import read_volume
 
     files = write_series(tmp_path, read_volume(ball_ct))
     person.page.set_input_files("#open-menu input.file", [str(path) for path in files])

@@ -3,6 +3,6 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "mrml"), str(Path(__file__).resolve().parents[1])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "mrml"))
 
 from slicer_world import no_slot_errors, pytest_pycollect_makemodule  # noqa: E402, F401 - a fixture and a hook

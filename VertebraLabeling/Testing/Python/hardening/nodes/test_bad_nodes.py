@@ -8,8 +8,8 @@ import slicer
 import vtk
 from cases import wrong_sentence
 from synthetic_spine import BallLabeler, addVolume, centers
-from VertebraLabelingLib.ct_check import check_ct
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
+from VertebraLabelingLib.preprocessing.ct_check import check_ct
 from VertebraLabelingMRML import labeling
 from VertebraLabelingMRML.volumes import volumeFromNode
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from own_readers import labels_fault
 from synthetic_spine import BallLabeler, addVolume, centers
-from VertebraLabelingLib.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import corrections, labeling, points
 
@@ -134,7 +134,7 @@ PLACE = st.tuples(*[st.floats(-500, 500, allow_nan=False)] * 3)
     offset=PLACE,
 )
 def test_labels_survive_the_way_through_a_node_under_any_rigid_transform(places, angles, offset):
-    from VertebraLabelingLib.labels import LabeledPoint, SpineLabels
+    from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 
     slicer.mrmlScene.Clear()
     written = SpineLabels(tuple(LabeledPoint(level, ras, 0.5) for level, ras in places.items()))

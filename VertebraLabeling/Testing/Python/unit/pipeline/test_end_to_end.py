@@ -1,0 +1,143 @@
+"""The shipped network on the sample CT, a patient that it has never seen."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import VertebraLabelingLib.pipeline.labeler as labeler_module
+from VertebraLabelingLib.core.metrics import score_case
+from VertebraLabelingLib.core.volume import Volume
+from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
+from VertebraLabelingLib.pipeline.chain_smoothing import MOST_MM
+from VertebraLabelingLib.pipeline.labeler import COUNTING, REFINING, VertebraLabeler
+from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.scans.read_scan import read_volume
+from VertebraLabelingLib.solver.chain import relabel
+
+
+@pytest.fixture(scope="module")
+def labeler():
+    return VertebraLabeler(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def volume(sample_ct):
+    return read_volume(sample_ct)
+
+
+@pytest.fixture(scope="module")
+def labels(labeler, volume):
+    return labeler.label(volume)
+
+
+def error_mm(labels, truth):
+    found = labels.by_level
+    return [np.linalg.norm(np.subtract(found[p.level].ras, p.ras)) for p in truth.values() if not p.cut]
+
+
+def test_every_whole_vertebra_of_the_demo_patient_is_named_rightly(labels, sample_truth):
+    truth = {level: point.ras for level, point in sample_truth.items()}
+    cut = {level for level, point in sample_truth.items() if point.cut}
+    score = score_case("demo", {point.level: point.ras for point in labels.points}, truth, cut)
+    assert score.missed == () and score.false_positives == ()
+    assert np.mean(error_mm(labels, sample_truth)) <= 4.0
+
+
+def test_the_result_says_where_it_comes_from(labels):
+    assert len(labels.provenance["weights_sha256"]) == 64
+    assert labels.provenance["device"] == "cpu" and labels.provenance["seconds"] > 0
+    assert all(0 <= point.confidence <= 1 and point.status == "predicted" for point in labels.points)
+
+
+def test_refined_points_stay_at_their_vertebrae_and_the_progress_of_both_passes_rises(volume, labels):
+    told = []
+    refined = VertebraLabeler(device="cpu", refine=True).label(
+        volume, progress=lambda fraction, _: told.append(fraction)
+    )
+    assert [p.level for p in refined.points] == [p.level for p in labels.points]
+    moved = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(refined.points, labels.points)]
+    assert np.mean(moved) > 0.005 and max(moved) < 3.1  # placed again, points come to rest where they were
+    assert told == sorted(told) and sum(REFINING <= fraction < COUNTING for fraction in told) >= 5
+    assert refined.provenance["refined"] and not labels.provenance["refined"]
+
+
+def test_axis_order_and_flips_do_not_move_a_point(labeler, volume, labels):
+    """The array stored sagittally and upside down, its affine saying so, is the same scan."""
+    array = volume.array.transpose(2, 0, 1)[:, ::-1]
+    affine = volume.ijk_to_ras[:, [1, 2, 0, 3]].copy()  # new (i, j, k) = old (j, k, i)
+    affine[:3, 3] += affine[:3, 1] * (array.shape[1] - 1)
+    affine[:3, 1] *= -1
+    turned = labeler.label(Volume(array, affine))
+    assert [p.level for p in turned.points] == [p.level for p in labels.points]
+    distance = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(turned.points, labels.points)]
+    assert max(distance) < 1.0
+
+
+def test_all_48_axis_orders_of_one_ct_give_one_answer(labeler, volume):
+    small = block_mean(volume, (4, 4, 1))
+    expected = labeler.label(small).by_level
+    assert len(expected) >= 13
+    size = np.array(small.array.shape[::-1])  # along i, j, k
+    for order in permutations(range(3)):
+        for flips in product((False, True), repeat=3):
+            affine, array = small.ijk_to_ras.copy(), small.array
+            for axis in range(3):
+                if flips[axis]:
+                    affine[:3, 3] += affine[:3, axis] * (size[axis] - 1)
+                    affine[:3, axis] *= -1
+                    array = np.flip(array, 2 - axis)
+            affine[:, :3] = affine[:, list(order)]
+            array = array.transpose([2 - axis for axis in reversed(order)])
+            found = labeler.label(Volume(array, affine)).by_level
+            assert list(found) == list(expected), (order, flips)
+            assert all(np.linalg.norm(np.subtract(found[n].ras, expected[n].ras)) < 1.0 for n in expected)
+
+
+def test_a_crop_without_most_of_the_scan_is_still_labeled(labeler, volume, sample_truth):
+    part = Volume(
+        volume.array[30:105], volume.ijk_to_ras @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 30], [0, 0, 0, 1]])
+    )
+    found = labeler.label(part)
+    assert len(found.points) >= 4
+
+
+def test_the_points_are_drawn_to_the_line_of_their_chain(labeler, volume, labels, monkeypatch):
+    monkeypatch.setattr(labeler_module, "with_smooth_chain", lambda evidence, chain: evidence)
+    each_by_itself = labeler.label(volume)
+    assert [point.level for point in each_by_itself.points] == [point.level for point in labels.points]
+    steps = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(labels.points, each_by_itself.points)]
+    assert 0 < max(steps) <= MOST_MM + 0.01
+
+
+def test_a_fixed_point_stays_and_its_neighbors_are_named_after_it(labeler, volume, labels, sample_truth):
+    fixed = labeler.label(volume, fixed={"T7": sample_truth["T6"].ras})  # one level off on purpose
+    assert np.allclose(fixed.by_level["T7"].ras, sample_truth["T6"].ras)
+    assert np.linalg.norm(np.subtract(fixed.by_level["T8"].ras, sample_truth["T7"].ras)) < 10
+    assert [p.level for p in relabel(labels, {"T7": sample_truth["T6"].ras}).points] == [p.level for p in fixed.points]
+
+
+def test_progress_rises_to_one_and_names_the_stages(labeler, volume):
+    seen = []
+    labeler.label(volume, progress=lambda fraction, message: seen.append((fraction, message)))
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+    assert len({message for _, message in seen}) >= 4
+
+
+@pytest.mark.parametrize("calls", [0, 2, 5, 9])
+def test_cancelling_at_any_stage_ends_the_call(labeler, volume, calls):
+    count = iter(range(1000))
+    with pytest.raises(Cancelled):
+        labeler.label(volume, cancelled=lambda: next(count) >= calls)
+
+
+def test_a_volume_without_a_spine_is_one_clear_sentence(labeler):
+    """A water phantom: a CT, but nobody in it."""
+    k, j, i = np.ogrid[:60, :64, :64]
+    phantom = np.where((j - 32) ** 2 + (i - 32) ** 2 < 25**2, 0, -1000) + 0 * k
+    noise = np.random.default_rng(0).normal(0, 10, phantom.shape)
+    with pytest.raises((NoSpineError, NotCtError)) as caught:
+        labeler.label(Volume((phantom + noise).astype(np.float32), np.diag([-4.0, -4.0, 4.0, 1.0])))
+    assert str(caught.value).count(".") == 1

@@ -1,0 +1,140 @@
+"""What is a CT: every habit of storing one is let through, everything else is refused in one sentence."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from phantoms import affine, body
+from VertebraLabelingLib.core.volume import Volume
+from VertebraLabelingLib.errors import NotCtError
+from VertebraLabelingLib.preprocessing.clipped_ct import window_floor
+from VertebraLabelingLib.preprocessing.ct_check import check_ct, hounsfield_offset, to_hounsfield
+
+RANDOM = np.random.default_rng(5)
+SHAPE = (40, 60, 60)
+
+
+def volume(array) -> Volume:
+    return Volume(np.asarray(array), affine())
+
+
+def trunk(low_dose=15.0) -> np.ndarray:
+    """Values of a trunk with lungs, bone and fat, HU."""
+    array = body(SHAPE, balls=[(20.0, 10.0, 150.0)], radius_mm=14).array.astype(float)
+    array[5:15, 20:30, 15:25] = -850
+    array[25:30, 20:40, 30:40] = -100
+    return array + RANDOM.normal(0, low_dose, SHAPE)
+
+
+CT = {
+    "plain": trunk(),
+    "int16": trunk().astype(np.int16),
+    "low dose": trunk(low_dose=120.0),
+    "padded with -3024": np.where(trunk() < -800, -3024, trunk()),
+    "padded with -2000": np.where(trunk() < -800, -2000, trunk()),
+    "air blanked to -1000": np.where(trunk() < -200, -1000, trunk()),
+    "mostly blanked": np.where(np.arange(60)[None, :, None] > 33, -1000.0, trunk()),
+    "crop without air": trunk()[14:35, 14:46, 14:46],
+    "some NaN outside": np.where(trunk() < -800, np.nan, trunk()),
+    "metal": np.where(trunk() > 900, 30000, trunk()),
+}
+
+
+@pytest.mark.parametrize("name", CT)
+def test_a_ct_is_let_through(name):
+    check_ct(volume(CT[name]))
+    assert hounsfield_offset(volume(CT[name])) == 0
+
+
+@pytest.mark.parametrize("name", ["plain", "int16", "low dose", "crop without air", "metal", "air blanked to -1000"])
+def test_hu_plus_1024_is_recognised_and_shifted_back(name):
+    stored = np.clip(CT[name] + 1024, 0, 65535)
+    for dtype in (np.uint16, np.int32, np.float32):
+        shifted = to_hounsfield(volume(stored.astype(dtype)))
+        np.testing.assert_allclose(shifted.array, stored.astype(dtype).astype(np.float64) - 1024)
+
+
+def test_hu_plus_1024_with_padding_is_recognised():
+    stored = np.where(CT["int16"] < -800, -2000, CT["int16"] + 1024)
+    assert hounsfield_offset(volume(stored)) == -1024
+    assert hounsfield_offset(volume(np.where(CT["int16"] < -800, -1024, CT["int16"] + 1024))) == -1024
+
+
+def test_a_volume_in_hu_is_not_copied():
+    ct = volume(CT["int16"])
+    assert to_hounsfield(ct) is ct
+
+
+def test_a_bone_only_mask_is_let_through():
+    decay = RANDOM.exponential(180, SHAPE) + 200
+    bone = np.where(RANDOM.random(SHAPE) < 0.1, decay, 0).astype(np.int16)
+    assert hounsfield_offset(volume(bone)) == 0
+
+
+def magnetic_resonance(peaks, background=0.5, noise=40):
+    """Rayleigh background and gamma-like tissues, whole positive numbers."""
+    tissue = np.choose(RANDOM.integers(0, len(peaks), SHAPE), [RANDOM.normal(p, 0.25 * p, SHAPE) for p in peaks])
+    values = np.where(RANDOM.random(SHAPE) < background, RANDOM.rayleigh(noise, SHAPE), tissue)
+    return np.clip(values, 0, 4000).astype(np.int16)
+
+
+NOT_CT = {
+    "MR T1": (magnetic_resonance([300, 500, 900]), "MR or PET"),
+    "MR T2": (magnetic_resonance([150, 400, 2500]), "MR or PET"),
+    "MR bright": (magnetic_resonance([1100, 1600, 3000]), "MR or PET"),
+    "MR without background": (magnetic_resonance([600, 1400], background=0), "MR or PET"),
+    "MR of 0..4000": (RANDOM.integers(0, 4000, SHAPE), "MR or PET"),
+    "MR skull-stripped": (np.where(RANDOM.random(SHAPE) < 0.6, 0, RANDOM.normal(900, 150, SHAPE)), "MR or PET"),
+    "MR phase": (RANDOM.integers(-4096, 4096, SHAPE), "MR or PET"),
+    "PET in Bq/ml": (RANDOM.gamma(0.4, 4000, SHAPE).astype(np.float32), "MR or PET"),
+    "PET in SUV": (RANDOM.gamma(0.4, 1.5, SHAPE), "span only"),
+    "normalised to 0..1": (np.clip((CT["plain"] + 1000) / 2000, 0, 1), "span only"),
+    "z-scored": (RANDOM.normal(0, 1, SHAPE), "span only"),
+    "label map": (RANDOM.integers(0, 27, SHAPE), "label map"),
+    "label map of 118": (RANDOM.integers(0, 118, SHAPE), "label map"),
+    "binary mask": (RANDOM.random(SHAPE) > 0.9, "label map"),
+    "8-bit picture": (RANDOM.integers(0, 256, SHAPE).astype(np.uint8), "label map or a picture"),
+    "constant 0": (np.zeros(SHAPE, np.int16), "same value"),
+    "constant air": (np.full(SHAPE, -1000.0), "same value"),
+    "all air": (RANDOM.normal(-1000, 20, SHAPE), "only air"),
+    "air and padding": (np.where(RANDOM.random(SHAPE) < 0.5, -3024, -1000), "only air"),
+    "all NaN": (np.full(SHAPE, np.nan), "no usable values"),
+    "all infinite": (np.full(SHAPE, np.inf), "no usable values"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_CT)
+def test_what_is_no_ct_is_refused_in_one_sentence(name):
+    array, expected = NOT_CT[name]
+    with pytest.raises(NotCtError, match=expected) as error:
+        check_ct(volume(array))
+    assert str(error.value).endswith("choose a CT series.") and str(error.value).count(": ") == 1
+
+
+def test_a_large_volume_is_checked_in_a_fraction_of_a_second():
+    large = volume(np.tile(CT["int16"], (17, 9, 9)))  # 680 x 540 x 540
+    start = time.perf_counter()
+    check_ct(large)
+    assert time.perf_counter() - start < 0.3
+
+
+def test_every_real_ct_is_let_through_and_every_label_map_refused(shared_data):
+    import SimpleITK as sitk
+    from VertebraLabelingLib.preprocessing.sitk_image import from_sitk
+
+    paths = [*shared_data.glob("ct/*.nii.gz"), *shared_data.glob("labelmaps/*_ct.nii.gz")]
+    paths += sorted(shared_data.glob("openkbp/*.nii.gz"))[::6]
+    assert len(paths) > 50
+    for path in paths:
+        ct = from_sitk(sitk.ReadImage(str(path)))
+        assert hounsfield_offset(ct) == 0, path.name
+        assert window_floor(ct) is None, path.name
+        if "boneonly" not in path.name:
+            stored = Volume(np.clip(ct.array.astype(np.int32) + 1024, 0, None), ct.ijk_to_ras)
+            assert hounsfield_offset(stored) == -1024, path.name
+    for path in shared_data.glob("labelmaps/*.nii.gz"):
+        if not path.name.endswith("_ct.nii.gz"):
+            with pytest.raises(NotCtError, match="label map"):
+                check_ct(from_sitk(sitk.ReadImage(str(path))))

@@ -1,0 +1,229 @@
+"""Re-anchoring: one correction by the user, and the rest follows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from spine_factory import evidence, names, positions
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, LabeledPoint, SpineLabels
+from VertebraLabelingLib.errors import InputError, NoSpineError
+from VertebraLabelingLib.solver.chain import relabel, solve
+
+TRUE = USUAL_LEVELS[11:20]  # T5-L1
+
+
+def shifted_by_one(strength: float = 1.5) -> tuple[SpineLabels, np.ndarray]:
+    """A scan of T5-L1 that the network sees as T6-L2, and its true positions."""
+    points = positions(TRUE)
+    labels = solve(evidence(USUAL_LEVELS[12:21], points, strength))
+    assert names(labels) == list(USUAL_LEVELS[12:21])
+    return replace(labels, provenance={**labels.provenance, "model": "test"}), points
+
+
+def with_status(labels: SpineLabels, level: str, status: str) -> SpineLabels:
+    return labels.with_points(
+        tuple(replace(point, status=status) if point.level == level else point for point in labels.points)
+    )
+
+
+@pytest.mark.parametrize("strength", [0.3, 1.5, 8.0])
+@pytest.mark.parametrize("level", TRUE)
+def test_naming_one_vertebra_renames_all_others(level, strength):
+    labels, points = shifted_by_one(strength)
+    place = points[TRUE.index(level)]
+    result = relabel(labels, {level: place})
+    assert names(result) == list(TRUE)
+    np.testing.assert_array_equal([point.ras for point in result.points], points)
+    assert result.by_level[level] == LabeledPoint(level, tuple(place), 1.0, CONFIRMED)
+    assert {point.status for point in result.points if point.level != level} == {PREDICTED}
+    assert not any("shifted" in text for text in result.warnings)
+
+
+def test_provenance_foreign_warnings_and_evidence_are_kept():
+    labels, points = shifted_by_one()
+    labels = replace(labels, warnings=("T9 not found between T8 and T10.", "Labeled on the CPU."))
+    result = relabel(labels, {"L1": points[-1]})
+    assert result.provenance["model"] == "test"
+    assert result.warnings == ("Labeled on the CPU.",)
+    assert result.evidence.to_json() == labels.evidence.to_json()
+
+
+def test_it_works_on_evidence_read_back_from_a_scene():
+    labels, points = shifted_by_one()
+    stored = replace(labels, evidence=Evidence.from_json(labels.evidence.to_json()))
+    assert names(relabel(stored, {"L1": points[-1]})) == list(TRUE)
+
+
+def test_without_evidence_the_user_is_told_to_label_again():
+    with pytest.raises(InputError, match="no labeling evidence: label the scan again"):
+        relabel(SpineLabels((LabeledPoint("L1", (0.0, 0.0, 0.0)),)), {"L2": (0, 0, 0)})
+
+
+def test_a_dragged_point_stays_where_it_was_put_to_the_last_digit():
+    labels, points = shifted_by_one()
+    place = points[3] + (1.23456789012345, -4.1, 3.3)
+    level = labels.points[3].level
+    moved = with_status(labels, level, MOVED)
+    result = relabel(moved, {level: place})
+    assert names(result) == names(labels)
+    assert result.by_level[level] == LabeledPoint(level, tuple(place), 1.0, MOVED)
+
+
+def test_a_missed_vertebra_is_added_between_two():
+    keep = [level != "C5" for level in USUAL_LEVELS]
+    points = positions(USUAL_LEVELS, scale=0.8)
+    found = [level for level in USUAL_LEVELS if level != "C5"]
+    labels = solve(evidence(found, points[keep], strength=1.5))
+    result = relabel(labels, {"C5": points[4]})
+    assert names(result) == list(USUAL_LEVELS)
+    assert result.by_level["C5"].ras == tuple(points[4])
+
+
+@pytest.mark.parametrize("strength", [1.5, 8.0])
+def test_adding_a_vertebra_that_was_not_counted_renames_those_below(strength):
+    true = USUAL_LEVELS[6:16]  # C7-T9
+    points = positions(true)
+    keep = np.arange(len(true)) != 4
+    counted = USUAL_LEVELS[6:15]  # the network counts on as if nothing were missing
+    labels = solve(evidence(counted, points[keep], strength, presence=False))
+    assert names(labels)[:4] == list(true[:4])
+    result = relabel(labels, {true[4]: points[4]})
+    assert names(result) == list(true)
+    assert names(relabel(result, {true[5]: points[5] + (0, 3, 0)})) == list(true)
+
+
+@pytest.mark.parametrize("strength", [1.5, 8.0])
+def test_deleting_a_point_that_was_counted_renames_one_side(strength):
+    true = USUAL_LEVELS[6:16]
+    points = positions(true)
+    extra = (points[4] + points[5]) / 2 + (9, -6, 0)
+    counted = [*true[:5], "T5", *USUAL_LEVELS[12:17]]
+    labels = solve(evidence(counted, np.concatenate([points[:5], extra[None], points[5:]]), strength, presence=False))
+    assert names(labels) == counted, "the solver falls for the extra point"
+    result = relabel(labels, {}, removed=[extra])
+    shown = names(result)
+    assert shown == list(USUAL_LEVELS[USUAL_LEVELS.index(shown[0]) :][: len(true)]), "no gap and no extra level"
+    dragged = relabel(result, {shown[7]: points[7] + (0, 3, 0)})
+    assert names(dragged) == shown, "a later correction keeps the new count"
+
+
+def test_a_vertebra_beyond_the_end_can_be_added():
+    labels, points = shifted_by_one()
+    below = points[-1] + (points[-1] - points[-2]) * 1.1
+    result = relabel(labels, {"L3": below})
+    assert names(result) == [*names(labels), "L3"]
+
+
+def test_a_deleted_false_point_does_not_come_back():
+    true = USUAL_LEVELS[14:]
+    points = positions(true)
+    sacral = points[-1] + (0, 4, -33)
+    given = evidence([*true, "L6"], np.concatenate([points, sacral[None]]), strength=1.5)
+    labels = solve(given)
+    assert names(labels)[-1] == "L6"
+    result = relabel(labels, {}, removed=[labels.by_level["L6"].ras])
+    assert names(result) == list(true)
+    again = relabel(result, {"L1": result.by_level["L1"].ras})
+    assert names(again) == list(true)
+    assert len(again.evidence.points) == len(given.points) - 1
+
+
+def test_several_points_can_be_deleted_at_once():
+    labels, points = shifted_by_one()
+    result = relabel(labels, {}, removed=points[:6])
+    assert names(result) == names(labels)[6:]
+
+
+def test_deleting_everything_leaves_no_spine():
+    labels, points = shifted_by_one()
+    with pytest.raises(NoSpineError):
+        relabel(labels, {}, removed=points)
+
+
+def test_shifting_up_renames_every_vertebra_including_confirmed_ones():
+    labels, points = shifted_by_one()
+    labels = with_status(labels, "T9", CONFIRMED)
+    order = list(LEVELS)
+    del order[LEVEL_INDEX["T13"]]
+    up = {order[order.index(p.level) - 1]: p.ras for p in labels.points}
+    result = relabel(labels, up)
+    assert names(result) == list(TRUE)
+    np.testing.assert_array_equal([point.ras for point in result.points], points)
+
+
+def test_a_moved_point_follows_a_renamed_chain_and_keeps_its_place():
+    labels, points = shifted_by_one()
+    place = tuple(points[2] + (2.0, 2.0, 0.0))
+    moved = relabel(with_status(labels, "T8", MOVED), {"T8": place})
+    result = relabel(moved, {"L1": points[-1]})
+    assert names(result) == list(TRUE)
+    assert result.by_level["T7"].ras == place
+    assert result.by_level["T7"].status == MOVED
+
+
+def test_a_moved_point_keeps_its_level_when_another_is_moved():
+    labels, points = shifted_by_one()
+    first = relabel(with_status(labels, "T8", MOVED), {"T8": points[2] + (3, 0, 0)})
+    second = relabel(with_status(first, "L1", MOVED), {"L1": points[-2] + (0, 4, 0)})
+    assert second.by_level["T8"] == first.by_level["T8"]
+    assert second.by_level["T8"].confidence == 1.0
+
+
+def test_a_confirmed_point_stays_against_the_evidence_alone():
+    labels, points = shifted_by_one()
+    first = relabel(labels, {"L1": points[-1]})
+    second = relabel(first, {"T8": points[3] + (0, 3, 0)})
+    assert names(second) == list(TRUE)
+    assert second.by_level["L1"] == first.by_level["L1"]
+
+
+def test_a_confirmed_point_gives_way_to_a_new_one_of_its_level_or_place_or_in_the_wrong_order():
+    labels, points = shifted_by_one()
+    labels = relabel(labels, {"L1": points[-1]})
+    assert names(relabel(labels, {"L2": points[-1]})) == list(USUAL_LEVELS[12:21])
+    same_level = relabel(labels, {"L1": points[-2]})
+    assert same_level.by_level["L1"].ras == tuple(points[-2])
+    assert names(same_level) == list(USUAL_LEVELS[12:21])
+    wrong_order = relabel(labels, {"L3": points[-3]})
+    assert wrong_order.by_level["L3"].ras == tuple(points[-3])
+    assert "L1" in names(wrong_order)
+    assert wrong_order.by_level["L1"].ras[2] > points[-3][2]
+
+
+def test_fixed_levels_survive_any_evidence():
+    labels, points = shifted_by_one()
+    result = relabel(labels, {"C3": points[0], "C4": points[4], "L6": points[5]})
+    for level, place in (("C3", 0), ("C4", 4), ("L6", 5)):
+        assert result.by_level[level].ras == tuple(points[place])
+        assert result.by_level[level].confidence == 1.0
+
+
+def test_contradicting_points_are_refused_and_name_both():
+    labels, points = shifted_by_one()
+    with pytest.raises(InputError, match=r"^T6 is fixed below T9, against the order of the spine: .*\.$"):
+        relabel(labels, {"T6": points[6], "T9": points[2]})
+
+
+def test_re_anchoring_takes_well_under_a_second():
+    points = np.concatenate([positions(USUAL_LEVELS), positions(USUAL_LEVELS)[:16] + np.array([30, 10, 8])])
+    labels = solve(evidence([*USUAL_LEVELS, *[""] * 16], points, strength=1.5))
+    start = time.process_time()
+    relabel(labels, {"L1": points[19]})
+    assert time.process_time() - start < 0.7
+
+
+def test_numpy_alone_is_enough():
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    import VertebraLabelingLib
+
+    code = "import sys, VertebraLabelingLib.solver.chain; sys.exit(any(name in sys.modules for name in ('torch', 'SimpleITK')))"
+    folder = Path(VertebraLabelingLib.__file__).parent.parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0

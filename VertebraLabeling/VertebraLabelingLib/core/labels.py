@@ -1,0 +1,90 @@
+"""The result of labelling a scan: named points, their confidence, and the evidence they were decided from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ..errors import InputError
+from .anatomy import LEVEL_INDEX, SNOMED_CODES
+from .evidence import Evidence
+
+PREDICTED, MOVED, CONFIRMED = "predicted", "moved", "confirmed"
+STATUSES = (PREDICTED, MOVED, CONFIRMED)
+HIGHEST_PREDICTED = 0.99  # shown of a point that nobody has looked at, however sure
+
+
+@dataclass(frozen=True)
+class LabeledPoint:
+    """One vertebra.
+
+    Attributes:
+        level: one of :data:`anatomy.LEVELS`.
+        ras: centre of the vertebral body, world RAS, mm.
+        confidence: probability 0..1 that the level is right.
+        status: ``predicted``, ``moved`` (dragged by the user) or ``confirmed`` (accepted by the user).
+    """
+
+    level: str
+    ras: tuple[float, float, float]
+    confidence: float = 1.0
+    status: str = PREDICTED
+
+    @property
+    def told_confidence(self) -> float:
+        """The confidence as users are told it; 1 only where one of them has said where the point lies."""
+        return min(self.confidence, HIGHEST_PREDICTED) if self.status == PREDICTED else self.confidence
+
+    @property
+    def shown_confidence(self) -> float:
+        """:attr:`told_confidence` in hundredths."""
+        return round(self.told_confidence, 2)
+
+    @property
+    def description(self) -> str:
+        """The control-point description, e.g. ``confidence=0.97;status=predicted;SCT=66794005``."""
+        text = f"confidence={self.shown_confidence:.2f};status={self.status}"
+        code = SNOMED_CODES.get(self.level)
+        return f"{text};SCT={code}" if code else text
+
+    @staticmethod
+    def parse_description(description: str) -> dict[str, str]:
+        """Split a control-point description into its ``key=value`` pairs; text of another form gives ``{}``."""
+        pairs = (part.split("=", 1) for part in description.split(";") if "=" in part)
+        return {key.strip(): value.strip() for key, value in pairs}
+
+
+@dataclass(frozen=True)
+class SpineLabels:
+    """Named vertebrae of one scan, ordered from head to foot.
+
+    Attributes:
+        points: one :class:`LabeledPoint` per vertebra; no level twice.
+        warnings: sentences for the user, e.g. ``"Levels may be shifted by one: no anchor is in view."``.
+        provenance: model version, weights SHA-256, device, seconds.
+        evidence: kept for :func:`chain.relabel`; ``None`` when the points were read from a file.
+    """
+
+    points: tuple[LabeledPoint, ...]
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, object] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+    def __post_init__(self) -> None:
+        levels = [point.level for point in self.points]
+        unknown = [level for level in levels if level not in LEVEL_INDEX]
+        if unknown:
+            raise InputError(f"{unknown[0]!r} is not a vertebral level: use C1-C7, T1-T13 or L1-L6.")
+        if len(set(levels)) != len(levels):
+            twice = next(level for level in levels if levels.count(level) > 1)
+            raise InputError(f"The level {twice} is used twice: rename or delete one of the two points.")
+        ordered = sorted(self.points, key=lambda point: LEVEL_INDEX[point.level])
+        object.__setattr__(self, "points", tuple(ordered))
+
+    @property
+    def by_level(self) -> dict[str, LabeledPoint]:
+        """The points keyed by level name."""
+        return {point.level: point for point in self.points}
+
+    def with_points(self, points: tuple[LabeledPoint, ...]) -> SpineLabels:
+        """The same result with other points."""
+        return replace(self, points=tuple(points))

@@ -1,0 +1,48 @@
+"""Tell the user where implants may have misled the networks: metal and its streaks hide the vertebrae between."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.anatomy import LEVEL_INDEX
+from ..core.labels import SpineLabels
+from ..core.volume import Volume, ijk_to_ras, to_canonical
+from ..preprocessing.cropping import crop_around
+from ..preprocessing.metal import METAL_HU
+from ..solver.warnings import IMPLANTS
+
+NEAR_MM = 20.0  # of the points
+LEAST_MM3 = 2500.0  # two screws and a rod; near the points of 77 held-out scans is less than 2000
+AT_LEVEL_MM3 = 200.0
+MOST_VOXELS = 200_000  # looked at; of more, every second, third ...
+_C3 = LEVEL_INDEX["C3"]  # above it teeth and petrous bone are as bright
+
+
+def levels_with_metal(volume: Volume, labels: SpineLabels) -> list[str]:
+    """The levels below C2 whose points have metal around them; empty where there is too little of it for an implant.
+
+    Args:
+        volume: the scan, HU.
+        labels: its points.
+    """
+    points = [point for point in labels.points if LEVEL_INDEX[point.level] >= _C3]
+    if not points:
+        return []
+    places = np.array([point.ras for point in points])
+    box = crop_around(to_canonical(volume), places, NEAR_MM)
+    bright = np.flatnonzero(box.array > METAL_HU)
+    if len(bright) == 0:
+        return []
+    every = 1 + len(bright) // MOST_VOXELS
+    voxel = every * float(np.prod(box.spacing))
+    metal = ijk_to_ras(box, np.stack(np.unravel_index(bright[::every], box.array.shape)[::-1], axis=1))
+    near = np.stack([np.linalg.norm(metal - place, axis=1) <= NEAR_MM for place in places])
+    if near.any(axis=0).sum() * voxel < LEAST_MM3:
+        return []
+    return [point.level for point, its in zip(points, near) if its.sum() * voxel >= AT_LEVEL_MM3]
+
+
+def sentence(levels: list[str]) -> str:
+    """What the user is told."""
+    where = levels[0] if len(levels) == 1 else f"{levels[0]}-{levels[-1]}"
+    return f"{IMPLANTS} {where}: vertebrae there may be missed or misplaced, check them."

@@ -1,0 +1,205 @@
+"""Name the candidates a second time, by counting along the straightened spine; see :mod:`.level_network`.
+
+The first network finds the bodies and a first chain. Through that chain the spine is straightened, and the counting
+network names every row of it. The mean row of a level (integral regression along the curve) tells where its centre is:
+where no candidate is near, one is added. Each candidate's level costs become a weighted mean of both networks', at the
+row where it lies once it has been placed (:mod:`.centroid_refinement`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..core.anatomy import LEVEL_INDEX, LEVELS
+from ..core.evidence import MAX_COST, Evidence
+from ..core.volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk, to_canonical
+from ..networks.layers import window
+from ..networks.level_network import MULTIPLE, STRIDE, CountingNet
+from ..preprocessing.cropping import crop_around
+from ..preprocessing.resampling import block_factors, block_mean, grid_axes, to_working_grid
+from ..preprocessing.straightening import STEP_MM, Sections, along, rows_on, sections_through, straighten
+from ..solver.chain import cheapest_chain
+
+GRID_MM = 2.0
+MARGIN_MM = 100.0  # of the box around the candidates: wider than the sections, at any tilt
+WEIGHT = 0.85  # of the counting network in the mean of the costs of a level
+TEMPERATURE = 1.5  # by which its costs are divided: on patients that it has not seen it is too sure (Guo et al. 2017)
+FARTHEST_MM = 25.0  # candidates farther from the curve are no part of the straightened spine
+NEW_MM, NEW_DETECTION = 5.0, 0.6  # a counted body becomes a candidate where none is this near along the curve
+CENTER_SD_MM, OFF_CENTER_COST = 5.0, 4.0  # of a candidate away from the mean row of a level, and the most it costs
+COMPACT = 0.45  # sd of a level's rows over their number: 0.29 for one body, 0.58 for two that share it evenly
+FEWEST_ROWS = 1.5
+CENTERED = LEVEL_INDEX["T1"]  # levels above: farther down the borders between levels drift when the count is unsure
+END_ROOM = 0.3  # share of the last gap below a body's centre; half a body is 0.4: one with less of it cut is named
+TISSUE_HU = -500.0
+ROW_MM = STRIDE * STEP_MM
+_SPINE = (slice(4, 11), slice(12, 20))  # cells 12 mm in front of the curve to 16 mm behind it, 16 mm to either side
+
+
+@dataclass(frozen=True)
+class Count:
+    """What the counting network says along one spine; R rows of :data:`STRIDE` sections.
+
+    Attributes:
+        level: (R, 27) log-probability of the level that each row shows (last: no vertebra).
+        ras: (R, 3) where the curve passes, world RAS mm.
+        last: fractional row at which the field of view ends below the chain; infinite where it does not.
+        gap: distance of the last two vertebrae of the chain above its last one, rows.
+    """
+
+    level: np.ndarray
+    ras: np.ndarray
+    last: float = np.inf
+    gap: float = 0.0
+
+    def rows_of(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) fractional row at which each of (N, 3) points lies, and (N,) its distance from the curve, mm."""
+        way = np.gradient(self.ras, axis=0)
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        return rows_on(self.ras, way, points, ROW_MM)
+
+
+def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device: str = "cpu") -> Count | None:
+    """Straighten the spine along the first network's chain and run the counting network on it.
+
+    Args:
+        evidence: of the first network.
+        volume: the scan, HU.
+        network: the counting network, in evaluation mode.
+
+    Returns:
+        ``None`` where the first network's chain has fewer than two vertebrae.
+    """
+    chain, _ = cheapest_chain(evidence)
+    if len(chain) < 2:
+        return None
+    grid, sections, image = straighten_along(volume, chain, evidence.points, device)
+    level = count_rows(network.to(device), image)
+    at = (np.arange(len(level)) + 0.5) * STRIDE - 0.5
+    curve = along(sections.center, np.arange(len(sections)), at)
+    own = _to_row(sections, to_mm(grid, chain))
+    gap = own[-2] - own[-3] if len(own) > 2 else own[-1] - own[-2]
+    last = _lower_end(image, own[-1])
+    return Count(level, ijk_to_ras(grid, curve[:, ::-1] / grid.spacing), last, float(gap))
+
+
+def straighten_along(
+    volume: Volume, chain: np.ndarray, candidates: np.ndarray, device: str = "cpu"
+) -> tuple[Volume, Sections, Tensor]:
+    """Straighten the spine of a scan along a chain of bodies.
+
+    Args:
+        volume: the scan, HU.
+        chain: (M, 3) bodies from head to foot, M >= 2, world RAS mm.
+        candidates: (N, 3) all that are to lie within the grid.
+
+    Returns:
+        the grid around the candidates (its spacing is the scan's own), the sections in its mm (:func:`to_mm`), and
+        the straightened spine.
+    """
+    grid = _grid_around(volume, candidates)
+    sections = sections_through(to_mm(grid, chain))
+    image = torch.from_numpy(np.ascontiguousarray(grid.array)).to(device)
+    return grid, sections, straighten(image, grid.spacing[::-1], sections)
+
+
+def _grid_around(volume: Volume, candidates: np.ndarray) -> Volume:
+    """The scan around the candidates, its voxels averaged to 2 mm where they are finer; larger ones stay as they are.
+
+    Only a scan that lies askew is laid on a grid of its own, of 2 mm, before the sections are sampled.
+    """
+    part = crop_around(to_canonical(volume), candidates, MARGIN_MM)
+    if np.allclose(grid_axes(part), part.ijk_to_ras[:3, :3] / part.spacing):
+        return block_mean(part, block_factors(part, GRID_MM))
+    return to_working_grid(part, GRID_MM)
+
+
+@torch.inference_mode()
+def count_rows(network: CountingNet, image: Tensor) -> np.ndarray:
+    """(R, 27) log-probability of the level of each row: the mean for a straightened spine (S, A, R) and its mirror
+    image."""
+    rows = -(-len(image) // STRIDE)
+    image = functional.pad(image, (0, 0, 0, 0, 0, -len(image) % MULTIPLE), value=AIR_HU)
+    counted = network(window(torch.stack([image, image.flip(2)]))[:, None])
+    return functional.log_softmax(counted.level, dim=2).mean(0)[:rows].double().cpu().numpy()
+
+
+def with_counted_bodies(evidence: Evidence, count: Count) -> Evidence:
+    """Evidence with a candidate at the mean row of each level where none is near."""
+    row, apart = count.rows_of(evidence.points)
+    known = np.where(apart > FARTHEST_MM, np.inf, row)
+    centers = level_centers(count.level)
+    added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= NEW_MM).all()])
+    return replace(
+        evidence,
+        points=np.concatenate([evidence.points, along(count.ras, np.arange(len(count.ras)), added)]),
+        unary=np.concatenate([evidence.unary, level_costs(count.level, added)]),
+        detection=np.append(evidence.detection, np.full(len(added), NEW_DETECTION)),
+    )
+
+
+def named_by_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evidence:
+    """Mix the level costs of a count, at the places of the candidates, into theirs.
+
+    Candidates on the curve nearer to a lower end of the field of view than :data:`END_ROOM` are left out: of a body
+    that is cut in its middle, the middle of the visible part would be taken for its centre.
+    """
+    row, apart = count.rows_of(evidence.points)
+    counted = (level_costs(count.level, row) + off_center_costs(level_centers(count.level), row)) / TEMPERATURE
+    far = apart > FARTHEST_MM
+    counted[far] = counted[far].mean(axis=1, keepdims=True)
+    keep = far | (row <= count.last - END_ROOM * count.gap)
+    return replace(evidence, unary=((1 - weight) * evidence.unary + weight * counted).clip(0, MAX_COST)).kept(keep)
+
+
+def level_centers(level: np.ndarray) -> np.ndarray:
+    """(26,) mean row of each level; NaN where it is not in view, or not told from its neighbors.
+
+    Args:
+        level: (R, 27) log-probabilities.
+    """
+    share = np.exp(level[:, : len(LEVELS)])
+    row, mass = np.arange(len(level))[:, None], share.sum(axis=0)
+    mean = (share * row).sum(axis=0) / np.maximum(mass, 1e-6)
+    sd = np.sqrt((share * (row - mean) ** 2).sum(axis=0) / np.maximum(mass, 1e-6))
+    clear = (mass >= FEWEST_ROWS) & (sd <= COMPACT * mass) & (np.arange(len(LEVELS)) < CENTERED)
+    return np.where(clear, mean, np.nan)
+
+
+def off_center_costs(centers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N, 26) cost of lying at ``rows`` (N,) away from the mean row of a level; 0 for levels without one."""
+    away = (rows[:, None] - centers[None]) * ROW_MM / CENTER_SD_MM
+    return np.where(np.isnan(away), 0.0, np.minimum(0.5 * away**2, OFF_CENTER_COST))
+
+
+def level_costs(level: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N, 26) negative log-likelihood of each level at fractional rows; (R, 27) log-probabilities."""
+    at = np.clip(rows, 0, len(level) - 1)
+    low = np.minimum(at.astype(int), len(level) - 2)
+    share = (at - low)[:, None]
+    named = ((1 - share) * level[low] + share * level[low + 1])[:, : len(LEVELS)]
+    named = named - np.logaddexp.reduce(named, axis=1, keepdims=True)
+    return np.clip(-named, 0, MAX_COST)
+
+
+def _lower_end(image: Tensor, below: float) -> float:
+    """The row below ``below`` at which nothing but air is left of the spine; infinite where there is none."""
+    middle = image[:, _SPINE[0], _SPINE[1]] > TISSUE_HU
+    empty = middle.flatten(1).float().mean(1).cpu().numpy() < 0.5
+    sections = np.flatnonzero(empty & (np.arange(len(empty)) > below * STRIDE))
+    return float(sections[0]) / STRIDE - 0.5 if len(sections) else np.inf
+
+
+def _to_row(sections: Sections, mm: np.ndarray) -> np.ndarray:
+    """Fractional rows at which points (N, 3), mm, lie."""
+    return (sections.rows_of(mm) + 0.5) / STRIDE - 0.5
+
+
+def to_mm(grid: Volume, ras: np.ndarray) -> np.ndarray:
+    """World RAS to (z, y, x) mm in the grid."""
+    return (ras_to_ijk(grid, ras) * grid.spacing)[:, ::-1]

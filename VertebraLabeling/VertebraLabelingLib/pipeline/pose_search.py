@@ -1,0 +1,149 @@
+"""Find out how the patient lies and how large he is; see :mod:`.pose`.
+
+The networks know adults whose front points to world anterior, give or take 20 degrees. Some lie turned for a puncture,
+some scans say supine of a prone patient, some arrays were saved upside down; children are smaller. There the first
+network finds little, so it looks again: enlarged, where the vertebrae that it names are too close together; and where
+it is not sure, at the patient turned about the long axis, with the head up and the head down. The pose in which it
+finds clearly more is kept. A mirrored scan needs nothing of its own: people are nearly symmetric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..core.anatomy import LEVELS
+from ..core.evidence import Evidence, level_probabilities
+from ..core.spacing import VERSE_SPACING
+from ..preprocessing.pose import PatientPose
+from ..solver.chain import cheapest_chain
+
+SMALL = 0.88  # of an adult's size; below it the patient is looked at enlarged
+LARGEST = 2.0  # enlargement
+BETTER = 1.1  # times as much must be named there, and as surely
+UNSURE, DUBIOUS = 0.34, 1.1  # certainty, and it with the named share, below which the likeliest other poses are tried
+DOUBTFUL, HARDLY_NAMED = 0.27, 0.4  # below which all others are
+CONVINCING = 0.25  # certainty that another pose must reach
+CLEARLY = 1.3  # times as much must be named there, and as surely
+STEP_DEG, FINE_DEG = 45, 15
+CHILD = 1.35  # enlargement that is tried where too little is found to tell the size
+
+
+@dataclass(frozen=True)
+class Findings:
+    """How much of a spine the first network sees.
+
+    Attributes:
+        certainty: 0..1, mean over the candidates, weighted by their detection, of detection times the likeliest level's
+            probability.
+        named: sum over the chain of squared detection times its level's probability; squared, so that a few sure
+            vertebrae outweigh many doubtful ones.
+        named_share: 0..1, that part of the same sum over all candidates, each at its likeliest level: a spine that
+            stands on its head is found, but makes no chain.
+        size: of the patient, 1 for an adult's: the median ratio of the distances between neighbors in the chain to
+            those of :data:`spacing.VERSE_SPACING`; 1 where fewer than two are known.
+    """
+
+    certainty: float
+    named: float
+    named_share: float
+    size: float = 1.0
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Findings:
+        """Weigh the evidence of the first network."""
+        likely = level_probabilities(evidence.unary)
+        amount = evidence.detection**2
+        every = float((amount * likely.max(axis=1)).sum()) if len(amount) else 0.0
+        chain, levels = cheapest_chain(evidence)
+        rows = [int(np.linalg.norm(evidence.points - point, axis=1).argmin()) for point in chain]
+        named = float((amount[rows] * likely[rows, levels]).sum())
+        certainty = every / max(float(evidence.detection.sum()), 1e-9)
+        return cls(certainty, named, named / max(every, 1e-9), _size(chain, levels))
+
+    @property
+    def plausibility(self) -> float:
+        """0..2, certainty and the named share together."""
+        return self.certainty + self.named_share
+
+    @property
+    def sure(self) -> bool:
+        """Whether the patient lies as the networks know it, as far as can be told."""
+        return self.certainty >= UNSURE and self.plausibility >= DUBIOUS
+
+
+def _size(chain: np.ndarray, levels: np.ndarray) -> float:
+    pairs = [(LEVELS[upper], LEVELS[lower]) for upper, lower in zip(levels, levels[1:])]
+    apart = np.linalg.norm(np.diff(chain, axis=0), axis=1)
+    ratios = [distance / VERSE_SPACING[pair] for distance, pair in zip(apart, pairs) if pair in VERSE_SPACING]
+    return float(np.median(ratios)) if len(ratios) >= 2 else 1.0
+
+
+def find_pose(evidence: Evidence, look: Callable[[PatientPose], Evidence]) -> PatientPose:
+    """How the patient lies and by how much he should be enlarged; the usual pose where no other is clearly better.
+
+    Args:
+        evidence: of the first network, the patient as the scan says.
+        look: the first network's evidence for another pose.
+    """
+    search = _Search(look)
+    search.found[PatientPose()] = Findings.of(evidence)
+    best = search.grown(PatientPose())
+    if search.at(best).sure:
+        return best
+    return search.grown(search.turned(best))
+
+
+class _Search:
+    """What has been found in which pose."""
+
+    def __init__(self, look: Callable[[PatientPose], Evidence]) -> None:
+        self.look = look
+        self.found: dict[PatientPose, Findings] = {}
+
+    def at(self, pose: PatientPose) -> Findings:
+        """What is found in a pose; each is looked at once."""
+        if pose not in self.found:
+            self.found[pose] = Findings.of(self.look(pose))
+        return self.found[pose]
+
+    def grown(self, pose: PatientPose) -> PatientPose:
+        """Enlarged to an adult's size, as long as more is found there."""
+        while self.at(pose).size < SMALL and pose.enlarged < LARGEST:
+            now = self.at(pose)
+            larger = replace(pose, enlarged=round(min(pose.enlarged / now.size, LARGEST), 2))
+            then = self.at(larger)
+            if then.named <= BETTER * now.named or then.certainty < now.certainty:
+                break
+            pose = larger
+        return pose
+
+    def turned(self, start: PatientPose) -> PatientPose:
+        """The best of the poses around; ``start`` where none is clearly better."""
+        first = self.at(start)
+        tried = [start]
+
+        def best_with(poses: Iterable[PatientPose]) -> PatientPose:
+            tried.extend(pose for pose in poses if pose not in tried)
+            return max(tried, key=lambda pose: (self.at(pose).certainty >= first.certainty, self.at(pose).named))
+
+        larger = round(min(start.enlarged * CHILD, LARGEST), 2)
+        turns = ({"degrees": 30}, {"degrees": 330}, {"head_down": True}, {"enlarged": larger})
+        best = best_with(replace(start, **turn) for turn in turns)
+        for head_down in (False, True):
+            if self.at(best).certainty < DOUBTFUL or self.at(best).named_share < HARDLY_NAMED:
+                best = best_with(
+                    replace(start, degrees=degrees, head_down=head_down) for degrees in range(0, 360, STEP_DEG)
+                )
+        if best == start:
+            return start
+        last = None
+        while best != last:  # up to the highest point
+            last = best
+            best = best_with([replace(best, degrees=(best.degrees + step) % 360) for step in (-FINE_DEG, FINE_DEG)])
+        then = self.at(best)
+        # of two or three vertebrae a pose may name more by chance, but not all of what it sees
+        plausible = then.certainty >= CONVINCING and then.plausibility > first.plausibility
+        return best if then.named > CLEARLY * first.named and plausible else start

@@ -1,0 +1,147 @@
+"""Is this volume a CT in Hounsfield units? Decided from the histogram of a subsample, in milliseconds.
+
+CT is calibrated: water lies at 0 HU, air at -1000, fat near -100 and muscle near 50, so a body scan always has values
+well below zero and most of its tissue between fat and marrow. MR and PET have arbitrary, non-negative units.
+Three storage habits are CT all the same and are let through: padding far below air (-2000, -3024), values stored
+as HU + 1024 without their rescale intercept, and bone-only masks (the CT where HU exceeds a threshold, 0 elsewhere).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.volume import Volume
+from ..errors import NotCtError
+
+STORED_OFFSET_HU = 1024.0
+"""What scanners add to HU before storing unsigned values; lost when a converter drops the rescale intercept."""
+
+_SAMPLES_PER_AXIS = 64
+_PADDING_BELOW_HU = -1100.0
+_TISSUE_ABOVE_HU = -300.0
+_SOFT_TISSUE_HU = (-200.0, 300.0)
+_ADVICE = "choose a CT series."
+
+
+def check_ct(volume: Volume) -> None:
+    """Refuse what is not a CT.
+
+    Args:
+        volume: any :class:`Volume`; about 260 000 voxels of it are looked at.
+
+    Raises:
+        NotCtError: no finite values, constant, only air, a label map or 8-bit picture, or values that are not HU
+            (MR, PET, normalised arrays). One sentence each.
+    """
+    hounsfield_offset(volume)
+
+
+def to_hounsfield(volume: Volume) -> Volume:
+    """The volume in HU: itself when its values are HU already, a shifted copy when they are stored as HU + 1024.
+
+    Raises:
+        NotCtError: as :func:`check_ct`.
+    """
+    offset = hounsfield_offset(volume)
+    if offset == 0:
+        return volume
+    kind = volume.array.dtype.kind
+    dtype = volume.array.dtype if kind == "f" else np.promote_types(volume.array.dtype, np.int16)
+    return Volume(np.add(volume.array, dtype.type(offset), dtype=dtype), volume.ijk_to_ras)
+
+
+def hounsfield_offset(volume: Volume) -> float:
+    """What must be added to the voxel values to give HU: 0 for nearly every CT, -1024 for HU + 1024.
+
+    Raises:
+        NotCtError: as :func:`check_ct`.
+    """
+    values = sample_values(volume.array)
+    _refuse_empty(values)
+    body = values[values > _PADDING_BELOW_HU]
+    if _is_label_map(body):
+        raise NotCtError(
+            f"The volume has {len(np.unique(body))} whole-number values from {_number(body.min())} to "
+            f"{_number(body.max())}, like a label map or a picture, not Hounsfield units: {_ADVICE}"
+        )
+    low, high = np.percentile(body, (0.1, 99.9))
+    if high - low < 200:
+        raise NotCtError(
+            f"The voxel values span only {_number(low)} to {_number(high)}, so they are not Hounsfield units: {_ADVICE}"
+        )
+    if _is_stored_with_offset(body):
+        return -STORED_OFFSET_HU
+    if _is_hounsfield(body) or _is_bone_only(body):
+        return 0.0
+    raise NotCtError(
+        f"The voxel values ({_number(low)} to {_number(high)}, median {_number(np.median(body))}) are not Hounsfield "
+        f"units, as in an MR or PET: {_ADVICE}"
+    )
+
+
+def sample_values(array: np.ndarray) -> np.ndarray:
+    """Finite values of a regular subsample, flat float32.
+
+    Raises:
+        NotCtError: hardly any value is finite.
+    """
+    steps = [max(1, size // _SAMPLES_PER_AXIS) for size in array.shape]
+    sample = np.asarray(array[:: steps[0], :: steps[1], :: steps[2]], dtype=np.float32).ravel()
+    finite = sample[np.isfinite(sample)]
+    if len(finite) < 0.05 * len(sample):
+        raise NotCtError(f"The volume holds no usable values (NaN or infinite nearly everywhere): {_ADVICE}")
+    return finite
+
+
+def _refuse_empty(values: np.ndarray) -> None:
+    if values.min() == values.max():
+        raise NotCtError(f"Every voxel has the same value ({_number(values[0])}), so there is no image: {_ADVICE}")
+    if np.mean(values > _TISSUE_ABOVE_HU) < 1e-3:
+        raise NotCtError(f"The volume contains only air (no voxels above {_TISSUE_ABOVE_HU:.0f} HU): {_ADVICE}")
+
+
+def _is_label_map(values: np.ndarray) -> bool:
+    return bool(values.min() >= 0 and (values == np.round(values)).all() and len(np.unique(values)) <= 256)
+
+
+def _is_hounsfield(values: np.ndarray) -> bool:
+    """Air or fat is there, and a good part of the tissue lies between fat and marrow."""
+    tissue = values[values > _TISSUE_ABOVE_HU]
+    soft = np.mean((tissue > _SOFT_TISSUE_HU[0]) & (tissue < _SOFT_TISSUE_HU[1]))
+    return bool(np.mean(values < -30) > 0.005 and soft > 0.25)
+
+
+def _is_bone_only(values: np.ndarray) -> bool:
+    """Nothing below zero, nothing between 0 and a threshold, and most voxels just above that threshold.
+
+    The last condition tells it from a skull-stripped MR, whose signal peaks far above its smallest value.
+    """
+    signal = values[values > 0]
+    if values.min() < 0 or np.mean(values == 0) < 0.3 or len(signal) < 100:
+        return False
+    threshold = np.percentile(signal, 0.5)
+    counts, _ = np.histogram(signal, bins=8, range=(threshold, threshold + 800))
+    return bool(100 <= threshold <= 400 and counts.argmax() == 0)
+
+
+def _is_stored_with_offset(values: np.ndarray) -> bool:
+    """HU + 1024: nothing below zero but padding, and the tissue gathers in a narrow band around 1024.
+
+    In 280 real CT 46 to 78 % of the voxels above -500 HU lie in the fullest 150 HU, centred between fat and muscle.
+    """
+    below = values < -30
+    if np.mean(below) > 0.005 and len(np.unique(values[below])) > 2:
+        return False
+    values = values[~below]
+    in_hu = values[values > STORED_OFFSET_HU - 500] - STORED_OFFSET_HU
+    if len(in_hu) < 0.1 * len(values) or len(in_hu) < 100:
+        return False
+    soft = np.mean((in_hu > _SOFT_TISSUE_HU[0]) & (in_hu < _SOFT_TISSUE_HU[1]))
+    counts, edges = np.histogram(in_hu, bins=20, range=_SOFT_TISSUE_HU)
+    window = np.convolve(counts, np.ones(6), "valid")
+    center = edges[window.argmax()] + 75
+    return bool(soft > 0.6 and window.max() > 0.42 * len(in_hu) and -110 <= center <= 120)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 10 else f"{value:.0f}"

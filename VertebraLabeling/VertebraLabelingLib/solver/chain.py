@@ -1,0 +1,226 @@
+"""The anatomical chain solver: names candidates so that they form one ordered, anatomically consistent spine.
+
+Candidates in order along the spine and the 26 levels span a graph; a chain is a path through it. Its cost is a sum of
+negative log-likelihoods: appearance of each vertebra as its level, distances between neighbors given one scale for
+the whole scan, missed vertebrae, false positives, enumeration variants (T13, no T12, L6), and what the network says
+about which levels are present in the field of view. Dynamic programming finds the cheapest chain; summing over all
+chains gives each point's probability. See docs/decisions/0003-chain-solver.md for sources and measurements.
+
+numpy only: a result can be re-anchored in a Slicer without PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core.anatomy import LEVEL_INDEX, LEVELS
+from ..core.evidence import Evidence
+from ..core.labels import PREDICTED, LabeledPoint, SpineLabels
+from ..core.spacing import EDGES
+from ..errors import InputError, NoSpineError
+from .chain_graph import FORBIDDEN, ChainGraph, Path
+from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
+from .confidence import calibrated, strongest_sign
+from .corrected_evidence import after_removal, follow_fixed
+from .fixed_points import Anchor, anchors_for_relabel, check_order, drop_removed, join, new_anchors, reach_mm
+from .spine_curve import spine_curve
+from .warnings import anchors_seen, is_solver_warning, warnings_for
+
+DEFAULT = NETWORK_PARAMETERS
+HIGHEST_MARGIN = 99.0
+RECOUNT = 3.0  # cost of assuming that a deleted point had been counted as a vertebra
+
+_NO_SPINE = "No vertebra was found in this volume: check that it is a CT that shows the spine."
+
+
+def solve(
+    evidence: Evidence,
+    fixed: Mapping[str, Sequence[float]] | None = None,
+    parameters: ChainParameters = DEFAULT,
+) -> SpineLabels:
+    """Name the candidates of a scan.
+
+    Args:
+        evidence: candidates with their costs; see :class:`evidence.Evidence`.
+        fixed: level -> world RAS mm of points that are known. Each takes the place of the nearest candidate within
+            12 mm (less where vertebrae are closer), or becomes a candidate of its own; level and position stay.
+        parameters: weights of the solver.
+
+    Returns:
+        Points from head to foot, each with its calibrated probability as confidence (1 where fixed); warnings;
+        ``provenance["shift_margin"]``, the log-likelihood ratio (natural log, at most 99) of this chain to the best
+        chain that is shifted by one level; ``provenance["strongest_sign"]``, see :func:`sign_of` (99 where a level
+        is fixed); and ``evidence`` for :func:`relabel`.
+
+    Raises:
+        NoSpineError: no candidate is accepted as a vertebra.
+        InputError: the fixed points contradict each other (order along the spine, two levels at one place).
+    """
+    return _to_labels(_search(evidence, new_anchors(fixed), None, parameters))
+
+
+class Chain(NamedTuple):
+    """Places and levels of the points that :func:`solve` would give, head to foot.
+
+    Attributes:
+        points: (M, 3) world RAS mm.
+        levels: (M,) level indices.
+    """
+
+    points: np.ndarray
+    levels: np.ndarray
+
+
+def cheapest_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) -> Chain:
+    """Only the chain of :func:`solve`; empty where no candidate is accepted."""
+    try:
+        solution = _search(evidence, [], None, parameters)
+    except NoSpineError:
+        return Chain(np.empty((0, 3)), np.empty(0, dtype=int))
+    rows, levels = (np.array(column) for column in zip(*solution.path.nodes))
+    return Chain(solution.ordered.points[rows], levels)
+
+
+def relabel(
+    labels: SpineLabels,
+    fixed: Mapping[str, Sequence[float]],
+    removed: Sequence[Sequence[float]] = (),
+    parameters: ChainParameters = DEFAULT,
+) -> SpineLabels:
+    """Name a scan again after a correction, from its evidence alone and in a fraction of a second.
+
+    Serves dragging a point, "this is L1", shifting up or down, adding a missed vertebra (all through ``fixed``) and
+    deleting a false one (``removed``).
+
+    Earlier corrections stay: a confirmed point keeps its place and its level, a moved point its place, and its level
+    too unless a new fixed point gives a vertebra another name than it had (then the moved point follows the renamed
+    chain). An earlier correction gives way where a new fixed point claims its level or its place or stands in the
+    wrong order to it. To shift a spine with several confirmed points, give them all with their new levels.
+
+    Args:
+        labels: an earlier result with evidence.
+        fixed: level -> world RAS mm; kept exactly, with confidence 1. Their status is the one that the point at that
+            place or of that level had if it was moved or confirmed, else confirmed.
+        removed: (R, 3) world RAS mm of points that are no vertebrae; their candidates leave the evidence for good. If
+            the distances then say that such a point had been counted as a vertebra, one side is renamed by one.
+        parameters: weights of the solver.
+
+    Raises:
+        InputError: the labels hold no evidence, or the fixed points contradict each other.
+        NoSpineError: nothing is left.
+    """
+    if labels.evidence is None:
+        raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
+    anchors = anchors_for_relabel(labels, fixed, removed)
+    counts = after_removal(labels, drop_removed(labels.evidence, labels, removed), removed)
+    solutions = [_search(evidence, anchors, labels, parameters) for evidence in counts]
+    costs = [solution.path.cost + (RECOUNT if row else 0.0) for row, solution in enumerate(solutions)]
+    result = _to_labels(solutions[int(np.argmin(costs))])
+    foreign = tuple(text for text in labels.warnings if not is_solver_warning(text))
+    return replace(result, warnings=result.warnings + foreign, provenance={**labels.provenance, **result.provenance})
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """The cheapest chain of one scan and what it was found in; rows of ``ordered`` and ``owner`` go head to foot."""
+
+    evidence: Evidence
+    ordered: Evidence
+    anchors: list[Anchor]
+    owner: np.ndarray
+    clamp: np.ndarray
+    graph: ChainGraph
+    path: Path
+
+
+def _search(
+    evidence: Evidence, anchors: list[Anchor], before: SpineLabels | None, parameters: ChainParameters
+) -> _Solution:
+    strongest = _strongest(evidence, parameters.max_candidates)
+    joined, owner = join(strongest, anchors, [reach_mm(anchor.level, before) for anchor in anchors])
+    if len(joined.points) == 0:
+        raise NoSpineError(_NO_SPINE)
+    curve = spine_curve(joined.points, joined.detection, joined.unary)
+    clamp = check_order(anchors, owner, curve)
+    ordered, owner = _reorder(joined, curve.order), owner[curve.order]
+    placed_by_hand = curve.order >= len(strongest.points)
+    curve = replace(curve, order=np.arange(len(owner)))
+    if (clamp >= 0).any():
+        free = ChainGraph(ordered, curve, np.full(len(clamp), -1), np.zeros(len(clamp), bool), parameters)
+        alone = free.best_path(np.where(placed_by_hand[:, None], FORBIDDEN, free.node))
+        ordered = follow_fixed(ordered, curve.position, clamp, alone.nodes if alone else ())
+    graph = ChainGraph(ordered, curve, clamp, owner >= 0, parameters)
+    path = graph.best_path()
+    if path is None or (path.cost >= graph.rejected_cost and not anchors):
+        raise NoSpineError(_NO_SPINE)
+    return _Solution(evidence, ordered, anchors, owner, clamp, graph, path)
+
+
+def _to_labels(solution: _Solution) -> SpineLabels:
+    graph, path, ordered = solution.graph, solution.path, solution.ordered
+    margin = shift_margin(graph, path) / graph.parameters.temperature
+    rows, levels = (np.array(column) for column in zip(*path.nodes))
+    fixed = solution.clamp[rows] >= 0
+    sign = HIGHEST_MARGIN if fixed.any() else sign_of(ordered, rows, levels, graph.parameters)
+    posterior = graph.posterior()[rows, levels]
+    confidence = calibrated(posterior, ordered.detection[rows], margin, sign, graph.parameters.calibration)
+    confidence[fixed] = 1.0
+    points = []
+    for (n, k), sure in zip(path.nodes, confidence):
+        anchor = solution.anchors[solution.owner[n]] if solution.owner[n] >= 0 else None
+        ras = anchor.ras if anchor else tuple(float(value) for value in ordered.points[n])
+        points.append(LabeledPoint(LEVELS[k], ras, float(sure), anchor.status if anchor else PREDICTED))
+    sentences = warnings_for(
+        [point.level for point in points],
+        np.array([point.ras for point in points]),
+        float(np.exp(path.log_scale)),
+        ordered,
+        margin < graph.parameters.shift_warning or sign < graph.parameters.shift_sign,
+    )
+    counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2)}
+    return SpineLabels(tuple(points), sentences, counted, solution.evidence)
+
+
+def sign_of(evidence: Evidence, rows: np.ndarray, levels: np.ndarray, parameters: ChainParameters) -> float:
+    """The strongest sign against a shift of a chain, (M,) rows of the evidence with (M,) level indices, head to foot.
+
+    It is that of :func:`confidence.strongest_sign`, plus ``anchor_sign`` where a spine can be counted from one of the
+    names.
+    """
+    seen = anchors_seen([LEVELS[k] for k in levels], evidence.points[rows], evidence)
+    return strongest_sign(evidence.unary[rows], levels) + parameters.anchor_sign * bool(seen)
+
+
+def shift_margin(graph: ChainGraph, path: Path) -> float:
+    """How much more the best chain costs in which every vertebra is named one level higher, or one lower.
+
+    A vertebra may drop out of the shifted chain (at the cost of a false positive) where it has no level to go to.
+    """
+    costs = [HIGHEST_MARGIN * graph.parameters.temperature + path.cost]
+    for step in (-1, 1):
+        node = graph.node.copy()
+        for n, k in path.nodes:
+            free = [LEVEL_INDEX[pair[step > 0]] for pair in EDGES if LEVEL_INDEX[pair[step < 0]] == k]
+            node[n] = FORBIDDEN
+            node[n, free] = graph.node[n, free]
+        shifted = graph.best_path(node)
+        if shifted is not None:
+            costs.append(shifted.cost)
+    return max(min(costs) - path.cost, 0.0)
+
+
+def _strongest(evidence: Evidence, most: int) -> Evidence:
+    """The ``most`` candidates with the highest detection, in their given order."""
+    if len(evidence.points) <= most:
+        return evidence
+    return _reorder(evidence, np.sort(np.argsort(-evidence.detection, kind="stable")[:most]))
+
+
+def _reorder(evidence: Evidence, rows: np.ndarray) -> Evidence:
+    return replace(
+        evidence, points=evidence.points[rows], unary=evidence.unary[rows], detection=evidence.detection[rows]
+    )

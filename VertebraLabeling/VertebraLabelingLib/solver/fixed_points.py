@@ -1,0 +1,201 @@
+"""Points that the user has fixed, and how they enter the solver's evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.anatomy import LEVEL_INDEX, LEVELS
+from ..core.evidence import Evidence
+from ..core.labels import CONFIRMED, MOVED, SpineLabels
+from ..core.spacing import distance_from
+from ..errors import InputError
+from .spine_curve import SpineCurve
+
+REACH_MM = 12.0
+REACH_OF_SPACING = 0.6
+SAME_PLACE_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A point that is a vertebra for certain.
+
+    Attributes:
+        ras: world RAS mm; kept to the last digit.
+        level: level name, or ``None`` where only the place is certain.
+        status: the status that the point shall have in the result.
+        new: given in this call; an older anchor gives way to a new one where the two contradict each other.
+    """
+
+    ras: tuple[float, float, float]
+    level: str | None
+    status: str = CONFIRMED
+    new: bool = True
+
+
+def new_anchors(fixed: Mapping[str, Sequence[float]] | None) -> list[Anchor]:
+    """Check fixed points given by a caller: level -> world RAS mm.
+
+    Raises:
+        InputError: an unknown level, a position that is not three finite numbers, or two levels at one place.
+    """
+    anchors: list[Anchor] = []
+    for level, ras in (fixed or {}).items():
+        if level not in LEVEL_INDEX:
+            raise InputError(f"{level!r} is not a vertebral level: use C1-C7, T1-T13 or L1-L6.")
+        try:
+            position = np.asarray(ras, dtype=np.float64)
+        except (TypeError, ValueError):
+            position = np.empty(0)
+        if position.shape != (3,) or not np.isfinite(position).all():
+            raise InputError(f"The position of {level} is not three finite numbers: place the point again.")
+        anchors.append(Anchor((float(position[0]), float(position[1]), float(position[2])), level))
+    anchors.sort(key=lambda anchor: LEVEL_INDEX[anchor.level])
+    for row, one in enumerate(anchors):
+        for other in anchors[row + 1 :]:
+            if _apart(one.ras, other.ras) < SAME_PLACE_MM:
+                raise InputError(
+                    f"{one.level} and {other.level} are fixed at the same place: delete or move one of them."
+                )
+    return anchors
+
+
+def anchors_for_relabel(
+    labels: SpineLabels, fixed: Mapping[str, Sequence[float]], removed: Sequence[Sequence[float]]
+) -> list[Anchor]:
+    """The new fixed points and those of earlier corrections that still stand.
+
+    A confirmed point keeps its place and level, and a moved point keeps its place. Neither is kept where a new fixed
+    point claims its level or its place, or where it was removed. A moved point keeps its level too, unless a new fixed
+    point renames a vertebra: moving says where the vertebra is, not which, so it then follows the renamed chain.
+    """
+    new = new_anchors(fixed)
+    reach = {point.level: reach_mm(point.level, labels) for point in labels.points}
+    renamed = any(
+        point.level != anchor.level and _apart(point.ras, anchor.ras) < reach[point.level]
+        for anchor in new
+        for point in labels.points
+    )
+    anchors = [Anchor(anchor.ras, anchor.level, _status(anchor, labels, reach)) for anchor in new]
+    for point in labels.points:
+        if point.status not in (MOVED, CONFIRMED) or point.level in fixed:
+            continue
+        if any(_apart(point.ras, ras) < SAME_PLACE_MM for ras in removed):
+            continue
+        if any(_apart(point.ras, anchor.ras) < reach[point.level] for anchor in new):
+            continue
+        level = None if renamed and point.status == MOVED else point.level
+        anchors.append(Anchor(point.ras, level, point.status, new=False))
+    return anchors
+
+
+def reach_mm(level: str | None, labels: SpineLabels | None = None) -> float:
+    """How far from a fixed point a candidate may lie and still be the same vertebra, mm.
+
+    12 mm, less where vertebrae follow each other closely (neck, small patients).
+    """
+    if level is None:
+        return REACH_MM
+    table = distance_from()
+    spacing = float(np.min(table[LEVEL_INDEX[level]]))
+    if labels is not None and len(labels.points) > 1:
+        index = [LEVEL_INDEX[point.level] for point in labels.points]
+        found = np.linalg.norm(np.diff([point.ras for point in labels.points], axis=0), axis=1)
+        usual = table[index[:-1], index[1:]]
+        known = np.isfinite(usual)
+        if known.any():
+            spacing *= float(np.clip(np.median(found[known] / usual[known]), 0.5, 1.3))
+    return min(REACH_MM, REACH_OF_SPACING * spacing)
+
+
+def drop_removed(evidence: Evidence, labels: SpineLabels, removed: Sequence[Sequence[float]]) -> Evidence:
+    """The evidence without the candidates nearest to deleted points, so that they do not come back."""
+    keep = np.ones(len(evidence.points), bool)
+    for ras in removed:
+        position = np.asarray(ras, dtype=np.float64)
+        if position.shape != (3,) or not np.isfinite(position).all():
+            raise InputError("The position of a deleted point is not three finite numbers: delete it again.")
+        nearest = min(labels.points, key=lambda point: _apart(point.ras, position), default=None)
+        distance = np.where(keep, np.linalg.norm(evidence.points - position, axis=1), np.inf)
+        if nearest is not None and len(distance) and distance.min() < reach_mm(nearest.level, labels):
+            keep[distance.argmin()] = False
+    return evidence.kept(keep)
+
+
+def join(evidence: Evidence, anchors: Sequence[Anchor], reach: Sequence[float]) -> tuple[Evidence, np.ndarray]:
+    """Put anchors in the place of their nearest candidates, or beside them where none is near.
+
+    Args:
+        evidence: the network's candidates.
+        anchors: fixed points.
+        reach: (A,) mm, one per anchor; see :func:`reach_mm`.
+
+    Returns:
+        The joined evidence, and per candidate the index of its anchor or -1.
+    """
+    points, unary, detection = evidence.points.copy(), evidence.unary.copy(), evidence.detection.copy()
+    owner = np.full(len(points), -1)
+    pairs = [
+        (float(distance), row, n)
+        for row, anchor in enumerate(anchors)
+        for n, distance in enumerate(np.linalg.norm(evidence.points - anchor.ras, axis=1))
+        if distance < reach[row]
+    ]
+    placed: set[int] = set()
+    for _, row, n in sorted(pairs):
+        if row not in placed and owner[n] < 0:
+            placed.add(row)
+            owner[n] = row
+            points[n], detection[n] = anchors[row].ras, 1.0
+    rest = [row for row in range(len(anchors)) if row not in placed]
+    points = np.concatenate([points, np.array([anchors[row].ras for row in rest]).reshape(-1, 3)])
+    unary = np.concatenate([unary, np.zeros((len(rest), len(LEVELS)))])
+    detection = np.concatenate([detection, np.ones(len(rest))])
+    owner = np.concatenate([owner, np.array(rest, dtype=int)])
+    return Evidence(points, unary, detection, evidence.presence, evidence.corners), owner
+
+
+def check_order(anchors: Sequence[Anchor], owner: np.ndarray, curve: SpineCurve) -> np.ndarray:
+    """The level index that each candidate is clamped to, in the order of the curve; -1 where it is free.
+
+    An older anchor that stands in the wrong order to a new one, or to one kept before it, loses its level.
+
+    Raises:
+        InputError: two new anchors stand in the wrong order along the spine.
+    """
+    clamp = np.full(len(curve.order), -1)
+    place = {int(row): n for n, row in enumerate(owner[curve.order]) if row >= 0}
+    rows = [row for row, anchor in enumerate(anchors) if anchor.level is not None]
+    for row in sorted(rows, key=lambda row: not anchors[row].new):
+        level, n = LEVEL_INDEX[anchors[row].level], place[row]
+        for other in np.flatnonzero(clamp >= 0):
+            if (level - clamp[other]) * (n - other) > 0:
+                continue
+            if anchors[row].new:
+                upper, lower = sorted((int(clamp[other]), level))
+                raise InputError(
+                    f"{LEVELS[upper]} is fixed below {LEVELS[lower]}, against the order of the spine: "
+                    "rename, move or delete one of the two points."
+                )
+            break
+        else:
+            clamp[n] = level
+    return clamp
+
+
+def _status(anchor: Anchor, labels: SpineLabels, reach: Mapping[str, float]) -> str:
+    """The status that the point at this place, else that the point of this level had; confirmed where none had one."""
+    near = [point for point in labels.points if _apart(point.ras, anchor.ras) < reach[point.level]]
+    near.sort(key=lambda point: _apart(point.ras, anchor.ras))
+    same_level = [point for point in labels.points if point.level == anchor.level]
+    for point in (*near[:1], *same_level):
+        if point.status in (MOVED, CONFIRMED):
+            return point.status
+    return CONFIRMED
+
+
+def _apart(a: Sequence[float], b: Sequence[float]) -> float:
+    return float(np.linalg.norm(np.subtract(a, b)))

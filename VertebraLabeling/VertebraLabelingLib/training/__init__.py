@@ -1,1 +1,0 @@
-"""Training: cases with truth, synthetic CT, augmentation, losses and the loop. Also fine-tunes on corrected labels."""

@@ -1,0 +1,37 @@
+"""The truth of a case, with vertebrae that the data folder's own file leaves out; see ``truth_added/README.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
+
+from .cases import TRUTH_SUFFIX, truth_file
+
+ADDED = Path(__file__).parent / "truth_added"
+
+
+def read_truth(name: str, ct: Path, folder: Path | None = None) -> list[MarkupPoint]:
+    """Read the truth of a case.
+
+    Args:
+        name: case name, e.g. ``ct/ts_example_ct``.
+        ct: its image; ``folder``: of truth for CTs that have none beside them, as in :func:`cases.truth_file`.
+
+    Raises:
+        InputError: a truth file is damaged.
+    """
+    given = read_points(truth_file(ct, name, folder))
+    return [*given, *read_added(name, given)]
+
+
+def read_added(name: str, given: Sequence[MarkupPoint]) -> list[MarkupPoint]:
+    """Only the points that are added to the ``given`` ones of a case.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    added = ADDED / (name + TRUTH_SUFFIX)
+    known = {point.level for point in given}
+    return [point for point in (read_points(added) if added.is_file() else ()) if point.level not in known]

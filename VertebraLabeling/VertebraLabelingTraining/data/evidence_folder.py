@@ -1,0 +1,57 @@
+"""Evidence with truth on disk: ``evidence/<case>.json`` and ``truth/<case>.mrk.json`` below one folder.
+
+:mod:`.crossval` and :mod:`.field_of_view_crops` write such folders; what tunes or calibrates the solver reads them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.volume import Volume
+from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.formats.mrk_json import read_points
+
+from ..evaluation.chain_tuning import Sample
+
+
+def evidence_path(folder: Path, name: str) -> Path:
+    """Where the evidence of a case is kept."""
+    return folder / "evidence" / f"{name}.json"
+
+
+def truth_path(folder: Path, name: str) -> Path:
+    """Where the truth of a case is kept."""
+    return folder / "truth" / f"{name}.mrk.json"
+
+
+def nothing_found(volume: Volume) -> Evidence:
+    """The evidence of a scan on which no spine was found: every vertebra of it is missed."""
+    k = len(LEVELS)
+    return Evidence(np.empty((0, 3)), np.empty((0, k)), np.empty(0), np.full(k, 0.5), volume.corners)
+
+
+def read_samples(folder: Path) -> list[Sample]:
+    """All cases of a folder that have evidence, by name.
+
+    Raises:
+        InputError: there are none, or a file is damaged.
+    """
+    top = folder / "evidence"
+    samples = []
+    for path in sorted(top.rglob("*.json")):
+        name = path.relative_to(top).with_suffix("").as_posix()
+        points = read_points(truth_path(folder, name))
+        samples.append(
+            Sample(
+                Evidence.from_json(path.read_text(encoding="utf-8")),
+                {point.level: point.ras for point in points},
+                frozenset(point.level for point in points if point.cut),
+                name,
+            )
+        )
+    if not samples:
+        raise InputError(f"{folder} holds no evidence: give the output folder of crossval or crop_test.")
+    return samples

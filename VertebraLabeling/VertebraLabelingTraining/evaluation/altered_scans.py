@@ -1,0 +1,106 @@
+"""Label held-out scans that were altered as scans of other hospitals may differ, and say what names survive.
+
+    python -m VertebraLabelingTraining.evaluation.altered_scans --data DATA --runs R0 R1 R2 --out DIR
+
+Each scan is labeled by the network of the fold that holds its patient, once for each of :data:`ALTERATIONS`. Scans are
+all of ``ct/`` and every sixth of the others. Writes ``report.json`` below ``--out`` and prints a table; flagged is what
+:mod:`.crop_scores` calls so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from VertebraLabelingLib.core.metrics import score_case
+from VertebraLabelingLib.core.volume import Volume, to_canonical
+from VertebraLabelingLib.errors import NoSpineError
+from VertebraLabelingLib.formats.mrk_json import MarkupPoint
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.scans.read_scan import read_volume
+from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE, asks_for_a_look
+from VertebraLabelingLib.system.atomic import write_text
+
+from ..data.added_truth import read_truth
+from ..data.cases import find_cases, fold_names
+from .alterations import ALTERATIONS, Alteration
+from .crossval import held_out_labeler
+
+EVERY = 6
+_SETS = ("ct/", "openkbp/")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of CT with truth, with splits.json")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of fold 0, 1, 2")
+    parser.add_argument("--only", nargs="+", choices=list(ALTERATIONS), metavar="NAME", help="default: all")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    rows: list[dict] = []
+    found = find_cases([options.data])
+    for fold, run in enumerate(options.runs):
+        names = sorted(set(fold_names(options.data / "splits.json", fold)) & set(found))
+        labeler = held_out_labeler(run, names, fold)
+        ct, others = ([name for name in names if name.startswith("ct/") == is_ct] for is_ct in (True, False))
+        for name in (*ct, *others[::EVERY]):
+            volume, truth = to_canonical(read_volume(found[name])), read_truth(name, found[name])
+            for kind in options.only or ALTERATIONS:
+                rows.append({"alteration": kind, **label_altered(labeler, name, volume, truth, ALTERATIONS[kind])})
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_text(options.out / "report.json", json.dumps(rows, indent=1) + "\n")
+            print(name, flush=True)
+    print(table(rows))
+
+
+def label_altered(
+    labeler: VertebraLabeler, name: str, volume: Volume, truth: Sequence[MarkupPoint], alteration: Alteration
+) -> dict:
+    """Score one scan after one alteration: :class:`metrics.CaseScore` as plain values, and whether it was flagged."""
+    altered, points = alteration(volume, np.array([point.ras for point in truth]))
+    expected = {point.level: tuple(ras) for point, ras in zip(truth, points.tolist())}
+    cut = {point.level for point in truth if point.cut}
+    try:
+        labels = labeler.label(altered)
+    except NoSpineError:
+        return {**asdict(score_case(name, {}, expected, cut)), "flagged": True, "said": [], "seconds": None}
+    score = score_case(name, {point.level: point.ras for point in labels.points}, expected, cut)
+    lowest = min(point.confidence for point in labels.points)
+    flagged = lowest < LOW_CONFIDENCE or any(asks_for_a_look(text) for text in labels.warnings)
+    said, seconds = list(labels.warnings), labels.provenance["seconds"]
+    return {**asdict(score), "flagged": flagged, "said": said, "seconds": seconds}
+
+
+def table(rows: Sequence[dict]) -> str:
+    """Markdown: one line for each alteration."""
+    head = [f"{name.rstrip('/')}: {column}" for name in _SETS for column in ("strict id", "scans right", "mm")]
+    lines = [f"| scans | {' | '.join(head)} | wrong, not flagged |", "|---" * (len(head) + 2) + "|"]
+    for kind in dict.fromkeys(row["alteration"] for row in rows):
+        own = [row for row in rows if row["alteration"] == kind]
+        cells = [cell for name in _SETS for cell in _cells([row for row in own if row["name"].startswith(name)])]
+        wrong = [row for row in own if not _is_right(row)]
+        unseen = sum(not row["flagged"] for row in wrong)
+        lines.append(f"| {kind} | {' | '.join(cells)} | {unseen} of {len(wrong)} |")
+    return "\n".join(lines)
+
+
+def _cells(rows: Sequence[dict]) -> tuple[str, str, str]:
+    whole = [vertebra for row in rows for vertebra in row["vertebrae"]]
+    hits = [vertebra["distance_mm"] for vertebra in whole if vertebra["strict"]]
+    if not whole:
+        return "-", "-", "-"
+    right = f"{sum(map(_is_right, rows))} of {len(rows)}"
+    return f"{len(hits) / len(whole):.1%}", right, f"{np.mean(hits):.1f}" if hits else "-"
+
+
+def _is_right(row: dict) -> bool:
+    return not row["false_positives"] and all(vertebra["strict"] for vertebra in row["vertebrae"])
+
+
+if __name__ == "__main__":
+    main()

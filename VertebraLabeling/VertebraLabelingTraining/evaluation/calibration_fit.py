@@ -1,0 +1,183 @@
+"""Fit the solver's confidence and its shift warning to scans of patients that the network has not seen.
+
+The confidence is a logistic function of four terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
+scan has one vote, shared by its points. A point is right where it is a strict hit, wrong where it counts as a false
+positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign (:func:`_warning_sign`) at
+which the flags (warning, or a point of low confidence) reach no more of the right crops than the goal allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.core.metrics import CaseScore, score_case
+from VertebraLabelingLib.solver.chain import shift_margin, sign_of
+from VertebraLabelingLib.solver.chain_parameters import ChainParameters
+from VertebraLabelingLib.solver.confidence import calibrated, terms
+from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE, missing_at_ends, skipped
+
+from .chain_tuning import Sample, Scan
+from .crop_scores import GOAL_RIGHT
+
+TEMPERATURES = (1.0, 2.0, 4.0)
+RIDGE = 0.5  # penalty of the weights: about half a scan's vote
+_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One solved scan or crop.
+
+    Attributes:
+        name, patient, fold: which one; the fold that held it out.
+        anchors: anchors that lie whole in it.
+        case: its score.
+        posterior: temperature -> (M,) posterior of each point.
+        detection: (M,) detection of each point.
+        margin: to the shifted chain, at temperature 1.
+        sign: the strongest one against a shift, an anchor among the names taken in.
+        right: (M,) bool, the point is a strict hit.
+        counts: (M,) bool, the point is right or wrong.
+        skips: the chain passes over a vertebra between two others, or lacks one at an end.
+    """
+
+    name: str
+    patient: str
+    fold: int
+    anchors: tuple[str, ...]
+    case: CaseScore
+    posterior: dict[float, np.ndarray]
+    detection: np.ndarray
+    margin: float
+    sign: float
+    right: np.ndarray
+    counts: np.ndarray
+    skips: bool = False
+
+    @property
+    def is_crop(self) -> bool:
+        """One of the crops of :mod:`.field_of_view_crops`, no whole scan."""
+        return "__" in self.name
+
+    @property
+    def all_right(self) -> bool:
+        """Every whole vertebra is named rightly and nothing else is placed."""
+        return not self.case.missed and not self.case.false_positives
+
+    def confidence(self, parameters: ChainParameters) -> np.ndarray:
+        """(M,) confidence as the product gives it."""
+        margin = self.margin / parameters.temperature
+        return calibrated(
+            self.posterior[parameters.temperature], self.detection, margin, self.sign, parameters.calibration
+        )
+
+    def flagged(self, parameters: ChainParameters) -> bool:
+        """The user is told of a possible shift, a missing vertebra, low confidence, or that none was found."""
+        sure = self.confidence(parameters).min(initial=1.0 if len(self.detection) else 0.0)
+        shifted = self.margin / parameters.temperature < parameters.shift_warning or self.sign < parameters.shift_sign
+        return bool(sure < LOW_CONFIDENCE or shifted or self.skips)
+
+
+def measure(
+    sample: Sample, patient: str, fold: int, parameters: ChainParameters, anchors: Sequence[str] = ()
+) -> Measured:
+    """Solve one sample and keep what the calibration needs."""
+    scan = Scan(sample)
+    chain = scan.best_chain(parameters)
+    points = {LEVELS[k]: tuple(scan.evidence.points[n]) for n, k in chain}
+    case = score_case(sample.name, points, sample.truth, sample.cut)
+    if not chain:
+        none = np.zeros(0)
+        posterior = dict.fromkeys(TEMPERATURES, none)
+        return Measured(
+            *(sample.name, patient, fold, tuple(anchors), case, posterior, none, 0.0, 0.0, none.astype(bool)),
+            none.astype(bool),
+        )
+    graph = scan.graph(replace(parameters, temperature=1.0))
+    rows, levels = (np.array(column) for column in zip(*chain))
+    posterior = {
+        heat: scan.graph(replace(parameters, temperature=heat)).posterior()[rows, levels] for heat in TEMPERATURES
+    }
+    strict = {vertebra.level for vertebra in case.vertebrae if vertebra.strict}
+    right = np.array([LEVELS[k] in strict for k in levels])
+    wrong = np.array([LEVELS[k] in case.false_positives for k in levels])
+    names = [LEVELS[k] for k in levels]
+    path = graph.best_path()
+    margin = shift_margin(graph, path)
+    sign = sign_of(scan.evidence, rows, levels, parameters)
+    missing = missing_at_ends(names, scan.evidence.points[rows], float(np.exp(path.log_scale)), scan.evidence)
+    return Measured(
+        *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, sign),
+        *(right, right | wrong, bool(skipped(names) or missing)),
+    )
+
+
+def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParameters:
+    """Set the temperature, the weights of the confidence and the sign that the shift warning asks for."""
+    chosen = [item for item in measured if item.counts.any()]
+    right = np.concatenate([item.right[item.counts] for item in chosen])
+    vote = np.concatenate([np.full(item.counts.sum(), 1.0 / item.counts.sum()) for item in chosen])
+    best = None
+    for heat in TEMPERATURES:
+        rows = np.concatenate(
+            [terms(item.posterior[heat], item.detection, item.margin / heat, item.sign)[item.counts] for item in chosen]
+        )
+        weights, loss = _nonnegative(rows, right, vote)
+        if best is None or loss < best[0]:
+            best = loss, heat, weights
+    _, heat, weights = best
+    fitted = replace(
+        parameters, temperature=heat, shift_warning=0.0, calibration=tuple(round(float(w), 3) for w in weights)
+    )
+    crops = [item for item in measured if item.is_crop] or measured
+    return replace(fitted, shift_sign=_warning_sign(crops, fitted))
+
+
+def _nonnegative(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
+    """:func:`_logistic`, in which a term that would speak against its meaning counts nothing."""
+    used = np.ones(rows.shape[1], bool)
+    while True:
+        weights = np.zeros(rows.shape[1])
+        weights[used], loss = _logistic(rows[:, used], right, vote)
+        worst = 1 + int(weights[1:].argmin())
+        if weights[worst] >= 0:
+            return weights, loss
+        used[worst] = False
+
+
+def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights of the terms by Newton's method, and the mean negative log-likelihood."""
+    weights = np.zeros(rows.shape[1])
+    penalty = RIDGE * np.diag([1e-6, *[1.0] * (rows.shape[1] - 1)])
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-(rows @ weights)))
+        slope = rows.T @ (vote * (p - right)) + penalty @ weights
+        curve = (rows * (vote * p * (1.0 - p))[:, None]).T @ rows + penalty
+        step = np.linalg.solve(curve, slope)
+        weights = weights - step
+        if np.abs(step).max() < 1e-6:
+            break
+    p = np.clip(1.0 / (1.0 + np.exp(-(rows @ weights))), 1e-9, 1 - 1e-9)
+    return weights, float(-(vote * np.log(np.where(right, p, 1.0 - p))).sum() / vote.sum())
+
+
+def _warning_sign(measured: Sequence[Measured], parameters: ChainParameters) -> float:
+    """Half-way from the smallest sign that reaches the most wrong scans to the largest one that is allowed.
+
+    Tried are the signs of the scans. Allowed are those at which the flags reach no more right scans than the goal, or
+    than low confidence alone. The largest would flag more right scans for no further wrong one, the smallest leaves
+    little room for other wrong ones. Where no sign reaches a wrong scan, that is half of the largest.
+    """
+    signs = np.array([item.sign for item in measured])
+    low = np.array([item.flagged(replace(parameters, shift_sign=0.0)) for item in measured])
+    right = np.array([item.all_right for item in measured])
+    tried = np.unique(np.concatenate([[0.0], np.floor(signs * 100) / 100]))  # the scan at its own sign is spared
+    if not right.any():
+        return float(tried[-1])
+    limit = max(GOAL_RIGHT, low[right].mean())
+    allowed = [sign for sign in tried if (low | (signs < sign))[right].mean() <= limit]
+    reached = [int((low | (signs < sign))[~right].sum()) for sign in allowed]
+    return round(float(allowed[reached.index(max(reached))] + allowed[-1]) / 2, 2)

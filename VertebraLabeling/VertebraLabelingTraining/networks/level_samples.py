@@ -1,0 +1,290 @@
+"""Training samples of the counting network: straightened pieces of spines, many of them spliced from two patients.
+
+A splice takes one patient's spine down to some level and another's from the next level on, cut through the disc. The
+vertebrae stay in their right order and look as they should, but nothing else agrees (size, organs, table, noise), so
+that a level can be told from its own vertebra or by counting from one that can, and hardly from anything else. A few
+whole spines and many necks thus make thousands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS
+from VertebraLabelingLib.core.volume import AIR_HU
+from VertebraLabelingLib.networks.level_network import STRIDE
+from VertebraLabelingLib.preprocessing.straightening import STEP_MM, Sections, sections_through, straighten
+
+from ..augmentation.intensity import vary_look
+from ..data.cases import Case
+
+IGNORE = -100
+CENTER_SIGMA_MM = 3.0
+FEWEST = 3
+BONE_HU = 130.0  # cells of 4 mm: marrow with its cortex, and little contrast medium
+_BLEND = 6  # sections over which a splice fades from one patient to the other
+_L5, _NONE = LEVEL_INDEX["L5"], len(LEVELS)
+_C1, _T12, _L1 = (LEVEL_INDEX[level] for level in ("C1", "T12", "L1"))
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How strongly samples vary; lengths mm, angles degrees."""
+
+    splice: float = 0.5  # share of samples made from two patients
+    cut_field: float = 0.7  # share with a field of view cut to a run of vertebrae
+    jitter: float = 2.5  # sd of each point that the curve follows
+    offset: float = 3.0  # sd of the curve as a whole, across
+    tilt: float = 5.0  # sd of the planes' turn about each axis
+    zoom: float = 0.10  # sd of the logarithm of the size across
+    height: float = 0.12  # sd of the logarithm of the size along the curve
+    thick: float = 0.35  # share with simulated thick slices
+    narrow: float = 0.25  # share seen through a narrow window
+    displaced: float = 0.4  # share with soft tissue and lungs moved along the spine, by ``displacement`` (sd)
+    displacement: float = 20.0
+
+
+@dataclass
+class Piece:
+    """A straightened piece of spine: (S, A, R) HU, section number of each vertebra, level, and whether it is cut."""
+
+    image: Tensor
+    rows: np.ndarray
+    levels: np.ndarray
+    cut: np.ndarray
+
+
+@dataclass
+class Sample:
+    """Image (S, A, R) HU with targets for each of S/2 rows.
+
+    Attributes:
+        level: (S/2,) class 0..26, IGNORE where truth says nothing.
+        center: (S/2,) 0..1, and ``center_weight`` (S/2,).
+    """
+
+    image: Tensor
+    level: Tensor
+    center: Tensor
+    center_weight: Tensor
+
+
+def draw_sample(
+    cases: Sequence[Case], probabilities: np.ndarray, rng: np.random.Generator, settings: SampleSettings
+) -> Sample:
+    """Draw a case, or two to be spliced, and make a sample of it."""
+    case = cases[int(rng.choice(len(cases), p=probabilities))]
+    partner = _partner(case, cases, probabilities, rng) if rng.random() < settings.splice else None
+    if partner is None:
+        first, last = _run(len(case.levels), rng, settings)
+        piece = straight_piece(case, first, last, True, True, rng, settings)
+    else:
+        upper, lower, level = partner
+        a, b = _index(upper, level), _index(lower, _below(level))
+        # a run of vertebrae around the splice
+        first, _ = _run(a + 1, rng, settings) if a + 1 >= FEWEST else (0, 0)
+        _, last = _run(len(lower.levels) - b, rng, settings)
+        top = straight_piece(upper, first, min(a + 1, len(upper.levels) - 1), True, False, rng, settings)
+        bottom = straight_piece(lower, max(b - 1, 0), b + last, False, True, rng, settings)
+        piece = _splice(top, bottom, level)
+    return _finish(piece, rng, settings)
+
+
+def _index(case: Case, level: int) -> int:
+    return int((case.levels == level).nonzero()[0, 0])
+
+
+def _below(level: int) -> int:
+    """The level that follows in a usual spine."""
+    return _L1 if level == _T12 else level + 1
+
+
+def _follow(case: Case, level: int) -> bool:
+    """Whether the next level of a usual spine is the case's next, too."""
+    return _index(case, _below(level)) == _index(case, level) + 1
+
+
+def _partner(case: Case, cases: Sequence[Case], probabilities: np.ndarray, rng: np.random.Generator):
+    """(upper case, lower case, last level of the upper): in both, whole, the next one follows it without a T13."""
+    own = set(case.levels[~case.cut].tolist())
+    for _ in range(6):
+        other = cases[int(rng.choice(len(cases), p=probabilities))]
+        both = sorted(own & set(other.levels[~other.cut].tolist()))
+        pairs = [k for k in both if _below(k) in both and all(_follow(c, k) for c in (case, other))]
+        if other is not case and pairs:
+            upper, lower = (case, other) if rng.random() < 0.5 else (other, case)
+            return upper, lower, int(rng.choice(pairs))
+    return None
+
+
+def _run(count: int, rng: np.random.Generator, settings: SampleSettings) -> tuple[int, int]:
+    """First and last index of a random run of at least three of ``count`` vertebrae, or all."""
+    if rng.random() > settings.cut_field or count <= FEWEST:
+        return 0, count - 1
+    length = int(rng.integers(FEWEST, count + 1))
+    first = int(rng.integers(0, count - length + 1))
+    return first, first + length - 1
+
+
+def straight_piece(
+    case: Case,
+    first: int,
+    last: int,
+    open_top: bool,
+    open_bottom: bool,
+    rng: np.random.Generator,
+    settings: SampleSettings,
+) -> Piece:
+    """Straighten the vertebrae ``first`` to ``last`` of a case.
+
+    The field of view ends between the last one and the next, as a scan would: by a plane of equal z. An end that is
+    not ``open`` (it will be spliced) is not cut.
+    """
+    points = case.points.cpu().double().numpy()
+    order = np.argsort([LEVEL_RANK[k] for k in case.levels.tolist()])
+    points, levels, cut = points[order], case.levels.numpy()[order], case.cut.numpy()[order]
+    spacing = case.spacing.double().numpy()
+    image, shift = _cut_field(case.image, spacing, points, first, last, open_top, open_bottom, rng)
+    chain = points[first : last + 1]
+    noise = rng.normal(0, settings.jitter, chain.shape) * (0.6, 1, 1) + rng.normal(0, settings.offset, 3) * (0, 1, 1)
+    chain = chain + noise
+    if len(chain) > 3:  # the chain at inference may lack an end
+        chain = chain[int(rng.random() < 0.15) : len(chain) - int(rng.random() < 0.15)]
+    sections = sections_through(chain - (shift, 0, 0))
+    stretch = float(np.exp(np.clip(rng.normal(0, settings.height), -0.3, 0.3)))
+    sections = _vary(sections, stretch, rng, settings)
+    zoom = float(np.exp(np.clip(rng.normal(0, settings.zoom), -0.25, 0.25)))
+    straight = straighten(image, spacing, sections, zoom)
+    if rng.random() < 0.5:
+        straight = straight.flip(2)
+    rows = sections.rows_of(points - (shift, 0, 0))
+    reach = np.arange(max(0, first - 1), min(last + 2, len(rows)))  # neighbors may show in part
+    on_curve = (rows[reach] > 0) & (rows[reach] < len(sections) - 1)
+    reach = reach[on_curve | ((first <= reach) & (reach <= last))]
+    return Piece(straight, rows[reach], levels[reach], cut[reach])
+
+
+def _cut_field(image, spacing, points, first, last, open_top, open_bottom, rng) -> tuple[Tensor, float]:
+    """The slices of the field of view, and by how many mm its first one lies above the image's."""
+    z = points[:, 0]
+    low, high = 0, len(image)
+    if open_bottom and last + 1 < len(z):
+        low = int(np.floor((z[last] - rng.uniform(0.5, 1.0) * max(z[last] - z[last + 1], 8.0)) / spacing[0]))
+    if open_top and first > 0:
+        high = int(np.ceil((z[first] + rng.uniform(0.5, 1.0) * max(z[first - 1] - z[first], 8.0)) / spacing[0])) + 1
+    low = int(np.clip(low, 0, len(image) - 2))
+    high = int(np.clip(high, low + 2, len(image)))
+    return image[low:high], low * float(spacing[0])
+
+
+def _vary(sections: Sections, stretch: float, rng: np.random.Generator, settings: SampleSettings) -> Sections:
+    """Turn the planes a little, and take them at other steps."""
+    at = np.arange(0, len(sections) - 1 + 1e-6, stretch)
+    low = np.minimum(at.astype(int), len(sections) - 2)
+    share = (at - low)[:, None]
+    center, right, front = (
+        (1 - share) * a[low] + share * a[low + 1] for a in (sections.center, sections.right, sections.front)
+    )
+    turn, nod, lean = np.radians(rng.normal(0, settings.tilt, 3))
+    foot = np.cross(right, front)
+    right, front = right + turn * front + lean * foot, front - turn * right + nod * foot
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    front /= np.linalg.norm(front, axis=1, keepdims=True)
+    return Sections(center, right, front)
+
+
+def _splice(top: Piece, bottom: Piece, level: int) -> Piece:
+    """Join two pieces at the disc below ``level``."""
+    a, b = _disc(top, level), _disc(bottom, level)
+    a, b = max(a, _BLEND // 2), max(b, _BLEND // 2)
+    fade = torch.linspace(0, 1, _BLEND)[:, None, None]
+    seam_a, seam_b = (p.image[r - _BLEND // 2 : r + _BLEND // 2] for p, r in ((top, a), (bottom, b)))
+    rows = min(len(seam_a), len(seam_b))
+    seam = torch.lerp(seam_a[:rows], seam_b[:rows], fade[:rows])
+    head, tail = top.image[: a - _BLEND // 2], bottom.image[b - _BLEND // 2 + rows :]
+    image = torch.cat([head, seam, tail])
+    upper, lower = top.levels <= level, bottom.levels > level
+    return Piece(
+        image,
+        np.concatenate([top.rows[upper], bottom.rows[lower] + a - b]),
+        np.concatenate([top.levels[upper], bottom.levels[lower]]),
+        np.concatenate([top.cut[upper], bottom.cut[lower]]),
+    )
+
+
+def _disc(piece: Piece, level: int) -> int:
+    rows = [float(piece.rows[np.flatnonzero(piece.levels == k)[0]]) for k in (level, _below(level))]
+    return round(sum(rows) / 2)
+
+
+def _finish(piece: Piece, rng: np.random.Generator, settings: SampleSettings) -> Sample:
+    image = piece.image
+    if rng.random() < settings.displaced:
+        image = displace_soft_tissue(image, round(rng.normal(0, settings.displacement) / STEP_MM))
+    if rng.random() < settings.thick:
+        thickness = rng.uniform(3.0, 7.0) / STEP_MM
+        count = max(4, round(len(image) / thickness))
+        thick = functional.interpolate(image[None, None], (count, *image.shape[1:]), mode="area")
+        image = functional.interpolate(thick, tuple(image.shape), mode="trilinear")[0, 0]
+    image = vary_look(image, rng)
+    if rng.random() < settings.narrow:
+        image = _narrow(image, rng)
+    return Sample(image, *targets(piece, len(image)))
+
+
+def displace_soft_tissue(image: Tensor, sections: int) -> Tensor:
+    """Move all that is no bone along the spine, by ``sections`` to the feet; (S, A, R) HU, the ends are repeated.
+
+    Where the lungs end or the kidneys begin differs between people by more than a vertebra: a level told from them is
+    a guess, and with few chests to learn from, a tempting one.
+    """
+    source = torch.arange(len(image)).sub(sections).clamp(0, len(image) - 1)
+    moved = image[source]
+    return torch.where((image > BONE_HU) | (moved > BONE_HU) | (image < AIR_HU + 50), image, moved)
+
+
+def _narrow(image: Tensor, rng: np.random.Generator) -> Tensor:
+    image = image.clone()
+    _, a, r = image.shape
+    left, right = int(rng.integers(0, r // 4 + 1)), int(rng.integers(0, r // 4 + 1))
+    front, back = int(rng.integers(0, a // 5 + 1)), int(rng.integers(0, a // 4 + 1))
+    image[:, :, :left], image[:, :, r - right :] = AIR_HU, AIR_HU
+    image[:, :front], image[:, a - back :] = AIR_HU, AIR_HU
+    return image
+
+
+def targets(piece: Piece, sections: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Level, centre and centre weight for each of ``sections // 2`` rows."""
+    count = sections // STRIDE
+    at = (np.arange(count) + 0.5) * STRIDE - 0.5
+    level = np.full(count, IGNORE)
+    order = np.argsort(piece.rows)
+    rows, levels, cut = piece.rows[order], piece.levels[order], piece.cut[order]
+    gap = np.diff(rows)
+    typical = np.median(gap) if len(gap) else 12.0
+    above, below = np.insert(gap, 0, typical), np.append(gap, typical)
+    for row, k, up, down in zip(rows, levels, above, below):
+        level[(at > row - 0.42 * up) & (at <= row + 0.42 * down)] = k
+    air = (piece.image[: count * STRIDE] < AIR_HU + 50).flatten(1).float().mean(1).view(count, STRIDE).mean(1).numpy()
+    outside = air > 0.995
+    level[outside] = _NONE
+    if len(rows) and levels[0] == _C1:
+        level[at < rows[0] - 0.8 * above[0]] = _NONE
+    if len(rows) and levels[-1] == _L5:
+        level[at > rows[-1] + 0.8 * below[-1]] = _NONE
+    center = np.zeros(count)
+    weight = np.full(count, 1.0)
+    if len(rows):
+        distance = np.abs(at[:, None] - rows[None]) * STEP_MM
+        center = np.exp(-0.5 * (distance.min(1) / CENTER_SIGMA_MM) ** 2)
+        weight[(distance[:, cut] < 10).any(1)] = 0
+        unknown = (at < rows[0] - 0.6 * above[0]) | (at > rows[-1] + 0.6 * below[-1])
+        weight[unknown & (level == IGNORE)] = 0
+        center[outside] = 0
+    as_float = {"dtype": torch.float32}
+    return torch.from_numpy(level), torch.tensor(center, **as_float), torch.tensor(weight, **as_float)

@@ -1,0 +1,64 @@
+"""``vertebra-labeling serve [FILE|FOLDER...]``: see and correct labels in a browser."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from VertebraLabelingLib.commands.options import add_engine_options
+from VertebraLabelingLib.errors import VertebraLabelingError
+
+_NO_WEB = "The browser page needs the extra 'web': pip install 'vertebra-labeling[web]' (Python 3.10 or newer)."
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Register the sub-command."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="see and correct labels in a browser",
+        description="Serve a page on which a CT is opened, labeled and corrected. One person at a time; the scan stays "
+        "on this computer. Needs the extra 'web'.",
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="FILE|FOLDER",
+        help="CT file, DICOM folder, or folder of both; a single scan is opened at once, of several one is chosen on "
+        "the page",
+    )
+    parser.add_argument("--port", type=int, default=8080, metavar="N", help="port to listen on (default: 8080)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, this computer only); with any other, the page asks for the "
+        "token that is printed",
+    )
+    add_engine_options(parser)
+    parser.add_argument(
+        "--upload-limit", type=float, default=2000, metavar="MB", help="largest upload, in MB (default: 2000)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the sub-command; returns when it is interrupted."""
+    try:
+        from VertebraLabelingWeb import scans, server
+    except ImportError as error:
+        if (error.name or "").split(".")[0].startswith("VertebraLabelingLib"):
+            raise
+        raise VertebraLabelingError(_NO_WEB) from error
+    from VertebraLabelingLib.batch.workers import LabelerSpec
+
+    jobs = scans.served_scans(arguments.inputs)
+    weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
+    LabelerSpec(weights, arguments.device).check()
+    network = {"device": arguments.device, "weights": weights, "refine": arguments.refine}
+    options = server.Options(
+        host=arguments.host,
+        port=arguments.port,
+        upload_limit=int(arguments.upload_limit * 1e6),
+        arguments=network,
+    )
+    server.serve(jobs, options)
+    return 0
