@@ -12,7 +12,8 @@ from VertebraLabelingLib.formats.truth import write_truth
 from VertebraLabelingTraining.synthetic import sources
 from VertebraLabelingTraining.synthetic.anatomy import prepare
 from VertebraLabelingTraining.synthetic.hybrid import transplant
-from VertebraLabelingTraining.synthetic.make_synthetic import sources, synthesize
+from VertebraLabelingTraining.synthetic.make_synthetic import sources as sources_of
+from VertebraLabelingTraining.synthetic.make_synthetic import synthesize
 from VertebraLabelingTraining.synthetic.sources import FORBIDDEN, LabelMapSource, trunk_maps
 from VertebraLabelingTraining.synthetic.variants import FOUR_LUMBAR, L6, NO_T12, T13, USUAL, draw_variant, vary
 from VertebraLabelingTraining.synthetic.warp import draw_warp
@@ -171,11 +172,11 @@ def test_a_forbidden_patient_is_refused(tmp_path, monkeypatch, name):
 
 def test_a_folder_without_label_maps_is_named(tmp_path):
     with pytest.raises(InputError, match="No label map"):
-        sources(tmp_path)
+        sources_of(tmp_path)
 
 
 def test_no_case_is_made_of_a_patient_that_is_scored(shared_data):
-    names = [source.name for source in sources(shared_data)]
+    names = [source.name for source in sources_of(shared_data)]
     assert len(names) == len(set(names)) > 2
     assert not [name for name in names if any(patient in name for patient in FORBIDDEN)]
 

@@ -9,7 +9,6 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import VertebraLabelingLib.core.volume as volume_module
 from phantoms import BALL_HU, affine
 from VertebraLabelingLib.core.volume import (
     AIR_HU,
@@ -23,6 +22,7 @@ from VertebraLabelingLib.core.volume import (
     to_canonical,
 )
 from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.preprocessing import resampling
 from VertebraLabelingLib.preprocessing.metal import METAL_HU
 from VertebraLabelingLib.preprocessing.resampling import block_mean, obliquity_deg, to_working_grid
 from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
@@ -194,7 +194,7 @@ def test_block_mean_gives_the_mean_of_each_block_at_its_centre(numbered, factors
 
 @pytest.fixture
 def one_job_a_slice(monkeypatch):
-    monkeypatch.setattr(volume_module, "_SLAB_BYTES", 1)
+    monkeypatch.setattr(resampling, "_SLAB_BYTES", 1)
     monkeypatch.setattr(sitk.ProcessObject, "GetGlobalDefaultNumberOfThreads", lambda: 4)
 
 
@@ -205,7 +205,7 @@ def test_block_mean_is_the_same_on_several_threads(factors, dtype, one_job_a_sli
     if np.issubdtype(dtype, np.floating):
         array[5, 2, 3], array[7, 1] = np.nan, np.inf
     threads = block_mean(Volume(array, np.eye(4)), factors).array
-    monkeypatch.setattr(volume_module, "_SLAB_BYTES", 2**30)
+    monkeypatch.setattr(resampling, "_SLAB_BYTES", 2**30)
     alone = block_mean(Volume(array, np.eye(4)), factors).array
     np.testing.assert_array_equal(threads, alone)
     assert np.isfinite(threads).all() and threads.max() <= METAL_HU
@@ -215,7 +215,7 @@ def test_what_a_thread_of_block_mean_raises_is_raised(one_job_a_slice, monkeypat
     def full(array, factors):
         raise MemoryError
 
-    monkeypatch.setattr(volume_module, "_block_sums", full)
+    monkeypatch.setattr(resampling, "_block_sums", full)
     with pytest.raises(MemoryError):
         block_mean(Volume(np.zeros((9, 4, 4), np.int16), np.eye(4)), (1, 1, 2))
 
