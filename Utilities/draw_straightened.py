@@ -20,6 +20,7 @@ from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.networks.level_network import STRIDE
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.pipeline.level_classification import count_rows, straighten_along, to_mm
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan  # noqa: E402
 from VertebraLabelingLib.preprocessing.straightening import CELL_MM, STEP_MM
 from VertebraLabelingLib.scans.read_scan import read_volume
 
@@ -29,7 +30,7 @@ def main(ct: str, png: str) -> None:
     volume, labeler = read_volume(Path(ct)), VertebraLabeler(device="cpu")
     points = labeler.label(volume).points
     ras = np.array([point.ras for point in points])
-    grid, sections, image = straighten_along(volume, ras, ras)
+    grid, sections, image = straighten_along(PreparedScan.of(volume), ras, ras)
     share = np.exp(count_rows(labeler.model.counting, image))[:, : len(LEVELS)]
 
     figure = Figure(figsize=(7.5, 8), dpi=110, layout="constrained")

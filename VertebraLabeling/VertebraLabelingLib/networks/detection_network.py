@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..core.anatomy import LEVELS
+from ..preprocessing.prepared_scan import GRID_MM
 from .layers import ConvNorm, Residual, Up
 
-GRID_MM = 4.0
-COARSE_MM = 8.0
+COARSE_MM = 2 * GRID_MM
 STRIDE = 8  # input sizes are padded to multiples of this many voxels (32 mm, the second coarsest scale)
 BACKGROUND = len(LEVELS)
 SPINE_LOGIT = -2.0  # of a vertebra of any level, in a coarse voxel that may show one

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..core.evidence import Evidence
-from ..core.volume import Volume, ras_to_ijk, to_canonical
+from ..core.volume import Volume, ras_to_ijk
 from ..networks.centroid_network import CELL_PLACES_MM, PlacingNet, has_phase, voxel_phase
 from ..networks.layers import window
-from ..preprocessing.cropping import crop_around
 from ..preprocessing.interpolation import sample_around
+from ..preprocessing.prepared_scan import PreparedScan
 from ..preprocessing.resampling import block_factors, block_mean, grid_axes
 from ..preprocessing.upsampling import divisions, finer
 
@@ -39,19 +39,19 @@ _FINE_MM = 2.0
 _MIRRORED_PHASE = torch.tensor([[1.0], [-1.0], [1.0]])  # the sine changes its sign
 
 
-def place(evidence: Evidence, volume: Volume, network: PlacingNet, device: str = "cpu", first: int = 0) -> Evidence:
+def place(evidence: Evidence, scan: PreparedScan, network: PlacingNet, device: str = "cpu", first: int = 0) -> Evidence:
     """Move each candidate to where the network sees the centre of its body.
 
     Args:
         evidence: of the first network; points and detection change.
-        volume: the scan, HU; what is darker than :data:`LOWEST_HU` is shown as that.
+        scan: the prepared scan; what is darker than :data:`LOWEST_HU` is shown as that.
         network: in evaluation mode.
         first: candidates before this one stay as they are.
     """
     before = evidence.points[first:]
     if len(before) == 0:
         return evidence
-    box = crop_around(to_canonical(volume), before, MARGIN_MM)
+    box = scan.box(before, MARGIN_MM)
     box = block_mean(box, block_factors(box, _FINE_MM))
     divided, box = divisions(box), finer(Volume(np.maximum(box.array, LOWEST_HU), box.ijk_to_ras))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)

@@ -36,14 +36,13 @@ def with_smooth_chain(evidence: Evidence, chain: Chain) -> Evidence:
         chain: its cheapest chain.
     """
     levels, moved = [LEVELS[k] for k in chain.levels], evidence.points.copy()
-    cut = cut_levels(levels, chain.points, scale_of(*chain), evidence)
+    cut = cut_levels(levels, chain.points, scale_of(chain.points, chain.levels), evidence)
     cut_ends = [level for level in (*levels[:1], *levels[-1:]) if level in cut]
     for piece in _pieces(levels, (*OFF_THE_LINE, *cut_ends)):
         before = chain.points[piece]
         named = [levels[row] for row in piece]
         gaps = [VERSE_SPACING[pair] for pair in zip(named, named[1:])]
-        for old, new in zip(before, smooth(before, np.array(gaps))):
-            moved[(evidence.points == old).all(axis=1)] = new
+        moved[chain.rows[piece]] = smooth(before, np.array(gaps))
     return replace(evidence, points=moved)
 
 

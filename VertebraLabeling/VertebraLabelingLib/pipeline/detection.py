@@ -15,7 +15,7 @@ from ..networks.detection_network import BACKGROUND, GRID_MM, NOWHERE, STRIDE, P
 from ..networks.layers import window
 from ..networks.soft_argmax import block_mass, local_integral, log_heat
 from ..preprocessing.cropping import AIR_MARGIN
-from .stages import FINDING, NAMING, Reporter
+from .reporting import Reporter
 
 THRESHOLD = 0.08  # probability of a body centre below which a maximum is not a candidate
 MIN_DISTANCE_MM = 9.0  # no two vertebral bodies are nearer: C4-C5 of a small adult are about 13 mm apart
@@ -162,7 +162,7 @@ def run_network(
     volume: Volume,
     device: str,
     report: Reporter,
-    span: tuple[float, float] = (FINDING, NAMING),
+    span: tuple[float, float] = (0.0, 1.0),
 ) -> Evidence:
     """One pass of the network over the whole working grid; see :func:`detection.evidence_from`.
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX
 from ..core.labels import SpineLabels
-from ..core.volume import Volume, ijk_to_ras, to_canonical
-from ..preprocessing.cropping import crop_around
+from ..core.volume import ijk_to_ras
 from ..preprocessing.metal import METAL_HU
+from ..preprocessing.prepared_scan import PreparedScan
 from ..solver.warnings import IMPLANTS
 
 NEAR_MM = 20.0  # of the points
@@ -18,18 +18,18 @@ MOST_VOXELS = 200_000  # looked at; of more, every second, third ...
 _C3 = LEVEL_INDEX["C3"]  # above it teeth and petrous bone are as bright
 
 
-def levels_with_metal(volume: Volume, labels: SpineLabels) -> list[str]:
+def levels_with_metal(scan: PreparedScan, labels: SpineLabels) -> list[str]:
     """The levels below C2 whose points have metal around them; empty where there is too little of it for an implant.
 
     Args:
-        volume: the scan, HU.
+        scan: the prepared scan.
         labels: its points.
     """
     points = [point for point in labels.points if LEVEL_INDEX[point.level] >= _C3]
     if not points:
         return []
     places = np.array([point.ras for point in points])
-    box = crop_around(to_canonical(volume), places, NEAR_MM)
+    box = scan.box(places, NEAR_MM)
     bright = np.flatnonzero(box.array > METAL_HU)
     if len(bright) == 0:
         return []

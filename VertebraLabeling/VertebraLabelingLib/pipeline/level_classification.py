@@ -17,10 +17,10 @@ from torch.nn import functional
 
 from ..core.anatomy import LEVEL_INDEX, LEVELS
 from ..core.evidence import MAX_COST, Evidence
-from ..core.volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk, to_canonical
+from ..core.volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk
 from ..networks.layers import window
 from ..networks.level_network import MULTIPLE, STRIDE, CountingNet
-from ..preprocessing.cropping import crop_around
+from ..preprocessing.prepared_scan import PreparedScan
 from ..preprocessing.resampling import block_factors, block_mean, grid_axes, to_working_grid
 from ..preprocessing.straightening import STEP_MM, Sections, along, rows_on, sections_through, straighten
 from ..solver.chain import cheapest_chain
@@ -64,21 +64,21 @@ class Count:
         return rows_on(self.ras, way, points, ROW_MM)
 
 
-def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device: str = "cpu") -> Count | None:
+def count_along(evidence: Evidence, scan: PreparedScan, network: CountingNet, device: str = "cpu") -> Count | None:
     """Straighten the spine along the first network's chain and run the counting network on it.
 
     Args:
         evidence: of the first network.
-        volume: the scan, HU.
+        scan: the prepared scan.
         network: the counting network, in evaluation mode.
 
     Returns:
         ``None`` where the first network's chain has fewer than two vertebrae.
     """
-    chain, _ = cheapest_chain(evidence)
+    chain = cheapest_chain(evidence).points
     if len(chain) < 2:
         return None
-    grid, sections, image = straighten_along(volume, chain, evidence.points, device)
+    grid, sections, image = straighten_along(scan, chain, evidence.points, device)
     level = count_rows(network.to(device), image)
     at = (np.arange(len(level)) + 0.5) * STRIDE - 0.5
     curve = along(sections.center, np.arange(len(sections)), at)
@@ -89,12 +89,12 @@ def count_along(evidence: Evidence, volume: Volume, network: CountingNet, device
 
 
 def straighten_along(
-    volume: Volume, chain: np.ndarray, candidates: np.ndarray, device: str = "cpu"
+    scan: PreparedScan, chain: np.ndarray, candidates: np.ndarray, device: str = "cpu"
 ) -> tuple[Volume, Sections, Tensor]:
     """Straighten the spine of a scan along a chain of bodies.
 
     Args:
-        volume: the scan, HU.
+        scan: the prepared scan.
         chain: (M, 3) bodies from head to foot, M >= 2, world RAS mm.
         candidates: (N, 3) all that are to lie within the grid.
 
@@ -102,18 +102,18 @@ def straighten_along(
         the grid around the candidates (its spacing is the scan's own), the sections in its mm (:func:`to_mm`), and
         the straightened spine.
     """
-    grid = _grid_around(volume, candidates)
+    grid = _grid_around(scan, candidates)
     sections = sections_through(to_mm(grid, chain))
     image = torch.from_numpy(np.ascontiguousarray(grid.array)).to(device)
     return grid, sections, straighten(image, grid.spacing[::-1], sections)
 
 
-def _grid_around(volume: Volume, candidates: np.ndarray) -> Volume:
+def _grid_around(scan: PreparedScan, candidates: np.ndarray) -> Volume:
     """The scan around the candidates, its voxels averaged to 2 mm where they are finer; larger ones stay as they are.
 
     Only a scan that lies askew is laid on a grid of its own, of 2 mm, before the sections are sampled.
     """
-    part = crop_around(to_canonical(volume), candidates, MARGIN_MM)
+    part = scan.box(candidates, MARGIN_MM)
     if np.allclose(grid_axes(part), part.ijk_to_ras[:3, :3] / part.spacing):
         return block_mean(part, block_factors(part, GRID_MM))
     return to_working_grid(part, GRID_MM)

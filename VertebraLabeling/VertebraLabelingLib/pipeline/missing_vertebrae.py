@@ -47,7 +47,7 @@ def look_again(evidence: Evidence, place: Callable[[Evidence, int], Evidence]) -
 
 def with_skipped(evidence: Evidence, chain: Chain) -> Evidence:
     """Evidence with a candidate for every level that its chain passes over between two found vertebrae."""
-    points, levels = chain
+    points, levels = chain.points, chain.levels
     usual, places, likely = distance_from(), [], []
     for a, b, above, way in zip(levels, levels[1:], points, np.diff(points, axis=0)):
         skipped = [k for k in range(a + 1, b) if LEVELS[k] in USUAL_LEVELS]
@@ -67,7 +67,7 @@ def with_possible(evidence: Evidence, chain: Chain) -> Evidence:
     That is beyond an end of the chain where the next level should be in view, and half-way between two neighbors that
     are too far apart for neighbors of this spine. C1, which has no body, lies at no usual distance.
     """
-    points, levels = chain
+    points, levels = chain.points, chain.levels
     if len(points) < 2:
         return evidence
     ratio, scale = distance_ratios(points, levels), scale_of(points, levels)

@@ -57,11 +57,10 @@ class Findings:
         likely = level_probabilities(evidence.unary)
         amount = evidence.detection**2
         every = float((amount * likely.max(axis=1)).sum()) if len(amount) else 0.0
-        chain, levels = cheapest_chain(evidence)
-        rows = [int(np.linalg.norm(evidence.points - point, axis=1).argmin()) for point in chain]
-        named = float((amount[rows] * likely[rows, levels]).sum())
+        chain = cheapest_chain(evidence)
+        named = float((amount[chain.rows] * likely[chain.rows, chain.levels]).sum())
         certainty = every / max(float(evidence.detection.sum()), 1e-9)
-        return cls(certainty, named, named / max(every, 1e-9), _size(chain, levels))
+        return cls(certainty, named, named / max(every, 1e-9), _size(chain.points, chain.levels))
 
     @property
     def plausibility(self) -> float:

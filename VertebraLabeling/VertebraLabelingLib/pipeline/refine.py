@@ -13,8 +13,8 @@ import numpy as np
 
 from ..core.evidence import Evidence
 from ..core.volume import Volume
-from ..networks.detection_network import GRID_MM
 from ..preprocessing.cropping import crop_around
+from ..preprocessing.prepared_scan import GRID_MM, PreparedScan
 from ..preprocessing.resampling import to_working_grid
 
 SHIFT = 0.5  # voxels, along each axis
@@ -22,17 +22,17 @@ MARGIN_MM = 48.0  # around the candidates: the ribs and the outline of the trunk
 SAME_MM = 6.0  # candidates of the two passes that are nearer are the same body
 
 
-def refine(evidence: Evidence, volume: Volume, run: Callable[[Volume], Evidence]) -> Evidence:
+def refine(evidence: Evidence, scan: PreparedScan, run: Callable[[Volume], Evidence]) -> Evidence:
     """Move each candidate to the mean of its place and that of its partner in a second pass, where it has one.
 
     Args:
         evidence: of the first pass; levels and costs stay as they are.
-        volume: the scan, HU.
+        scan: the prepared scan.
         run: the network on a working grid.
     """
     if len(evidence.points) == 0:
         return evidence
-    shifted = crop_around(to_working_grid(volume, GRID_MM, SHIFT), evidence.points, MARGIN_MM)
+    shifted = crop_around(to_working_grid(scan.volume, GRID_MM, SHIFT), evidence.points, MARGIN_MM)
     return replace(evidence, points=mean_of_pairs(evidence.points, run(shifted).points))
 
 

@@ -1,31 +1,266 @@
-"""The stages of a run as users see them: where each begins on the progress bar, and how a run is cancelled."""
+"""The stages of a run in their order: each takes what is known of a scan, and gives it back with more known.
+
+CT -> checked HU -> working grid -> detection network -> pose -> level network -> centroid network -> missing vertebrae
+-> smooth chain -> solver -> implants. :data:`NETWORK_STAGES` run where the networks run; the others on the CPU.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from ..errors import Cancelled
+from ..core.evidence import Evidence
+from ..core.labels import SpineLabels
+from ..core.volume import Volume
+from ..networks.weights import Model
+from ..preprocessing import clipped_ct
+from ..preprocessing.ct_check import to_hounsfield
+from ..preprocessing.long_scan import evidence_within, spine_part
+from ..preprocessing.pose import PatientPose
+from ..preprocessing.prepared_scan import PreparedScan
+from ..solver.chain import Chain, solve
+from . import implants
+from .centroid_refinement import place
+from .chain_smoothing import with_smooth_chain
+from .detection import run_network
+from .level_classification import WEIGHT, Count, count_along, named_by_count, with_counted_bodies
+from .missing_vertebrae import look_again
+from .pose_search import find_pose
+from .refine import refine
+from .reporting import Reporter, ever_shorter
 
-Progress = Callable[[float, str], None]
 
-# where each stage begins, of the progress 0..1; as long as they take for a large CT
-LOADING, RESAMPLING, FINDING, LOOKING_AGAIN = 0.02, 0.05, 0.15, 0.5
-REFINING, COUNTING, PLACING, NAMING = 0.55, 0.6, 0.75, 0.95
+@dataclass(frozen=True)
+class Engine:
+    """What every stage may use.
+
+    Attributes:
+        load: gives the networks; they are loaded on the first use.
+        device: where the networks run, as torch names it.
+        report: tells the progress and ends a cancelled run.
+        fixed: level -> world RAS mm of points that are known.
+        refine: whether candidates are placed a second time by the detection network.
+        count_share: share of the level network in the level costs.
+    """
+
+    load: Callable[[], Model]
+    device: str
+    report: Reporter
+    fixed: Mapping[str, Sequence[float]] | None = None
+    refine: bool = False
+    count_share: float = WEIGHT
+
+    @property
+    def model(self) -> Model:
+        """The loaded networks."""
+        return self.load()
 
 
-class Reporter:
-    """Passes progress on and turns a cancelled run into an exception."""
+@dataclass(frozen=True)
+class State:
+    """What is known of a scan.
 
-    def __init__(self, progress: Progress | None, cancelled: Callable[[], bool] | None) -> None:
-        self.progress, self.cancelled = progress, cancelled
+    Attributes:
+        volume: the CT as it was given; HU once it is checked.
+        scan: it prepared for the networks, in the pose that they know.
+        evidence: candidates and their costs, in the world of ``scan``.
+        pose: how the patient lies in ``volume``; ``center`` is what the pose turns around, world RAS mm.
+        count: what the level network reads along the spine.
+        chain: the cheapest chain of ``evidence``.
+        labels: the named vertebrae, in the world of ``volume``.
+        warnings: sentences for the user that are not the solver's.
+        air_hu: HU below which the values were clipped when the CT was stored; ``None`` where they were not.
+    """
 
-    def __call__(self, fraction: float, message: str) -> None:
-        """Report ``message`` at ``fraction`` of the run.
+    volume: Volume
+    scan: PreparedScan | None = None
+    evidence: Evidence | None = None
+    pose: PatientPose = field(default_factory=PatientPose)
+    center: Sequence[float] = (0.0, 0.0, 0.0)
+    count: Count | None = None
+    chain: Chain | None = None
+    labels: SpineLabels | None = None
+    warnings: tuple[str, ...] = ()
+    air_hu: float | None = None
 
-        Raises:
-            Cancelled: the user has cancelled.
-        """
-        if self.cancelled and self.cancelled():
-            raise Cancelled("Labeling was cancelled.")
-        if self.progress:
-            self.progress(fraction, message)
+
+class Stage(NamedTuple):
+    """One step of a run.
+
+    Attributes:
+        start: where it begins, of the progress 0..1; as long as each takes for a large CT.
+        sentence: what users read while it runs.
+        run: state -> state.
+    """
+
+    start: float
+    sentence: str
+    run: Callable[[State, Engine], State]
+
+
+def check(state: State, engine: Engine) -> State:
+    """HU of a CT, or a refusal; what was clipped to a floor above air becomes air."""
+    volume = to_hounsfield(state.volume)
+    floor = clipped_ct.window_floor(volume)
+    if floor is not None:
+        volume = clipped_ct.with_air(volume, floor)
+    return replace(state, volume=volume, air_hu=floor)
+
+
+def load(state: State, engine: Engine) -> State:
+    """The networks, from their file."""
+    _ = engine.model
+    return state
+
+
+def prepare(state: State, engine: Engine) -> State:
+    """Canonical axes, and the working grid without the air around the patient."""
+    scan = PreparedScan.of(state.volume)
+    _ = scan.grid
+    return replace(state, scan=scan, center=scan.center)
+
+
+def detect(state: State, engine: Engine) -> State:
+    """Candidates for vertebral bodies and what each could be: the detection network, as the patient lies."""
+    span = (DETECT.start, POSE.start)
+    return replace(state, evidence=_look(state.scan, state.scan.grid, engine, span))
+
+
+def find_the_pose(state: State, engine: Engine) -> State:
+    """Where the detection network is not sure: other poses of the patient, and the scan in the likeliest one."""
+    seen: dict[PatientPose, Evidence] = {}
+    spans = ever_shorter(POSE.start, REFINE.start)
+    part = spine_part(state.evidence, state.scan.grid)
+    whole = part is state.scan.grid
+    scan = state.scan if whole else PreparedScan(state.scan.box(part.corners, 0))
+
+    def look_at(pose: PatientPose) -> Evidence:
+        # turned, on the working grid; enlarged, that would lack detail
+        seen[pose] = _look_in(
+            pose, scan if pose.enlarged != 1 else PreparedScan(part), scan, state, engine, next(spans)
+        )
+        return seen[pose]
+
+    pose = find_pose(state.evidence if whole else evidence_within(state.evidence, scan.volume), look_at)
+    if pose == PatientPose():
+        return state
+    if whole and pose.enlarged > 1:
+        evidence = seen[pose]
+    else:
+        evidence = _look_in(pose, state.scan, state.scan, state, engine, next(spans))
+    posed = state.scan.in_pose(pose, state.center)
+    return replace(state, scan=posed, evidence=evidence, pose=pose, warnings=state.warnings + pose.sentences)
+
+
+def refine_candidates(state: State, engine: Engine) -> State:
+    """If wanted: each candidate placed once more by the detection network, on a shifted grid."""
+    if not engine.refine:
+        return state
+    span = (REFINE.start, LEVELS.start)
+    moved = refine(state.evidence, state.scan, lambda box: _look(state.scan, box, engine, span))
+    return replace(state, evidence=moved)
+
+
+def classify_levels(state: State, engine: Engine) -> State:
+    """What the level network reads along the straightened spine, and the bodies that it sees besides."""
+    if engine.model.counting is None:
+        return state
+    count = count_along(state.evidence, state.scan, engine.model.counting, engine.device)
+    if count is None:
+        return state
+    return replace(state, evidence=with_counted_bodies(state.evidence, count), count=count)
+
+
+def refine_centroids(state: State, engine: Engine) -> State:
+    """Each candidate at the center that the centroid network sees, named by the level network at that place."""
+    evidence = state.evidence
+    if engine.model.placing is not None:
+        evidence = place(evidence, state.scan, engine.model.placing, engine.device)
+    if state.count is not None:
+        evidence = named_by_count(evidence, state.count, engine.count_share)
+    return replace(state, evidence=evidence)
+
+
+def find_missing_vertebrae(state: State, engine: Engine) -> State:
+    """Where a vertebra may be missing, the centroid network looks again."""
+    if engine.model.placing is None:
+        return state
+
+    def place_from(evidence: Evidence, first: int) -> Evidence:
+        return place(evidence, state.scan, engine.model.placing, engine.device, first=first)
+
+    evidence, chain = look_again(state.evidence, place_from)
+    return replace(state, evidence=evidence, chain=chain)
+
+
+def smooth_the_chain(state: State, engine: Engine) -> State:
+    """The points of the chain drawn a little to the line that they share."""
+    if state.chain is None:
+        return state
+    return replace(state, evidence=with_smooth_chain(state.evidence, state.chain))
+
+
+def name(state: State, engine: Engine) -> State:
+    """The solver's names, confidence and warnings, in the world of the scan."""
+    evidence = state.evidence
+    if state.pose != PatientPose():
+        evidence = state.pose.redone(evidence, state.center)
+    return replace(state, labels=solve(evidence, engine.fixed))
+
+
+def look_for_implants(state: State, engine: Engine) -> State:
+    """Warn where metal may have hidden or moved vertebrae, and of clipped values."""
+    levels = implants.levels_with_metal(PreparedScan.of(state.volume), state.labels)
+    warnings = state.warnings + ((implants.sentence(levels),) if levels else ())
+    if state.air_hu is not None:
+        warnings += (clipped_ct.sentence(state.air_hu),)
+    return replace(state, warnings=warnings)
+
+
+def _look(scan: PreparedScan, grid: Volume, engine: Engine, span: tuple[float, float]) -> Evidence:
+    """The detection network on a working grid of a scan."""
+    return run_network(engine.model.network, grid, scan.volume, engine.device, engine.report, span)
+
+
+def _look_in(
+    pose: PatientPose,
+    seen: PreparedScan,
+    field_of_view: PreparedScan,
+    state: State,
+    engine: Engine,
+    span: tuple[float, float],
+) -> Evidence:
+    """The detection network on ``seen`` in a pose; ``field_of_view`` is what can be cut by the image edge."""
+    grid = seen.in_pose(pose, state.center).grid
+    return _look(field_of_view.in_pose(pose, state.center), grid, engine, span)
+
+
+CHECK = Stage(0.0, "checking the volume", check)
+LOAD = Stage(0.02, "loading the network", load)
+PREPARE = Stage(0.05, "resampling", prepare)
+DETECT = Stage(0.15, "finding vertebrae", detect)
+POSE = Stage(0.5, "finding vertebrae", find_the_pose)
+REFINE = Stage(0.55, "finding vertebrae", refine_candidates)
+LEVELS = Stage(0.6, "reading levels", classify_levels)
+CENTROIDS = Stage(0.75, "placing points", refine_centroids)
+MISSING = Stage(0.85, "placing points", find_missing_vertebrae)
+SMOOTH = Stage(0.94, "placing points", smooth_the_chain)
+NAME = Stage(0.95, "naming levels", name)
+IMPLANTS = Stage(0.98, "looking for metal", look_for_implants)
+
+FIRST_STAGES = (CHECK, LOAD, PREPARE)
+NETWORK_STAGES = (DETECT, POSE, REFINE, LEVELS, CENTROIDS, MISSING, SMOOTH)
+LAST_STAGES = (NAME, IMPLANTS)
+
+
+def run_stages(stages: Sequence[Stage], state: State, engine: Engine) -> State:
+    """Run stages one after the other.
+
+    Raises:
+        Cancelled: the user has cancelled; asked before each stage, and before each block of the detection network.
+    """
+    for stage in stages:
+        engine.report(stage.start, stage.sentence)
+        state = stage.run(state, engine)
+    return state

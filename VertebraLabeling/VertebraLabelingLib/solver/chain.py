@@ -69,10 +69,12 @@ class Chain(NamedTuple):
     Attributes:
         points: (M, 3) world RAS mm.
         levels: (M,) level indices.
+        rows: (M,) which candidates of the evidence they are.
     """
 
     points: np.ndarray
     levels: np.ndarray
+    rows: np.ndarray
 
 
 def cheapest_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) -> Chain:
@@ -80,9 +82,9 @@ def cheapest_chain(evidence: Evidence, parameters: ChainParameters = DEFAULT) ->
     try:
         solution = _search(evidence, [], None, parameters)
     except NoSpineError:
-        return Chain(np.empty((0, 3)), np.empty(0, dtype=int))
-    rows, levels = (np.array(column) for column in zip(*solution.path.nodes))
-    return Chain(solution.ordered.points[rows], levels)
+        return Chain(np.empty((0, 3)), np.empty(0, dtype=int), np.empty(0, dtype=int))
+    nodes, levels = (np.array(column) for column in zip(*solution.path.nodes))
+    return Chain(solution.ordered.points[nodes], levels, solution.candidate[nodes])
 
 
 def relabel(
@@ -126,7 +128,11 @@ def relabel(
 
 @dataclass(frozen=True)
 class _Solution:
-    """The cheapest chain of one scan and what it was found in; rows of ``ordered`` and ``owner`` go head to foot."""
+    """The cheapest chain of one scan and what it was found in; rows of ``ordered`` and ``owner`` go head to foot.
+
+    ``candidate`` holds the row of the evidence that each row of ``ordered`` comes from; of points placed by hand it
+    means nothing.
+    """
 
     evidence: Evidence
     ordered: Evidence
@@ -135,19 +141,22 @@ class _Solution:
     clamp: np.ndarray
     graph: ChainGraph
     path: Path
+    candidate: np.ndarray
 
 
 def _search(
     evidence: Evidence, anchors: list[Anchor], before: SpineLabels | None, parameters: ChainParameters
 ) -> _Solution:
-    strongest = _strongest(evidence, parameters.max_candidates)
+    kept = _strongest(evidence, parameters.max_candidates)
+    strongest = _reorder(evidence, kept)
     joined, owner = join(strongest, anchors, [reach_mm(anchor.level, before) for anchor in anchors])
     if len(joined.points) == 0:
         raise NoSpineError(_NO_SPINE)
     curve = spine_curve(joined.points, joined.detection, joined.unary)
     clamp = check_order(anchors, owner, curve)
     ordered, owner = _reorder(joined, curve.order), owner[curve.order]
-    placed_by_hand = curve.order >= len(strongest.points)
+    placed_by_hand = curve.order >= len(kept)
+    candidate = np.append(kept, np.full(len(curve.order) - len(kept), -1))[curve.order]
     curve = replace(curve, order=np.arange(len(owner)))
     if (clamp >= 0).any():
         free = ChainGraph(ordered, curve, np.full(len(clamp), -1), np.zeros(len(clamp), bool), parameters)
@@ -157,7 +166,7 @@ def _search(
     path = graph.best_path()
     if path is None or (path.cost >= graph.rejected_cost and not anchors):
         raise NoSpineError(_NO_SPINE)
-    return _Solution(evidence, ordered, anchors, owner, clamp, graph, path)
+    return _Solution(evidence, ordered, anchors, owner, clamp, graph, path, candidate)
 
 
 def _to_labels(solution: _Solution) -> SpineLabels:
@@ -213,11 +222,9 @@ def shift_margin(graph: ChainGraph, path: Path) -> float:
     return max(min(costs) - path.cost, 0.0)
 
 
-def _strongest(evidence: Evidence, most: int) -> Evidence:
-    """The ``most`` candidates with the highest detection, in their given order."""
-    if len(evidence.points) <= most:
-        return evidence
-    return _reorder(evidence, np.sort(np.argsort(-evidence.detection, kind="stable")[:most]))
+def _strongest(evidence: Evidence, most: int) -> np.ndarray:
+    """Rows of the ``most`` candidates with the highest detection, in their given order."""
+    return np.sort(np.argsort(-evidence.detection, kind="stable")[:most])
 
 
 def _reorder(evidence: Evidence, rows: np.ndarray) -> Evidence:

@@ -12,7 +12,7 @@ _SHORT = {
     "loading the network": "load",
     "resampling": "resample",
     "finding vertebrae": "network",
-    "counting vertebrae": "counting",
+    "reading levels": "levels",
     "placing points": "placing",
     "naming levels": "naming",
 }

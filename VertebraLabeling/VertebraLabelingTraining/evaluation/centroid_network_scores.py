@@ -25,6 +25,7 @@ from VertebraLabelingLib.formats.mrk_json import read_points
 from VertebraLabelingLib.networks.centroid_network import PlacingNet
 from VertebraLabelingLib.networks.weights import load_parts
 from VertebraLabelingLib.pipeline.centroid_refinement import place
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 from ..data.cases import find_cases, fold_names, truth_file
@@ -60,7 +61,7 @@ def errors_of(volume: Volume, truth: np.ndarray, network: PlacingNet, rng: np.ra
     start = truth + rng.normal(0, AWAY_MM, truth.shape)
     k = len(LEVELS)
     evidence = Evidence(start, np.zeros((len(start), k)), np.ones(len(start)), np.full(k, 0.5), volume.corners)
-    return np.linalg.norm(place(evidence, volume, network).points - truth, axis=1)
+    return np.linalg.norm(place(evidence, PreparedScan.of(volume), network).points - truth, axis=1)
 
 
 def table(errors: dict[str, list[np.ndarray]]) -> str:

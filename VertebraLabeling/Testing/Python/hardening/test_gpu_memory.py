@@ -18,7 +18,7 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.pipeline import labeler
+from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
@@ -138,7 +138,7 @@ def test_a_gpu_without_memory_is_known_however_it_says_so(tiny, monkeypatch, kin
             raise OUT_OF_MEMORY[kind]
         return some_evidence(volume)
 
-    monkeypatch.setattr(labeler, "run_network", run_network)
+    monkeypatch.setattr(stages, "run_network", run_network)
     labels = VertebraLabeler(tiny, "cuda").label(body())
     assert devices == ["cuda", "cpu"] and labels.provenance["device"] == "cpu"
     assert [point.level for point in labels.points] == ["T12", "L1", "L2"]
@@ -149,7 +149,7 @@ def test_another_error_of_the_gpu_is_not_taken_for_lack_of_memory(tiny, monkeypa
     def run_network(*arguments):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr(labeler, "run_network", run_network)
+    monkeypatch.setattr(stages, "run_network", run_network)
     with pytest.raises(RuntimeError, match="device-side assert"):
         VertebraLabeler(tiny, "cuda").label(body())
 

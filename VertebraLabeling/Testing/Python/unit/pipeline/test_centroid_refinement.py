@@ -11,6 +11,7 @@ from torch import nn
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, ras_to_ijk, to_canonical
 from VertebraLabelingLib.networks.centroid_network import CELL_MM, CELLS, Placed, PlacingNet, voxel_phase
+from VertebraLabelingLib.pipeline import centroid_refinement
 from VertebraLabelingLib.pipeline.centroid_refinement import (
     ASIDE,
     BATCH,
@@ -19,14 +20,19 @@ from VertebraLabelingLib.pipeline.centroid_refinement import (
     ONE_VIEW,
     TWO_VIEWS,
     UNSETTLED,
-    place,
     steps,
 )
 from VertebraLabelingLib.preprocessing.interpolation import sample, sample_around
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 
 BLOBS = np.array([[4.0, -8.0, 170.0], [1.0, 3.0, 110.0], [-6.0, 5.5, 52.0]])  # so far apart that no cube shows two
 WHOLE = np.ones(3, dtype=int)  # voxels that were not divided
 AWAY = np.array([[3.0, -2.0, 4.0], [-4.0, 3.0, -2.0], [0.5, 5.0, 3.0]])
+
+
+def place(evidence, volume, *arguments, **options):
+    """The centroid refinement in a volume of any orientation."""
+    return centroid_refinement.place(evidence, PreparedScan.of(volume), *arguments, **options)
 
 
 class Centroid(nn.Module):

@@ -6,12 +6,13 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-import VertebraLabelingLib.pipeline.labeler as labeler_module
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
+from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.chain_smoothing import MOST_MM
-from VertebraLabelingLib.pipeline.labeler import COUNTING, REFINING, VertebraLabeler
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.pipeline.stages import LEVELS, REFINE
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingLib.solver.chain import relabel
@@ -59,7 +60,7 @@ def test_refined_points_stay_at_their_vertebrae_and_the_progress_of_both_passes_
     assert [p.level for p in refined.points] == [p.level for p in labels.points]
     moved = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(refined.points, labels.points)]
     assert np.mean(moved) > 0.005 and max(moved) < 3.1  # placed again, points come to rest where they were
-    assert told == sorted(told) and sum(REFINING <= fraction < COUNTING for fraction in told) >= 5
+    assert told == sorted(told) and sum(REFINE.start <= fraction < LEVELS.start for fraction in told) >= 5
     assert refined.provenance["refined"] and not labels.provenance["refined"]
 
 
@@ -104,7 +105,7 @@ def test_a_crop_without_most_of_the_scan_is_still_labeled(labeler, volume, sampl
 
 
 def test_the_points_are_drawn_to_the_line_of_their_chain(labeler, volume, labels, monkeypatch):
-    monkeypatch.setattr(labeler_module, "with_smooth_chain", lambda evidence, chain: evidence)
+    monkeypatch.setattr(stages, "with_smooth_chain", lambda evidence, chain: evidence)
     each_by_itself = labeler.label(volume)
     assert [point.level for point in each_by_itself.points] == [point.level for point in labels.points]
     steps = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(labels.points, each_by_itself.points)]

@@ -29,6 +29,7 @@ from VertebraLabelingLib.pipeline.level_classification import (
     off_center_costs,
     with_counted_bodies,
 )
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.straightening import BEYOND_MM
 
 GAP_MM = 24.0  # from body to body of the phantom: six rows
@@ -57,7 +58,7 @@ def log_shares(rows: int, shares: dict) -> np.ndarray:
 
 def recount(evidence, volume, network) -> Evidence:
     """Count and name, as the labeler does where no network places points."""
-    count = count_along(evidence, volume, network)
+    count = count_along(evidence, PreparedScan.of(volume), network)
     return evidence if count is None else named_by_count(with_counted_bodies(evidence, count), count)
 
 
@@ -272,7 +273,7 @@ class TestRecount:
 
     def test_a_missed_body_is_found_and_every_candidate_gets_its_number(self):
         evidence = evidence_at(BALLS[[0, 1, 3, 4]], (0, 1, 3, 4))
-        count = count_along(evidence, phantom(BALLS), BallCounter())
+        count = count_along(evidence, PreparedScan.of(phantom(BALLS)), BallCounter())
         rows = (BEYOND_MM + GAP_MM * np.array([0, 1, 3, 4])) / ROW_MM - 0.25  # a row's middle is between two sections
         row, apart = count.rows_of(evidence.points)
         np.testing.assert_allclose(row, rows, atol=0.1)

@@ -14,6 +14,7 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.volume import Volume, apply_affine, ras_to_ijk
 from VertebraLabelingLib.pipeline.refine import MARGIN_MM, mean_of_pairs, refine
 from VertebraLabelingLib.preprocessing.cropping import crop_around
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.resampling import to_working_grid
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
@@ -77,7 +78,7 @@ def test_refining_moves_the_points_only_and_looks_at_the_spine_s_box():
         return evidence([[1.0, 0.0, 72.0]])
 
     before = evidence([[0.0, 0.0, 70.0], [0.0, 0.0, 100.0]])
-    after = refine(before, volume, run)
+    after = refine(before, PreparedScan.of(volume), run)
     np.testing.assert_allclose(after.points, [[0.5, 0.0, 71.0], [0.0, 0.0, 100.0]])
     np.testing.assert_array_equal(after.unary, before.unary)
     (box,) = seen
@@ -87,7 +88,7 @@ def test_refining_moves_the_points_only_and_looks_at_the_spine_s_box():
 
 
 def test_without_candidates_there_is_no_second_pass():
-    refine(evidence([]), ramp(), lambda box: pytest.fail("ran"))
+    refine(evidence([]), PreparedScan.of(ramp()), lambda box: pytest.fail("ran"))
 
 
 @pytest.mark.parametrize(("options", "refined"), [((), False), (("--refine",), True), (("--no-refine",), False)])

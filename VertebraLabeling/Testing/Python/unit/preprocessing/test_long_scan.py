@@ -7,7 +7,7 @@ import pytest
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine
-from VertebraLabelingLib.pipeline import labeler
+from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.long_scan import LONGEST_MM, evidence_within, spine_part
 from VertebraLabelingLib.preprocessing.resampling import block_mean
@@ -92,13 +92,13 @@ def long_scan(sample_ct) -> Volume:
 def looks(monkeypatch) -> list[int]:
     """The slices of each grid that the first network sees from now on."""
     seen: list[int] = []
-    run = labeler.run_network
+    run = stages.run_network
 
     def counted(network, grid, *arguments, **options):
         seen.append(grid.array.shape[0])
         return run(network, grid, *arguments, **options)
 
-    monkeypatch.setattr(labeler, "run_network", counted)
+    monkeypatch.setattr(stages, "run_network", counted)
     return seen
 
 

@@ -10,6 +10,7 @@ from VertebraLabelingLib.pipeline import implants
 from VertebraLabelingLib.pipeline.implants import levels_with_metal, sentence
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.metal import BONE_HU, METAL_HU, without_metal
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingLib.solver.warnings import asks_for_a_look, is_solver_warning
@@ -83,7 +84,7 @@ def test_the_user_is_told_at_which_vertebrae_metal_lies(flipped, most, monkeypat
     if flipped:
         affine = volume.ijk_to_ras @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 89], [0, 0, 0, 1]])
         volume = Volume(volume.array[::-1], affine)
-    assert levels_with_metal(volume, labels) == ["T10", "T11", "T12"]
+    assert levels_with_metal(PreparedScan.of(volume), labels) == ["T10", "T11", "T12"]
     told = sentence(["T10", "T11", "T12"])
     assert told == "Metal or cement lies at T10-T12: vertebrae there may be missed or misplaced, check them."
     assert asks_for_a_look(told) and not is_solver_warning(told)
@@ -100,7 +101,8 @@ def test_the_user_is_told_at_which_vertebrae_metal_lies(flipped, most, monkeypat
     ],
 )
 def test_nothing_is_said_of_what_is_no_implant_at_the_spine(levels, rod):
-    assert levels_with_metal(*spine_with_rod(levels, *rod)) == []
+    volume, labels = spine_with_rod(levels, *rod)
+    assert levels_with_metal(PreparedScan.of(volume), labels) == []
 
 
 @pytest.fixture(scope="module")
