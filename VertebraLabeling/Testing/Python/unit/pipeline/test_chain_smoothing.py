@@ -24,7 +24,8 @@ def usual(levels) -> np.ndarray:
 
 
 def chain_of(levels, points) -> Chain:
-    return Chain(np.asarray(points), np.array([LEVEL_INDEX[level] for level in levels]))
+    """The chain of all candidates in their order."""
+    return Chain(np.asarray(points), np.array([LEVEL_INDEX[level] for level in levels]), np.arange(len(levels)))
 
 
 @pytest.mark.parametrize("levels", [USUAL_LEVELS[2:9], USUAL_LEVELS[9:24], USUAL_LEVELS[2:]], ids=lambda its: its[0])
@@ -89,7 +90,7 @@ def test_the_candidates_of_the_chain_move_and_no_others():
         seen.presence,
         seen.corners,
     )
-    after = with_smooth_chain(wider, chain)
+    after = with_smooth_chain(wider, chain._replace(rows=chain.rows + 1))
     np.testing.assert_array_equal(after.points[0], beside)
     moved = np.linalg.norm(after.points[1:] - seen.points, axis=1) > 0
     np.testing.assert_array_equal(moved, [level not in OFF_THE_LINE for level in LEVELS])
