@@ -26,7 +26,7 @@ def checkPyTorch():
 
 
 def makeLabeler(weights=None, device="auto"):
-    """Return the network's labeler (``VertebraLabelingLib.pipeline.labeler.VertebraLabeler``) with its weights not yet loaded.
+    """Return a ``VertebraLabelingLib.VertebraLabeler`` with its weights not yet loaded.
 
     Raises:
         PyTorchMissingError: torch is not installed in this Python.

@@ -4,8 +4,8 @@ A model is two files: ``<name>.pt`` (fp16 tensors) and ``<name>.json`` (its *car
 training summary). The hash is checked before the file is opened, and the file is opened with ``weights_only=True``, so
 it can hold nothing but tensors.
 
-Beside the tensors of :class:`detection_network.VertebraNet` a file of format 2 holds those of its *parts*, with the part's name
-before each: ``counting`` (:class:`level_network.CountingNet`), ``placing`` (:class:`centroid_network.PlacingNet`).
+Beside the tensors of :class:`detection_network.VertebraNet` a file of format 2 holds those of its *parts*, with the
+part's name before each: ``counting`` (:class:`level_network.CountingNet`), ``placing`` (:class:`centroid_network.PlacingNet`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Between two found ones none can be missing: small cervical bodies on thick slices run together in every map. Where a
 chain passes over levels and its distances leave room for them, candidates are put between the neighbors;
-:mod:`.centroid_refinement` then places them as it places any other. Where a vertebra is only possible, beyond an end of the chain
-(:func:`.warnings.missing_at_ends`) or between neighbors that are far apart, the candidate stays only where it
-comes to rest.
+:mod:`.centroid_refinement` then places them as it places any other. Where a vertebra is only possible, beyond an end of
+the chain (:func:`.warnings.missing_at_ends`) or between neighbors that are far apart, the candidate stays only where
+the centroid network settles on a body.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def with_possible(evidence: Evidence, chain: Chain) -> Evidence:
 
 
 def at_rest(evidence: Evidence, first: int) -> Evidence:
-    """Evidence without the candidates from ``first`` on that :func:`.centroid_refinement.place` found to be hardly a body."""
+    """Evidence without those candidates from ``first`` on that the centroid network took for hardly a body."""
     return evidence.kept((np.arange(len(evidence.points)) < first) | (evidence.detection >= DETECTION))
 
 

@@ -2,8 +2,8 @@
 
 Several scans lie on one page, each at one scale, so that bodies can be counted from an anchor (dens, first or last rib,
 sacrum) and a point beside its body is seen. The ticks are mm along the patient's axes (RAS where the spine stands
-within 40 degrees of them): a wrong point can be moved by numbers read from the page. As in :mod:`curved_planar_reformation`, nothing
-farther than 60 mm from the spine is drawn.
+within 40 degrees of them): a wrong point can be moved by numbers read from the page. As in
+:mod:`.curved_planar_reformation`, nothing farther than 60 mm from the spine is drawn.
 """
 
 from __future__ import annotations

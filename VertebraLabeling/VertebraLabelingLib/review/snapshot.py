@@ -1,7 +1,7 @@
-"""One picture that shows whether a labelling is right: the spine from the side and from the front, every level named.
+"""One picture that shows whether a labeling is correct: the spine from the side and from the front, every level named.
 
-The spine is drawn by :mod:`curved_planar_reformation`, so a scoliosis stays in view and no face is ever shown. Points and names are
-colored by confidence, from red (low) to green (high), and doubtful levels carry a question mark as well.
+The spine is drawn by :mod:`.curved_planar_reformation`, so a scoliosis stays in view and no face is ever shown. Points
+and names are colored by confidence, from red (low) to green (high), and doubtful levels carry a question mark as well.
 """
 
 from __future__ import annotations
