@@ -20,7 +20,7 @@ from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.networks.level_network import STRIDE
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.pipeline.level_classification import count_rows, straighten_along, to_mm
-from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan  # noqa: E402
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.straightening import CELL_MM, STEP_MM
 from VertebraLabelingLib.scans.read_scan import read_volume
 

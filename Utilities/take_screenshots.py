@@ -26,7 +26,7 @@ import qt  # noqa: E402
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from VertebraLabelingLib.core.volume import to_canonical  # noqa: E402
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import block_mean  # noqa: E402
 from VertebraLabelingMRML import display, points, volumes  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 

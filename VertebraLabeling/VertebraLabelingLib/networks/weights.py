@@ -5,8 +5,8 @@ training summary). The hash is checked before the file is opened, and the file i
 it can hold nothing but tensors.
 
 Beside the tensors of :class:`detection_network.VertebraNet` a file of format 2 holds those of its *parts*, with the
-part's name before each: ``counting`` (:class:`level_network.CountingNet`), ``placing`` (:class:`centroid_network.PlacingNet`).
-"""
+part's name before each: ``counting`` (:class:`level_network.CountingNet`), ``placing``
+(:class:`centroid_network.PlacingNet`)."""
 
 from __future__ import annotations
 

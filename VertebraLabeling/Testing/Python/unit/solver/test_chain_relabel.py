@@ -224,6 +224,6 @@ def test_numpy_alone_is_enough():
 
     import VertebraLabelingLib
 
-    code = "import sys, VertebraLabelingLib.solver.chain as _; sys.exit(bool({'torch', 'SimpleITK'} & set(sys.modules)))"
+    code = "import sys, VertebraLabelingLib.solver.chain; sys.exit(bool({'torch', 'SimpleITK'} & {*sys.modules}))"
     folder = Path(VertebraLabelingLib.__file__).parent.parent
     assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0
