@@ -73,7 +73,7 @@ STAGES = (
     ("CT and checks", "any orientation, HU", "refused, or passed on", False),
     ("Working grid", "4 mm cells around the body", "one channel, −500 to 1250 HU", False),
     ("Detection network", "4.32 M weights", "4 mm center map, 8 mm level maps", True),
-    ("Candidates", "integral around each peak", "up to 80 points, 26 costs each", False),
+    ("Candidates", "integral around each peak", "points with 26 level costs each", False),
     ("Level network", "0.97 M weights", "rows of 4 mm × 27 classes", True),
     ("Centroid network", "0.35 M weights", "24³ cells of 2 mm → mm offset", True),
     ("Chain solver", "one ordered chain", "dynamic programming", False),
