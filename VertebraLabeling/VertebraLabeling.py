@@ -47,9 +47,10 @@ class VertebraLabeling(ScriptedLoadableModule):
             'See the <a href="{homepage}">documentation</a>.'
         ).format(homepage=HOMEPAGE)
         parent.acknowledgementText = _(
-            "A re-implementation, from the published abstract, of the method of Qin et al. (2020): a residual "
-            "multi-scale network, integral regression, and a Bi-LSTM for the levels in view. No code or weights of "
-            "the authors are used."
+            "A detection network finds vertebral bodies, a level network classifies the rows of the straightened "
+            "spine, and a centroid network refines each center by integral regression; a chain solver joins them into "
+            "one ordered spine with calibrated confidence. The detection is a re-implementation, from the published "
+            "abstract, of Qin et al. (2020); no code or weights of the authors are used."
         )
         slicer.app.connect("startupCompleted()", sample_data.register)
         slicer.app.connect("startupCompleted()", view_menu.register)

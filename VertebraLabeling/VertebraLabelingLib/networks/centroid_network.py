@@ -3,7 +3,7 @@
 The cube is sampled around the estimate itself, not on a grid of the scan, so the place no longer depends on where the
 voxels of the working grid fall (Sun et al. 2018, "Integral Human Pose Regression", arXiv 1711.08229, for the
 soft-argmax). Of very large voxels the network is also told where they begin and end: between their middles it sees only
-what splines interpolate. See docs/decisions/0018-what-large-voxels-hide.md.
+what splines interpolate. See docs/decisions/0003-centroid-network.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each point is placed by itself, so what noise, thick slices and large voxels do 
 its neighbors. Along the usual distances of vertebrae a spine changes its direction and its scale only a little: most
 likely are points near where they were seen, on a line whose second divided differences are small (Whittaker 1923, "On a
 new method of graduation", doi:10.1017/S0013091500077853; Eilers 2003, "A perfect smoother", doi:10.1021/ac034173t).
-See docs/decisions/0017-draw-points-to-their-line.md.
+See docs/decisions/0003-centroid-network.md.
 """
 
 from __future__ import annotations

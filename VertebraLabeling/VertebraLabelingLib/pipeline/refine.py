@@ -1,7 +1,7 @@
 """An optional second look: each candidate is placed once more on a grid shifted by half a voxel, and the mean is taken.
 
 Both places are local integrals of the same network; the second sees the anatomy at other sub-voxel positions. Off by
-default, since on held-out scans it gains less than 0.1 mm: docs/experiments.md, entry 14.
+default, since on held-out scans it gains less than 0.1 mm: docs/lessons.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Candidates in order along the spine and the 26 levels span a graph; a chain is a
 negative log-likelihoods: appearance of each vertebra as its level, distances between neighbors given one scale for
 the whole scan, missed vertebrae, false positives, enumeration variants (T13, no T12, L6), and what the network says
 about which levels are present in the field of view. Dynamic programming finds the cheapest chain; summing over all
-chains gives each point's probability. See docs/decisions/0003-chain-solver.md for sources and measurements.
+chains gives each point's probability. See docs/decisions/0004-chain-solver.md for sources and measurements.
 
 numpy only: a result can be re-anchored in a Slicer without PyTorch.
 """
