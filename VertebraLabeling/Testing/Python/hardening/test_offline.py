@@ -19,7 +19,7 @@ def hook(event, arguments):
         asked.append(f"{event} {arguments}")
         raise OSError("there is no network")
 sys.addaudithook(hook)
-from VertebraLabelingLib import cli
+from VertebraLabelingLib.commands import cli
 code = cli.main(["label", sys.argv[1], "-o", sys.argv[2], "--format", "mrk.json,csv,verse.json,png", "--device", "cpu"])
 print("asked:", asked)
 sys.exit(9 if asked else code)

@@ -60,7 +60,7 @@ def test_a_missing_file_is_one_sentence():
 def test_without_the_extra_the_sentence_says_what_to_install():
     script = (
         "import sys; sys.modules['trame_slicer'] = sys.modules['trame'] = None\n"
-        "from VertebraLabelingLib import cli; sys.exit(cli.main(['serve']))"
+        "from VertebraLabelingLib.commands import cli; sys.exit(cli.main(['serve']))"
     )
     done = run("-c", script)
     assert done.returncode == 1

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "mrml"))
 
-from slicer_world import no_slot_errors, pytest_pycollect_makemodule  # noqa: E402, F401 - a fixture and a hook
+from slicer_world import no_slot_errors, pytest_pycollect_makemodule  # noqa: F401 - a fixture and a hook

@@ -261,7 +261,7 @@ def test_an_output_folder_that_cannot_be_made_is_one_sentence(ct_file, tmp_path,
 
 def test_help_and_evaluate_import_nothing_heavy():
     script = (
-        "import sys\nfrom VertebraLabelingLib import cli\ncli.build_parser().format_help()\n"
+        "import sys\nfrom VertebraLabelingLib.commands import cli\ncli.build_parser().format_help()\n"
         "import VertebraLabelingLib.commands.evaluate\n"
         "print([name for name in ('torch', 'SimpleITK', 'matplotlib', 'dask') if name in sys.modules])"
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from axis_orders import name_of, stored, turned
 from phantoms import affine, body
-from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence

@@ -10,9 +10,9 @@ import pytest
 from VertebraLabelingLib.system.idle_threads import TURNS, sleep_while_waiting
 
 STARTS = {
-    "cli": "main(['evaluate', 'nowhere', 'nowhere'])",
-    "background": "main(['nowhere'])",
-    "workers": "limit_threads(1)",
+    "commands.cli": "main(['evaluate', 'nowhere', 'nowhere'])",
+    "background.labeling_process": "main(['nowhere'])",
+    "batch.workers": "limit_threads(1)",
 }
 
 
@@ -45,7 +45,7 @@ def test_who_runs_in_a_process_of_its_own_can_still_say_so(module):
 
 @pytest.mark.parametrize("module", STARTS)
 def test_who_runs_in_a_process_of_its_own_says_so(module):
-    code = f"import os; from VertebraLabelingLib import {module}; {module}.{STARTS[module]}"
+    code = f"import os; import VertebraLabelingLib.{module} as module; module.{STARTS[module]}"
     code += "; print(os.environ.get('OMP_WAIT_POLICY'))"
     others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     stays_open, ours = os.pipe()  # the background process ends when its parent's end closes
