@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-sys.path += sorted(str(path.parent) for path in Path(__file__).parent.glob("[tu]*/**/test_*.py"))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from ..core.volume import Volume
 from ..errors import InputError
 from ..preprocessing.ct_check import check_ct, to_hounsfield
 from ..preprocessing.sitk_image import from_sitk
+from ..system.decimal_point import decimal_point
 from ..system.native_output import native_output_to_log
 from .dicom_headers import looks_like_dicom, readable_name
 from .dicom_lengths import lengths_fit
@@ -79,7 +80,7 @@ def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
             raise InputError(f"{path} does not exist: check the path.")
         if not readable_name(path):
             raise InputError(f"The name of {path} is not valid UTF-8, so it cannot be opened: rename it.")
-        with native_output_to_log():
+        with native_output_to_log(), decimal_point():
             if not path.is_dir():
                 is_volume = path.name.lower().endswith(VOLUME_SUFFIXES)
                 return Scan(_read_file(path), dicom_files=() if is_volume else (str(path),))

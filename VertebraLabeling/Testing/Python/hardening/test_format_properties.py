@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from cases import ct
 from dicom_files import write_series
+from geometries import geometries
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_geometry_properties import geometries
 from VertebraLabelingLib.background.labeling_process import labels_from_json, labels_to_json
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.core.evidence import Evidence

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from test_geometry_properties import AXES
+from axis_orders import AXES, turned
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.field_of_view import distance_to_face
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, to_canonical
@@ -51,14 +51,6 @@ def field(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
     return volume.corners.min(axis=0), volume.corners.max(axis=0)
 
 
-def turn(degrees: float, axis: np.ndarray) -> np.ndarray:
-    """Rotation matrix (Rodrigues)."""
-    axis = axis / np.linalg.norm(axis)
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    angle = np.radians(degrees)
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
 def sampled(source: Volume, axes: np.ndarray, spacing: np.ndarray, low: np.ndarray, high: np.ndarray) -> Volume:
     """The CT as a scanner with these axes, voxel sizes and field of view would give it.
 
@@ -82,7 +74,7 @@ def drawn(source: Volume, kind: str, rng) -> Volume:
     """A random way to store the CT; ``kind`` says what is changed. Axis order and flips always are."""
     axes, spacing, (low, high) = np.eye(3), np.array([2.8, 2.8, 2.5]), field(source)
     if kind in ("oblique", "all"):
-        axes = turn(rng.uniform(0, 30), rng.normal(size=3))
+        axes = turned(rng.uniform(0, 30), rng.normal(size=3))
     if kind in ("spacing", "all"):
         spacing = np.exp(rng.uniform(np.log(0.8 if kind == "all" else 0.5), np.log(8.0), 3))
         spacing = np.maximum(spacing, 0.35 * (64.0 / spacing.prod()) ** (1 / 3))  # 25 million voxels at most
@@ -111,11 +103,10 @@ def compare(source: Volume, expected, kind: str, seed: int) -> dict:
 
 
 def assert_agrees(result: dict) -> None:
-    """What holds of every draw: see docs/hardening.md for the whole distribution."""
+    """Of the draws of the short run every vertebra keeps its name; docs/hardening.md has the whole distribution."""
     near = np.array(result["mm"])
     assert np.median(near) < MEDIAN_MM and np.mean(near < FOUND_MM) >= 0.8, result
-    same = all(step == 0 for step in result["steps"])
-    assert same or (len(set(result["steps"])) == 1 and is_told(result)), "other names: all alike, and with a warning"
+    assert result["steps"] and not any(result["steps"]), result
 
 
 def is_told(result: dict) -> bool:
@@ -133,7 +124,7 @@ def test_a_patient_turned_as_a_whole_is_labeled_alike(source):
     small = sampled(source, np.eye(3), np.array([4.0, 4.0, 4.0]), low, high)
     labels = labeler().label(small)
     moved = np.eye(4)
-    moved[:3, :3], moved[:3, 3] = turn(12, np.array([1.0, 0.3, -0.4])), (40.0, -70.0, 310.0)
+    moved[:3, :3], moved[:3, 3] = turned(12, (1.0, 0.3, -0.4)), (40.0, -70.0, 310.0)
     again = labeler().label(Volume(small.array, moved @ small.ijk_to_ras))
     assert [point.level for point in again.points] == [point.level for point in labels.points]
     wanted = apply_affine(moved, [point.ras for point in labels.points])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_training import CONFIG, ball_case
+from training_cases import TINY, ball_case
 from VertebraLabelingLib.networks.layers import window
 from VertebraLabelingTraining.evaluation.ablation import VARIANTS, configure, line, train_variant
 
@@ -14,7 +14,7 @@ from VertebraLabelingTraining.evaluation.ablation import VARIANTS, configure, li
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_trains_and_predicts(tmp_path, variant):
     cases = [ball_case("ct/balls"), ball_case("openkbp/balls"), ball_case("v1/synthetic_balls")]
-    network = train_variant(variant, replace(CONFIG, steps=1), cases, tmp_path)
+    network = train_variant(variant, replace(TINY, steps=1), cases, tmp_path)
     with torch.inference_mode():
         prediction = network(window(torch.zeros(1, 1, 32, 32, 32)))
     assert torch.isfinite(prediction.center).all()
@@ -23,15 +23,15 @@ def test_a_variant_trains_and_predicts(tmp_path, variant):
 
 
 def test_only_the_named_terms_are_switched_off():
-    full = configure("full", CONFIG).loss
-    integral = configure("no integral regression", CONFIG).loss
-    sequence = configure("no Bi-LSTM", CONFIG).loss
+    full = configure("full", TINY).loss
+    integral = configure("no integral regression", TINY).loss
+    sequence = configure("no Bi-LSTM", TINY).loss
     assert (integral.local_mm, integral.global_mm) == (0, 0) and integral.heat == full.heat > 0
     assert (sequence.slices, sequence.presence) == (0, 0) and sequence.local_mm == full.local_mm > 0
 
 
 def test_real_only_draws_no_synthetic_case_and_the_other_way_round():
-    real, synthetic = configure("real only", CONFIG).shares, configure("synthetic only", CONFIG).shares
+    real, synthetic = configure("real only", TINY).shares, configure("synthetic only", TINY).shares
     assert not any(pattern == "*" or "synthetic" in pattern for pattern in real)
     assert list(synthetic) == ["*synthetic*"]
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scored_crops import scored
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
@@ -15,7 +16,7 @@ from VertebraLabelingLib.formats.truth import write_truth
 from VertebraLabelingTraining.data.evidence_folder import evidence_path, read_samples, truth_path
 from VertebraLabelingTraining.evaluation import field_of_view_crops
 from VertebraLabelingTraining.evaluation.chain_tuning import Sample
-from VertebraLabelingTraining.evaluation.crop_scores import Scored, report, score_sample, share, table
+from VertebraLabelingTraining.evaluation.crop_scores import report, score_sample, share, table
 from VertebraLabelingTraining.evaluation.draw_crops import FEWEST, MOST, draw_crop, patients_of, shares, whole_levels
 
 
@@ -29,10 +30,6 @@ def scan(levels=USUAL_LEVELS, cut=(), spacing=6.0) -> tuple[Volume, list[MarkupP
     heights = np.broadcast_to(np.arange(size[2])[:, None, None], size[::-1]).astype(np.int16)
     truth = [MarkupPoint(level, tuple(ras), "cut" if level in cut else "") for level, ras in zip(levels, points)]
     return Volume(heights, affine), truth
-
-
-def scored(name="ct/a", patient="p", right=True, warned=False, lowest=0.9, anchors=(), count=5) -> Scored:
-    return Scored(name, patient, anchors, count, () if right else ("T5",), (), warned, lowest)
 
 
 def test_a_crop_holds_3_to_12_whole_vertebrae_and_its_voxels_stay_where_they_were():

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from test_field_of_view_crops import scored
+from scored_crops import scored
 from training_cases import ball_case, write_case
 from VertebraLabelingLib.networks.weights import default_weights, load_parts
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler

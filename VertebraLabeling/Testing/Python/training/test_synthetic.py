@@ -9,7 +9,7 @@ from VertebraLabelingLib.core.volume import ras_to_ijk
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.mrk_json import read_points
 from VertebraLabelingLib.formats.truth import write_truth
-from VertebraLabelingTraining.synthetic import sources
+from VertebraLabelingTraining.synthetic import sources as sources_module
 from VertebraLabelingTraining.synthetic.anatomy import prepare
 from VertebraLabelingTraining.synthetic.hybrid import transplant
 from VertebraLabelingTraining.synthetic.make_synthetic import sources as sources_of
@@ -165,7 +165,7 @@ def test_a_forbidden_patient_is_refused(tmp_path, monkeypatch, name):
     (tmp_path / "labelmaps").mkdir()
     (tmp_path / "labelmaps" / f"{name}_labels.nii.gz").write_bytes(b"never read")
     assert trunk_maps(tmp_path) == []
-    monkeypatch.setattr(sources, "_TRUNK_MAPS", (name,))
+    monkeypatch.setattr(sources_module, "_TRUNK_MAPS", (name,))
     with pytest.raises(InputError, match="must not enter training"):
         trunk_maps(tmp_path)
 

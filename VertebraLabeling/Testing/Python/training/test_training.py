@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_cases import TINY as CONFIG
-from training_cases import ball_case, write_case
+from training_cases import TINY, ball_case, write_case
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.networks.detection_network import BACKGROUND
@@ -39,13 +38,16 @@ def test_the_truth_moves_with_the_image_through_every_deformation(seed):
         assert (mass - point).norm() * 4 < 3.0  # mm
 
 
-def test_vertebrae_outside_the_field_of_view_have_a_negative_margin():
+@pytest.mark.parametrize("seed", [1, 6, 7, 10])
+def test_vertebrae_outside_the_field_of_view_have_a_negative_margin(seed):
     settings = replace(CropSettings(), cut_field=1.0, anywhere=0.0)
-    crop = random_crop(ball_case(), (80, 40, 40), np.random.default_rng(3), settings)
-    outside = crop.points[crop.margin < -6].round().long()
-    for point in outside:
-        if ((point >= 0) & (point < torch.tensor(crop.image.shape))).all():
-            assert crop.image[tuple(point)] < 300  # blanked away
+    crop = random_crop(ball_case(), (80, 40, 40), np.random.default_rng(seed), settings)
+    index, size = crop.points.round().long(), torch.tensor(crop.image.shape)
+    held = ((index >= 0) & (index < size)).all(1)
+    blanked, seen = index[held & (crop.margin < -6)], index[held & (crop.margin > 8)]
+    assert len(blanked) >= 1 and len(seen) >= 2
+    assert all(crop.image[tuple(point)] == -1000 for point in blanked)
+    assert all(crop.image[tuple(point)] > 600 for point in seen)
 
 
 def test_targets_say_level_presence_and_background():
@@ -71,10 +73,10 @@ def test_a_crop_without_vertebrae_trains_as_background():
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     cases = [ball_case("a"), ball_case("b", "L1", 5)]
-    whole = Trainer(CONFIG, cases, tmp_path / "whole")
+    whole = Trainer(TINY, cases, tmp_path / "whole")
     whole.run()
-    Trainer(CONFIG, cases, tmp_path / "parts").run(until=3)
-    second = Trainer(CONFIG, cases, tmp_path / "parts")
+    Trainer(TINY, cases, tmp_path / "parts").run(until=3)
+    second = Trainer(TINY, cases, tmp_path / "parts")
     assert second.resume() and second.step == 3
     second.run()
     for name, value in whole.network.state_dict().items():
@@ -84,7 +86,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 
 def test_the_loss_falls(tmp_path):
-    config = replace(CONFIG, steps=30, learning_rate=5e-3)
+    config = replace(TINY, steps=30, learning_rate=5e-3)
     trainer = Trainer(config, [ball_case()], tmp_path)
     losses = [trainer.train_step() for _ in range(30)]
     for term in ("center", "level"):
@@ -99,7 +101,7 @@ def test_shares_are_spread_over_the_cases_that_match_first():
 
 
 def test_the_learning_rate_rises_and_falls():
-    config = replace(CONFIG, steps=100)
+    config = replace(TINY, steps=100)
     rates = [learning_rate(step, config) for step in range(100)]
     assert max(rates) == pytest.approx(config.learning_rate, rel=0.01)
     assert rates[0] < rates[5] < rates[8] and rates[-1] < 0.05 * config.learning_rate
@@ -113,7 +115,7 @@ def test_an_unknown_setting_is_named(tmp_path):
 
 
 def test_a_configuration_survives_json():
-    assert TrainConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict()))) == CONFIG
+    assert TrainConfig.from_dict(json.loads(json.dumps(TINY.to_dict()))) == TINY
 
 
 def test_the_held_out_fold_and_the_demo_patient_are_never_found(shared_data):
@@ -132,7 +134,7 @@ def test_the_command_trains_resumes_and_draws_the_curves(tmp_path, capsys):
 
     write_case(tmp_path, ball_case())
     config = tmp_path / "config.json"
-    config.write_text(json.dumps(CONFIG.to_dict()))
+    config.write_text(json.dumps(TINY.to_dict()))
     call = [
         "train",
         "--config",
@@ -164,10 +166,10 @@ def test_the_commit_is_that_of_this_repository_and_nothing_outside_one():
 
 
 def test_a_checkpoint_of_an_earlier_version_without_commit_is_resumed(tmp_path):
-    trainer = Trainer(CONFIG, [ball_case()], tmp_path)
+    trainer = Trainer(TINY, [ball_case()], tmp_path)
     tmp_path.mkdir(exist_ok=True)
     trainer.save()
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     del saved["commit"], saved["start"]
     torch.save(saved, tmp_path / "checkpoint.pt")
-    assert Trainer(CONFIG, [ball_case()], tmp_path).resume()
+    assert Trainer(TINY, [ball_case()], tmp_path).resume()

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import ServerProcess, chromium, visitor
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "mrml"), str(TESTS / "helpers")]
-
-from browser import ServerProcess, chromium, visitor  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "mrml"))
 
 
 @pytest.fixture(scope="session")

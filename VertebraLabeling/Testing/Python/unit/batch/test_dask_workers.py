@@ -12,8 +12,8 @@ import pytest
 distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
 
 import dask  # noqa: E402
+from ball_batch import FORMATS, outputs, run, write_scans  # noqa: E402
 from ball_labeler import BallLabeler  # noqa: E402
-from test_label_batch import FORMATS, outputs, run, write_scans  # noqa: E402
 from VertebraLabelingLib.batch.inputs import ScanJob  # noqa: E402
 from VertebraLabelingLib.batch.label_batch import in_this_process, on_dask  # noqa: E402
 from VertebraLabelingLib.batch.outputs import OutputPlan  # noqa: E402

@@ -10,20 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from axis_orders import AXIS_ORDERS, stored
+from ball_batch import BALLS, FORMATS, balls, outputs, run, write_scans
 from ball_labeler import BallLabeler
 from dicom_files import write_series
 from phantoms import affine, body
-from test_volume import AXIS_ORDERS, stored
 from VertebraLabelingLib.batch.inputs import find_scans
-from VertebraLabelingLib.batch.label_batch import in_processes, in_this_process, label_batch, label_folder
-from VertebraLabelingLib.batch.outputs import OutputPlan
+from VertebraLabelingLib.batch.label_batch import in_processes, in_this_process, label_folder
 from VertebraLabelingLib.batch.progress import JsonLines, duration
-from VertebraLabelingLib.batch.scan_job import DONE, FAILED, PRESENT, ScanResult
+from VertebraLabelingLib.batch.scan_job import DONE, FAILED, PRESENT
 from VertebraLabelingLib.batch.workers import LabelerSpec, python_executable
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import Cancelled
@@ -31,30 +30,6 @@ from VertebraLabelingLib.formats.mrk_json import read_points
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 from VertebraLabelingLib.system import atomic
 from VertebraLabelingTraining.benchmarking.batch_throughput import compare
-
-FORMATS = ("mrk.json", "csv", "verse.json")
-BALLS = "ball_labeler:BallLabeler"
-
-
-def balls(count) -> np.ndarray:
-    return np.array([(0.0, -3.0, 164.0 - 16 * n) for n in range(count)])
-
-
-def write_scans(folder: Path, *counts: int) -> Path:
-    """One NIfTI file for each number of balls."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, count in enumerate(counts):
-        sitk.WriteImage(to_sitk(body(balls=balls(count), radius_mm=5)), str(folder / f"scan{number}.nii.gz"))
-    return folder
-
-
-def run(folder, out, runner=None, formats=FORMATS, **options) -> list[ScanResult]:
-    plan = OutputPlan(str(out), formats, options.pop("overwrite", False))
-    return label_batch(find_scans([folder]), plan, runner or in_this_process(BallLabeler()), **options)
-
-
-def outputs(out: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in out.iterdir() if not p.name.startswith(("summary.", "review."))}
 
 
 def test_a_batch_leaves_all_files_and_a_summary_of_it(tmp_path):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from itertools import permutations, product
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from axis_orders import AXIS_ORDERS, name_of, stored, turned
 from phantoms import BALL_HU, affine
 from VertebraLabelingLib.core.volume import (
     AIR_HU,
@@ -26,35 +26,6 @@ from VertebraLabelingLib.preprocessing import resampling
 from VertebraLabelingLib.preprocessing.metal import METAL_HU
 from VertebraLabelingLib.preprocessing.resampling import block_mean, obliquity_deg, to_working_grid
 from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
-
-AXIS_ORDERS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
-
-
-def name_of(axis_order) -> str:
-    """``LPS``, ``SAR``...: the world direction in which I, J and K run."""
-    return "".join("RAS"[axis] if sign > 0 else "LPI"[axis] for axis, sign in zip(*axis_order))
-
-
-def turned(degrees, about=(1.0, 0.4, 0.2)) -> np.ndarray:
-    """Rotation matrix about an axis (Rodrigues)."""
-    axis = np.asarray(about) / np.linalg.norm(about)
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    angle = np.radians(degrees)
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
-def stored(canonical: Volume, axis_order) -> Volume:
-    """The same patient as a scanner or converter with other axes would store it."""
-    order, signs = axis_order  # new axis a is old axis order[a], running backwards where the sign is negative
-    array = canonical.array.transpose([2 - order[2], 2 - order[1], 2 - order[0]])
-    matrix = canonical.ijk_to_ras.copy()
-    matrix[:, :3] = matrix[:, list(order)]
-    for axis, sign in enumerate(signs):
-        if sign < 0:
-            matrix[:3, 3] += matrix[:3, axis] * (array.shape[2 - axis] - 1)
-            matrix[:3, axis] *= -1
-            array = np.flip(array, 2 - axis)
-    return Volume(array, matrix)
 
 
 def ball(ijk_to_ras_matrix, shape, center, radius_mm) -> Volume:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from axis_orders import name_of, stored, turned
 from phantoms import affine
-from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, ras_to_ijk, to_canonical

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from axis_orders import name_of, stored, turned
 from phantoms import affine, body
-from test_volume import name_of, stored, turned
 from torch import nn
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
@@ -20,7 +20,6 @@ from VertebraLabelingLib.pipeline.level_classification import (
     NEW_MM,
     OFF_CENTER_COST,
     ROW_MM,
-    TEMPERATURE,
     Count,
     count_along,
     level_centers,
@@ -184,15 +183,27 @@ class TestAdding:
 class TestMixing:
     evidence = evidence_at(on_curve((10, 16, 22)))
 
-    @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-    def test_the_costs_are_the_weighted_mean_of_both_networks(self, weight):
-        count = random_count(centers={C3: 16})
-        mixed = named_by_count(self.evidence, count, weight)
-        rows = np.array([10.0, 16.0, 22.0])
-        counted = (level_costs(count.level, rows) + off_center_costs(level_centers(count.level), rows)) / TEMPERATURE
-        expected = np.minimum((1 - weight) * self.evidence.unary + weight * counted, 12.0)
-        np.testing.assert_allclose(mixed.unary, expected)
-        np.testing.assert_array_equal(mixed.points, self.evidence.points)
+    @pytest.mark.parametrize(
+        ("weight", "t9", "t10", "far_from_c3", "near_c3", "unsure"),
+        [
+            (0.0, 0.0, 3.0, 12.0, 12.0, 0.0),
+            (0.3, 0.13863, 2.37726, 11.6, 8.464, 0.65162),
+            (1.0, 0.46210, 0.92420, 10.66667, 0.21333, 2.17206),
+        ],
+    )
+    def test_the_costs_are_the_weighted_mean_of_both_networks(self, weight, t9, t10, far_from_c3, near_c3, unsure):
+        """Worked by hand. The count says T9 with ln 2 / 1.5, T10 with ln 4 / 1.5, and of 26 levels alike ln 26 / 1.5.
+
+        One row (4 mm) off the middle of C3 costs 0.32 / 1.5; far from C3 a candidate pays both most, (12 + 4) / 1.5.
+        """
+        t9_index, t11_index = LEVEL_INDEX["T9"], LEVEL_INDEX["T11"]
+        shares = {C3: {15: 1, 16: 1, 17: 1}, t9_index: {10: 0.5}, t9_index + 1: {10: 0.25}, t11_index: {10: 0.25}}
+        evidence = evidence_at(on_curve((10, 17, 22)), first_level=t9_index)
+        mixed = named_by_count(evidence, Count(log_shares(40, shares), on_curve(np.arange(40))), weight)
+        first, second, third = mixed.unary
+        found = [first[t9_index], first[t9_index + 1], first[C3], second[C3], third[t11_index]]
+        np.testing.assert_allclose(found, [t9, t10, far_from_c3, near_c3, unsure], atol=1e-4)
+        np.testing.assert_array_equal(mixed.points, evidence.points)
 
     def test_the_centered_level_is_cheapest_at_its_own_candidate(self):
         mixed = named_by_count(self.evidence, random_count(centers={C3: 16, C4: 22}), weight=1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_ct_check import CT, volume
+from ct_habits import CT, volume
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import locale
 import struct
 
 import numpy as np
@@ -14,6 +16,7 @@ from VertebraLabelingLib.core.volume import Volume, ijk_to_ras, to_canonical
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 from VertebraLabelingLib.scans.read_scan import read_scan, read_volume
+from VertebraLabelingLib.system.decimal_point import decimal_point
 
 TURN = np.array([[0.96, -0.28, 0.0], [0.28, 0.96, 0.0], [0.0, 0.0, 1.0]])
 BALL = (5.0, -12.0, 130.0)
@@ -35,9 +38,39 @@ def assert_same_place(read: Volume, expected: Volume, atol=1e-3):
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".NII.GZ"])
 def test_every_file_format_gives_the_same_volume(ct, tmp_path, suffix):
     path = tmp_path / f"ct{suffix}"
-    sitk.WriteImage(to_sitk(ct), str(tmp_path / f"ct{suffix.lower()}"))
+    with decimal_point():  # or NRRD files have commas in their numbers
+        sitk.WriteImage(to_sitk(ct), str(tmp_path / f"ct{suffix.lower()}"))
     (tmp_path / f"ct{suffix.lower()}").rename(path)
     assert_same_place(read_volume(path), ct)
+
+
+@pytest.fixture
+def decimal_comma():
+    """A locale whose numbers have a comma, as a program around the reader may set it."""
+    before = locale.setlocale(locale.LC_NUMERIC)
+    for name in ("de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de-DE"):
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_NUMERIC, name)
+            break
+    else:
+        pytest.skip("needs a locale with decimal commas: localedef -i de_DE -f UTF-8 de_DE.UTF-8")
+    yield locale.setlocale(locale.LC_NUMERIC)
+    locale.setlocale(locale.LC_NUMERIC, before)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"])
+def test_a_decimal_comma_in_the_locale_moves_nothing(ct, tmp_path, decimal_comma, suffix):
+    with decimal_point():
+        sitk.WriteImage(to_sitk(ct), str(tmp_path / f"ct{suffix}"))
+    assert_same_place(read_volume(tmp_path / f"ct{suffix}"), ct)
+    assert locale.setlocale(locale.LC_NUMERIC) == decimal_comma, "the program's own locale is back"
+
+
+def test_a_decimal_comma_is_back_when_a_file_cannot_be_read(tmp_path, decimal_comma):
+    (tmp_path / "bad.nrrd").write_bytes(b"NRRD0005\ntype: short\n")
+    with pytest.raises(InputError):
+        read_volume(tmp_path / "bad.nrrd")
+    assert locale.setlocale(locale.LC_NUMERIC) == decimal_comma
 
 
 def test_a_dicom_folder_gives_the_same_volume(ct, tmp_path):

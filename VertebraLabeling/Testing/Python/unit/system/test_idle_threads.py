@@ -45,8 +45,7 @@ def test_who_runs_in_a_process_of_its_own_can_still_say_so(module):
 
 @pytest.mark.parametrize("module", STARTS)
 def test_who_runs_in_a_process_of_its_own_says_so(module):
-    package, name = module.split(".")
-    code = f"import os; from VertebraLabelingLib.{package} import {name}; {name}.{STARTS[module]}"
+    code = f"import os; import VertebraLabelingLib.{module} as module; module.{STARTS[module]}"
     code += "; print(os.environ.get('OMP_WAIT_POLICY'))"
     others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     stays_open, ours = os.pipe()  # the background process ends when its parent's end closes

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-SERVE = HERE / "serve_for_tests.py"
+HELPERS = Path(__file__).resolve().parent
+SERVE = HELPERS / "serve_for_tests.py"
 BALLS = "balls:UnhurriedBallLabeler"
 WAIT_MS = 120_000  # the machine may be busy
 NETWORK_MS = 900_000
@@ -39,7 +39,7 @@ class ServerProcess:
     def __init__(self, folder: Path, files: Sequence[Path], labeler=BALLS, grace=1.0, limit=2 * 10**6, command=None):
         self.folder, self.port = folder, free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [HERE.parents[2], HERE.parent / "mrml", HERE.parent / "helpers"]
+        paths = [HELPERS.parents[2], HELPERS.parent / "mrml", HELPERS]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
