@@ -122,7 +122,7 @@ class SetupSection:
 
     def _onLoadSample(self):
         with self._messages.failing():
-            sample_data.load()
+            self._ui.inputSelector.setCurrentNode(sample_data.load())
         self.update()
 
     def _onRemoveSample(self):
