@@ -26,7 +26,7 @@ def checkPyTorch():
 
 
 def makeLabeler(weights=None, device="auto"):
-    """Return the network's labeler (``VertebraLabelingLib.pipeline.labeler.VertebraLabeler``) with its weights not yet loaded.
+    """Return the labeler of the networks (``pipeline.labeler.VertebraLabeler``) with its weights not yet loaded.
 
     Raises:
         PyTorchMissingError: torch is not installed in this Python.
