@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
-from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED
+from VertebraLabelingLib.core.labels import CONFIRMED, MOVED
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel
 from VertebraLabelingLib.solver.warnings import is_shift_warning, warnings_after_renaming
@@ -36,12 +36,15 @@ def nameAs(pointsNode, index, level):
 
 
 def follow(pointsNode, level):
-    """Name the others again around a point that was dragged, which keeps its level and its new place."""
+    """Name the others again around a point that was dragged, which keeps its name and its new place.
+
+    A drag says where a vertebra is, not which: confidences and warnings stay what the evidence says.
+    """
     labels = readLabels(pointsNode)
     if labels.evidence is None:
         updateStatus(pointsNode)
         return
-    _writeSolved(pointsNode, labels, relabel(labels, {level: labels.by_level[level].ras}))
+    _writeSolved(pointsNode, labels, relabel(labels, {}))
 
 
 def shift(pointsNode, step):
@@ -60,7 +63,7 @@ def shift(pointsNode, step):
     levels = shifted([point.level for point in labels.points], step)
     renamed = dict(zip((point.level for point in labels.points), levels))
     surest = max(labels.points, key=lambda point: (point.status == CONFIRMED, point.confidence))
-    held = [point for point in labels.points if point.status != PREDICTED or point is surest]
+    held = [point for point in labels.points if point.status == CONFIRMED or point is surest]
     solved = {}
     if labels.evidence is not None:
         solved = relabel(labels, {renamed[point.level]: point.ras for point in held}).by_level
@@ -70,7 +73,7 @@ def shift(pointsNode, step):
         agreed = level in solved and np.allclose(solved[level].ras, point.ras, atol=0.1)
         confidence = solved[level].confidence if agreed else UNSURE
         status = CONFIRMED if point is surest else point.status
-        points.append(replace(point, level=level, confidence=1.0 if status != PREDICTED else confidence, status=status))
+        points.append(replace(point, level=level, confidence=1.0 if status == CONFIRMED else confidence, status=status))
     warnings = warnings_after_renaming(labels.warnings, renamed)
     writeLabels(pointsNode, replace(labels, points=tuple(points), warnings=warnings))
 

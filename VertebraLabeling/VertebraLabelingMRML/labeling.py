@@ -9,6 +9,7 @@ from VertebraLabelingLib.core.labels import CONFIRMED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
+from VertebraLabelingLib.solver.chain import relabel
 
 from . import display
 from .points import (
@@ -38,7 +39,7 @@ class Request:
         volumeNode: the CT.
         volume: its voxels and world affine.
         pointsNode: the node to update, or ``None`` to create one.
-        kept: level -> :class:`LabeledPoint` that the run must keep as it is.
+        kept: level -> :class:`LabeledPoint` of the user: a confirmed one stays as it is, a moved one where it is.
     """
 
     volumeNode: object
@@ -48,8 +49,8 @@ class Request:
 
     @property
     def fixed(self):
-        """level -> world RAS mm, as the engine takes it."""
-        return {level: point.ras for level, point in self.kept.items()}
+        """level -> world RAS mm of the points whose level is settled, as the engine takes it."""
+        return {level: point.ras for level, point in self.kept.items() if point.status == CONFIRMED}
 
 
 def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False):
@@ -102,9 +103,20 @@ def finish(request, labels):
 
 
 def withKept(labels, kept):
-    """The labels with the user's points exactly as the user left them, whatever the solver made of them."""
-    others = [point for point in labels.points if point.level not in kept]
-    return labels.with_points((*others, *kept.values()))
+    """The labels with the user's confirmed points as they are, and with the moved ones where they are.
+
+    Moving says where a vertebra is, not which: a moved point bears the level that this run gives it.
+    """
+    confirmed = {level: point for level, point in kept.items() if point.status == CONFIRMED}
+    moved = [point for point in kept.values() if point.status != CONFIRMED]
+    if moved and labels.evidence is not None:
+        labels = relabel(labels, {}, placed=[point.ras for point in moved])
+    taken = {point.ras for point in labels.points}
+    for point in moved:
+        if point.ras not in taken and point.level not in confirmed:
+            confirmed[point.level] = point  # the chain has no room for it: it stays as it was
+    others = [point for point in labels.points if point.level not in confirmed]
+    return labels.with_points((*others, *confirmed.values()))
 
 
 def label(volumeNode, labeler: Labeler, outputNode=None, fixed=None, progress=None, cancelled=None):

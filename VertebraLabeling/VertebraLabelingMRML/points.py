@@ -20,6 +20,7 @@ from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, STATUSE
 from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
+from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
 from .volumes import localToWorld
 
@@ -120,12 +121,27 @@ def readLabels(pointsNode):
     """
     text = pointsNode.GetAttribute(EVIDENCE)
     evidence = _moveEvidence(Evidence.from_json(text), localToWorld(pointsNode)) if text else None
-    return SpineLabels(
-        points=tuple(nodePoint.point for nodePoint in levelPoints(pointsNode)),
+    found = levelPoints(pointsNode)
+    labels = SpineLabels(
+        points=tuple(nodePoint.point for nodePoint in found),
         warnings=tuple(text for text in _json(pointsNode, WARNINGS, []) if isinstance(text, str)),
         provenance=_json(pointsNode, PROVENANCE, {}),
         evidence=evidence,
     )
+    return labels if evidence is None else replace(labels, evidence=_followMoved(pointsNode, labels, found))
+
+
+def _followMoved(pointsNode, labels, found):
+    """The evidence of points that were dragged since they were written stands where they stand now."""
+    written, toWorld = _record(pointsNode), localToWorld(pointsNode)
+    before, moves = [], []
+    for each in found:
+        record = written.get(pointsNode.GetNthControlPointID(each.index))
+        place = tuple(apply_affine(toWorld, [record[1:]])[0].tolist()) if record else each.point.ras
+        before.append(replace(each.point, ras=place))
+        if record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, each.index))).max() > MOVED_MM:
+            moves.append((place, each.point.ras))
+    return after_moves(labels.with_points(tuple(before)), labels.evidence, moves) if moves else labels.evidence
 
 
 def levelPoints(pointsNode):
@@ -187,7 +203,8 @@ def _labeledPoint(pointsNode, index, level, written):
     if described.get("status") not in STATUSES:
         return LabeledPoint(level, ras, 1.0, CONFIRMED)  # not written by this module
     if record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, index))).max() > MOVED_MM:
-        return LabeledPoint(level, ras, 1.0, MOVED)
+        status = CONFIRMED if described["status"] == CONFIRMED else MOVED  # a drag settles a place, not a level
+        return LabeledPoint(level, ras, _confidence(described.get("confidence")), status)
     return LabeledPoint(level, ras, _confidence(described.get("confidence")), described["status"])
 
 

@@ -66,3 +66,4 @@ class Panel:
         """End what runs in the background."""
         self.run.cancel()
         self.setup.stop()
+        self.results.stop()

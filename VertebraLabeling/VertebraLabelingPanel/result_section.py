@@ -1,11 +1,11 @@
 """What a run found: the table, how the points look, the curve and the warnings."""
 
-import qt
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.points import levelPoints, readLabels, sourceVolume
 from VertebraLabelingMRML.watcher import PointsWatcher
 
+from .later import Later
 from .table import LevelTable
 
 
@@ -22,9 +22,9 @@ class ResultSection:
 
     def __init__(self, ui, messages, onNamed, onDragged, onChanged):
         self._ui, self._messages, self._onChanged = ui, messages, onChanged
-        self._parameters, self._node = None, None
+        self._parameters, self._node, self._timers = None, None, {}
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
-        self._watcher = PointsWatcher(self.update, onDragged, _later)
+        self._watcher = PointsWatcher(self.update, onDragged, self._callLater)
         ui.boneButton.connect("clicked(bool)", self._onBoneButton)
 
     @property
@@ -63,16 +63,24 @@ class ResultSection:
         """Bring the points of a run into the views."""
         display.showResult(node)
 
+    def stop(self):
+        """No call comes any more from the timers of this section."""
+        self._watcher.watch(None)
+        timers, self._timers = self._timers, {}
+        for timer in timers.values():
+            timer.stop()
+
+    def _callLater(self, ms, function):
+        if function not in self._timers:
+            self._timers[function] = Later(function)
+        self._timers[function].start(ms)
+
     def _onChosen(self, index):
         display.jumpTo(self._node, index)
         self._onChanged()
 
     def _onBoneButton(self):
         display.showBone(sourceVolume(self._node))
-
-
-def _later(ms, function):
-    qt.QTimer.singleShot(ms, function)
 
 
 def _warnings(node):

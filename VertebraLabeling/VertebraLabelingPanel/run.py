@@ -16,6 +16,8 @@ from VertebraLabelingLib.background.labeling_process import HANDOVER_SHARE
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
 from VertebraLabelingMRML import labeling
 
+from .later import Later
+
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
 STDERR_LINES = 20
 FINISH_MS = 3000
@@ -60,7 +62,7 @@ class LabelingRun(VTKObservationMixin):
         self._request, self._arguments, self._labelerName = request, dict(arguments or {}), labelerName
         self._onProgress, self._onFinished = onProgress, onFinished
         self._volumeID = request.volumeNode.GetID()
-        self._folder = self._process = self._handover = None
+        self._folder = self._process = self._handover = self._later = None
         self._output, self._stderr = b"", b""
         self._labels, self._done, self._startTime = None, False, time.monotonic()
 
@@ -86,7 +88,8 @@ class LabelingRun(VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onSceneChanged)
         self._report(0.0, _("handing over the volume"))
-        qt.QTimer.singleShot(0, self._handOver)
+        self._later = Later(self._handOver)
+        self._later.start(0)
 
     def cancel(self):
         """End the run now; the scene stays as it was."""
@@ -115,8 +118,10 @@ class LabelingRun(VTKObservationMixin):
             self._end(error)
             return
         self._report(HANDOVER_SHARE * self._handover.fraction, _("handing over the volume"))
+        if self._done:  # whoever was told of the progress cancelled
+            return
         if more:
-            qt.QTimer.singleShot(0, self._handOver)
+            self._later.start(0)
         else:
             self._startProcess()
 
@@ -129,7 +134,7 @@ class LabelingRun(VTKObservationMixin):
             self._labelerName,
         )
         job.write(self._folder / "job.json")
-        process = self._process = qt.QProcess()
+        process = self._process = qt.QProcess(slicer.app)  # without a parent it dies inside its own signal
         process.setWorkingDirectory(str(MODULE_FOLDER))  # "-m" finds the engine there
         process.connect("readyReadStandardOutput()", self._onOutput)
         process.connect("readyReadStandardError()", self._onStandardError)
@@ -204,8 +209,11 @@ class LabelingRun(VTKObservationMixin):
         """Stop whatever still runs, remove the files and tell the caller. Happens once."""
         self._done, self.error = True, error
         self.removeObservers()
+        if self._later is not None:
+            self._later.stop()
         self._stopProcess()
         self._removeFiles()
+        self._request = self._handover = None  # the voxels: whoever keeps the run must not keep them
         if error is not None and not isinstance(error, Cancelled):
             lastLines = "\n".join(self._stderr.decode("utf-8", "replace").splitlines()[-STDERR_LINES:])
             self.detail = "\n".join(part for part in (self.detail, lastLines) if part)
@@ -236,4 +244,10 @@ def _removeFolder(folder):
     """Remove a folder; where a process still holds a file in it (Windows), once more a little later."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        qt.QTimer.singleShot(2 * FINISH_MS, lambda: shutil.rmtree(folder, ignore_errors=True))
+
+        def removeAgain():
+            shutil.rmtree(folder, ignore_errors=True)
+            later.stop()
+
+        later = Later(removeAgain)
+        later.start(2 * FINISH_MS)

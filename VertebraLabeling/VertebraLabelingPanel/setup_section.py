@@ -65,10 +65,11 @@ class SetupSection:
         if self._process is not None or torchVersion() is None:
             return
         self._ui.deviceInfoLabel.text = _("looking for a GPU ...")
-        self._process = qt.QProcess()
+        self._process = qt.QProcess(slicer.app)  # without a parent it dies inside its own signal
         self._process.setWorkingDirectory(str(MODULE_FOLDER))
         self._process.connect("finished(int,QProcess::ExitStatus)", self._onDevices)
-        with self._messages.failing():
+        self._process.connect("errorOccurred(QProcess::ProcessError)", self._onDevicesError)
+        with self._messages.failing(lambda error: self._noDevices()):
             self._process.start(pythonSlicer(), ["-m", labeling_process.__name__, "--devices"])
 
     def stop(self):
@@ -78,6 +79,7 @@ class SetupSection:
             process.closeWriteChannel()
             process.kill()
             process.waitForFinished(1000)
+            process.deleteLater()
 
     def _onSetupFolded(self, folded):
         if not folded:
@@ -90,9 +92,20 @@ class SetupSection:
     def _onDevices(self, *unused):
         if self._process is None:
             return
-        lines = bytes(self._process.readAllStandardOutput().data()).decode("utf-8", "replace").splitlines()
-        self._process = None
+        process, self._process = self._process, None
+        lines = bytes(process.readAllStandardOutput().data()).decode("utf-8", "replace").splitlines()
+        process.deleteLater()
         self._ui.deviceInfoLabel.text = devicesText(lines)
+
+    def _onDevicesError(self, *unused):
+        if self._process is not None and self._process.state() == qt.QProcess.NotRunning:
+            self._noDevices()
+
+    def _noDevices(self):
+        process, self._process = self._process, None
+        if process is not None:
+            process.deleteLater()
+        self._ui.deviceInfoLabel.text = devicesText([])
 
     def _onInstallTorch(self):
         with self._messages.failing():
@@ -109,7 +122,7 @@ class SetupSection:
 
     def _onLoadSample(self):
         with self._messages.failing():
-            sample_data.load()
+            self._ui.inputSelector.setCurrentNode(sample_data.load())
         self.update()
 
     def _onRemoveSample(self):

@@ -10,7 +10,7 @@ from .evidence import Evidence
 
 PREDICTED, MOVED, CONFIRMED = "predicted", "moved", "confirmed"
 STATUSES = (PREDICTED, MOVED, CONFIRMED)
-HIGHEST_PREDICTED = 0.99  # shown of a point that nobody has looked at, however sure
+HIGHEST_PREDICTED = 0.99  # shown of a level that nobody has confirmed, however sure
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class LabeledPoint:
 
     @property
     def told_confidence(self) -> float:
-        """The confidence as users are told it; 1 only where one of them has said where the point lies."""
-        return min(self.confidence, HIGHEST_PREDICTED) if self.status == PREDICTED else self.confidence
+        """The confidence as users are told it; 1 only where one of them has said which vertebra it is."""
+        return self.confidence if self.status == CONFIRMED else min(self.confidence, HIGHEST_PREDICTED)
 
     @property
     def shown_confidence(self) -> float:

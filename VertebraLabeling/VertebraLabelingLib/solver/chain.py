@@ -27,7 +27,7 @@ from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
 from .confidence import calibrated, strongest_sign
 from .corrected_evidence import after_removal, follow_fixed
 from .fixed_points import Anchor, anchors_for_relabel, check_order, drop_removed, join, new_anchors, reach_mm
-from .spine_curve import spine_curve
+from .spine_curve import SpineCurve, spine_curve
 from .warnings import anchors_seen, is_solver_warning, warnings_for
 
 DEFAULT = NETWORK_PARAMETERS
@@ -92,24 +92,28 @@ def relabel(
     fixed: Mapping[str, Sequence[float]],
     removed: Sequence[Sequence[float]] = (),
     parameters: ChainParameters = DEFAULT,
+    placed: Sequence[Sequence[float]] = (),
 ) -> SpineLabels:
     """Name a scan again after a correction, from its evidence alone and in a fraction of a second.
 
-    Serves dragging a point, "this is L1", shifting up or down, adding a missed vertebra (all through ``fixed``) and
-    deleting a false one (``removed``).
+    Serves "this is L1", shifting up or down, adding a missed vertebra (all through ``fixed``), deleting a false one
+    (``removed``) and dragging a point (which makes it a moved one).
 
-    Earlier corrections stay: a confirmed point keeps its place and its level, a moved point its place, and its level
-    too unless a new fixed point gives a vertebra another name than it had (then the moved point follows the renamed
-    chain). An earlier correction gives way where a new fixed point claims its level or its place or stands in the
-    wrong order to it. To shift a spine with several confirmed points, give them all with their new levels.
+    Earlier corrections stay: a confirmed point keeps its place and its level, a moved point its place. The name of a
+    moved point is kept as well, and the others are named around it, unless a new fixed point gives a vertebra another
+    name than it had (then the moved point follows the renamed chain). But nobody has said that the name is right:
+    confidences, margin and warnings are those of the evidence, whatever was moved. An earlier correction gives way
+    where a new fixed point claims its level or its place or stands in the wrong order to it. To shift a spine with
+    several confirmed points, give them all with their new levels.
 
     Args:
         labels: an earlier result with evidence.
-        fixed: level -> world RAS mm; kept exactly, with confidence 1. Their status is the one that the point at that
-            place or of that level had if it was moved or confirmed, else confirmed.
+        fixed: level -> world RAS mm; kept exactly, as confirmed points with confidence 1.
         removed: (R, 3) world RAS mm of points that are no vertebrae; their candidates leave the evidence for good. If
             the distances then say that such a point had been counted as a vertebra, one side is renamed by one.
         parameters: weights of the solver.
+        placed: (P, 3) world RAS mm where vertebrae are for certain, whichever they are; they become moved points and
+            bear the names that the chain gives them.
 
     Raises:
         InputError: the labels hold no evidence, or the fixed points contradict each other.
@@ -117,7 +121,7 @@ def relabel(
     """
     if labels.evidence is None:
         raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
-    anchors = anchors_for_relabel(labels, fixed, removed)
+    anchors = anchors_for_relabel(labels, fixed, removed, placed)
     counts = after_removal(labels, drop_removed(labels.evidence, labels, removed), removed)
     solutions = [_search(evidence, anchors, labels, parameters) for evidence in counts]
     costs = [solution.path.cost + (RECOUNT if row else 0.0) for row, solution in enumerate(solutions)]
@@ -138,9 +142,9 @@ class _Solution:
     ordered: Evidence
     anchors: list[Anchor]
     owner: np.ndarray
-    clamp: np.ndarray
+    clamp: np.ndarray  # levels that are settled
     graph: ChainGraph
-    path: Path
+    path: Path  # as it costs in the graph
     candidate: np.ndarray
 
 
@@ -153,7 +157,10 @@ def _search(
     if len(joined.points) == 0:
         raise NoSpineError(_NO_SPINE)
     curve = spine_curve(joined.points, joined.detection, joined.unary)
-    clamp = check_order(anchors, owner, curve)
+    named = check_order(anchors, owner, curve)
+    settled = np.array([row >= 0 and anchors[row].settled for row in owner[curve.order]], dtype=bool)
+    clamp = np.where(settled, named, -1)
+    held = {(int(n), int(named[n])) for n in np.flatnonzero((named >= 0) & ~settled)}
     ordered, owner = _reorder(joined, curve.order), owner[curve.order]
     placed_by_hand = curve.order >= len(kept)
     candidate = np.append(kept, np.full(len(curve.order) - len(kept), -1))[curve.order]
@@ -164,9 +171,35 @@ def _search(
         ordered = follow_fixed(ordered, curve.position, clamp, alone.nodes if alone else ())
     graph = ChainGraph(ordered, curve, clamp, owner >= 0, parameters)
     path = graph.best_path()
+    if path is not None and not held <= set(path.nodes):
+        graph, path = _holding(held, ordered, curve, clamp, owner >= 0, path, parameters)
     if path is None or (path.cost >= graph.rejected_cost and not anchors):
         raise NoSpineError(_NO_SPINE)
     return _Solution(evidence, ordered, anchors, owner, clamp, graph, path, candidate)
+
+
+def _holding(
+    held: set[tuple[int, int]],
+    ordered: Evidence,
+    curve: SpineCurve,
+    clamp: np.ndarray,
+    anchored: np.ndarray,
+    path: Path,
+    parameters: ChainParameters,
+) -> tuple[ChainGraph, Path]:
+    """The chain around names that are held against the cheapest one (``path``), in the graph that holds none of them.
+
+    So its margin and its probabilities are those that the evidence gives it.
+    """
+    holding = clamp.copy()
+    for n, k in held:
+        holding[n] = k
+    followed = follow_fixed(ordered, curve.position, holding, path.nodes)
+    around = ChainGraph(followed, curve, holding, anchored, parameters).best_path()
+    graph = ChainGraph(ordered, curve, clamp, anchored, parameters, every_hop=True)
+    if around is None:
+        return graph, path
+    return graph, replace(around, cost=graph.path_cost(list(around.nodes)))
 
 
 def _to_labels(solution: _Solution) -> SpineLabels:

@@ -52,6 +52,7 @@ class ChainGraph:
         clamp: np.ndarray,
         anchored: np.ndarray,
         parameters: ChainParameters,
+        every_hop: bool = False,
     ) -> None:
         """Set up the costs.
 
@@ -61,10 +62,11 @@ class ChainGraph:
             clamp: (N,) level index that a candidate is fixed to, -1 where it is free.
             anchored: (N,) bool, the candidate is a vertebra for certain, whatever its level.
             parameters: weights.
+            every_hop: however many vertebrae were missed between two; so it is wherever a candidate is fixed.
         """
         p = self.parameters = parameters
         hops = all_hops(tuple(p.spacing))
-        self.hops = hops if (clamp >= 0).any() else hops.pick(hops.steps <= p.max_missed + 1)
+        self.hops = hops if every_hop or (clamp >= 0).any() else hops.pick(hops.steps <= p.max_missed + 1)
         self.node, self.reject = _node_costs(evidence, clamp, anchored, p)
         self.pairs = _pair_costs(evidence, curve, self.hops, p)
         self.start, self.end = _terminal_costs(evidence, curve, p)

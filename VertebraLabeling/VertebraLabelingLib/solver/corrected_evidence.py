@@ -75,6 +75,30 @@ def after_removal(labels: SpineLabels, evidence: Evidence, removed: Sequence[Seq
     return [evidence, _read_with(evidence, np.where(below, -1, 0)), _read_with(evidence, np.where(below, 0, 1))]
 
 
+def after_moves(
+    labels: SpineLabels, evidence: Evidence, moves: Sequence[tuple[Sequence[float], Sequence[float]]]
+) -> Evidence:
+    """The evidence once vertebrae were moved: what was seen of each stands where the vertebra is now.
+
+    A point that was put onto another named vertebra takes that one's evidence instead, and leaves its own behind.
+
+    Args:
+        labels: the points before they were moved.
+        evidence: its evidence.
+        moves: (place before, place now), world RAS mm.
+    """
+    points = evidence.points.copy()
+    known = np.array([point.ras for point in labels.points]).reshape(-1, 3)
+    for before, now in moves:
+        if not len(known) or not len(points):
+            break
+        apart = np.linalg.norm(evidence.points - before, axis=1)
+        nearest = labels.points[int(np.linalg.norm(known - now, axis=1).argmin())]
+        if apart.min() < SAME_POINT_MM and np.linalg.norm(np.subtract(nearest.ras, before)) < SAME_POINT_MM:
+            points[apart.argmin()] = now
+    return replace(evidence, points=points)
+
+
 def _offsets(n: int, level: int, says: dict[int, int]) -> tuple[int, int]:
     """By how many levels the evidence above and below a fixed point is off.
 

@@ -28,12 +28,17 @@ class Anchor:
         level: level name, or ``None`` where only the place is certain.
         status: the status that the point shall have in the result.
         new: given in this call; an older anchor gives way to a new one where the two contradict each other.
+        settled: the level is certain; else it is only kept, as the name that the user sees.
     """
 
     ras: tuple[float, float, float]
     level: str | None
     status: str = CONFIRMED
     new: bool = True
+
+    @property
+    def settled(self) -> bool:
+        return self.level is not None and self.status == CONFIRMED
 
 
 def new_anchors(fixed: Mapping[str, Sequence[float]] | None) -> list[Anchor]:
@@ -64,12 +69,15 @@ def new_anchors(fixed: Mapping[str, Sequence[float]] | None) -> list[Anchor]:
 
 
 def anchors_for_relabel(
-    labels: SpineLabels, fixed: Mapping[str, Sequence[float]], removed: Sequence[Sequence[float]]
+    labels: SpineLabels,
+    fixed: Mapping[str, Sequence[float]],
+    removed: Sequence[Sequence[float]],
+    placed: Sequence[Sequence[float]] = (),
 ) -> list[Anchor]:
-    """The new fixed points and those of earlier corrections that still stand.
+    """The new fixed points, those of earlier corrections that still stand, and the places of further vertebrae.
 
     A confirmed point keeps its place and level, and a moved point keeps its place. Neither is kept where a new fixed
-    point claims its level or its place, or where it was removed. A moved point keeps its level too, unless a new fixed
+    point claims its level or its place, or where it was removed. A moved point keeps its name too, unless a new fixed
     point renames a vertebra: moving says where the vertebra is, not which, so it then follows the renamed chain.
     """
     new = new_anchors(fixed)
@@ -79,7 +87,7 @@ def anchors_for_relabel(
         for anchor in new
         for point in labels.points
     )
-    anchors = [Anchor(anchor.ras, anchor.level, _status(anchor, labels, reach)) for anchor in new]
+    anchors = list(new)
     for point in labels.points:
         if point.status not in (MOVED, CONFIRMED) or point.level in fixed:
             continue
@@ -89,6 +97,9 @@ def anchors_for_relabel(
             continue
         level = None if renamed and point.status == MOVED else point.level
         anchors.append(Anchor(point.ras, level, point.status, new=False))
+    for ras in placed:
+        if all(_apart(ras, anchor.ras) >= SAME_PLACE_MM for anchor in anchors):
+            anchors.append(Anchor((float(ras[0]), float(ras[1]), float(ras[2])), None, MOVED, new=False))
     return anchors
 
 
@@ -149,7 +160,9 @@ def join(evidence: Evidence, anchors: Sequence[Anchor], reach: Sequence[float]) 
         if row not in placed and owner[n] < 0:
             placed.add(row)
             owner[n] = row
-            points[n], detection[n] = anchors[row].ras, 1.0
+            points[n] = anchors[row].ras
+            if anchors[row].settled:
+                detection[n] = 1.0
     rest = [row for row in range(len(anchors)) if row not in placed]
     points = np.concatenate([points, np.array([anchors[row].ras for row in rest]).reshape(-1, 3)])
     unary = np.concatenate([unary, np.zeros((len(rest), len(LEVELS)))])
@@ -184,17 +197,6 @@ def check_order(anchors: Sequence[Anchor], owner: np.ndarray, curve: SpineCurve)
         else:
             clamp[n] = level
     return clamp
-
-
-def _status(anchor: Anchor, labels: SpineLabels, reach: Mapping[str, float]) -> str:
-    """The status that the point at this place, else that the point of this level had; confirmed where none had one."""
-    near = [point for point in labels.points if _apart(point.ras, anchor.ras) < reach[point.level]]
-    near.sort(key=lambda point: _apart(point.ras, anchor.ras))
-    same_level = [point for point in labels.points if point.level == anchor.level]
-    for point in (*near[:1], *same_level):
-        if point.status in (MOVED, CONFIRMED):
-            return point.status
-    return CONFIRMED
 
 
 def _apart(a: Sequence[float], b: Sequence[float]) -> float:

@@ -9,6 +9,7 @@ property, raises; an exception in a slot is kept for :func:`takeSlotErrors`, so 
 only printing it.
 """
 
+import functools
 import inspect
 import sys
 import traceback
@@ -33,6 +34,7 @@ def install():
         return sys.modules["qt"]
     QtCore.QObject.__getattribute__ = _attributeOf
     QtCore.QObject.className = lambda self: self.metaObject().className()
+    QtCore.QTimer.singleShot = _singleShot
     QtCore.QObject.delete = lambda self: self.deleteLater()
     qt = types.ModuleType("qt", "PySide6 with the conventions of PythonQt")
     for source in (QtCore, QtGui, QtWidgets):
@@ -46,6 +48,16 @@ def install():
     sys.modules["qt"] = qt
     sys.excepthook = _keepError
     return qt
+
+
+_kept = []
+_plainSingleShot = QtCore.QTimer.singleShot
+
+
+def _singleShot(*arguments):
+    """As Slicer's: what is called is kept until the application ends."""
+    _kept.append(arguments)
+    return _plainSingleShot(*arguments)
 
 
 def _giveHabits(qtClass):
@@ -165,8 +177,16 @@ def _connect(obj, signature, slot):
         slot(*(arguments if accepted is None else arguments[:accepted]))
 
     signal = _checkedSignal(obj, signature)
+    if not any(key[0] == id(obj) for key in _relays):
+        _getAttribute(obj, "destroyed").connect(functools.partial(_forget, id(obj)))
     _relays.setdefault((id(obj), signal), []).append((slot, relay))
     return bool(_staticConnect(obj, signal, relay))
+
+
+def _forget(number, *unused):
+    """The slots of an object go with it, as in Slicer."""
+    for key in [each for each in _relays if each[0] == number]:
+        del _relays[key]
 
 
 def _disconnect(obj, signature, slot):

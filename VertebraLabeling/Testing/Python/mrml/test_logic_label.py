@@ -135,11 +135,11 @@ class TestUsersPoints(LogicCase):
         self.assertIs(again, self.node)
         self.assertPointsAt(again, centers())
 
-    def test_a_dragged_point_is_kept_and_given_to_the_solver(self):
+    def test_a_dragged_point_keeps_its_place_and_is_not_given_to_the_solver_as_a_level(self):
         place = tuple(np.add(centers()["T12"], (4.0, -5.0, 3.0)))
         self.node.SetNthControlPointPositionWorld(self.index("T12"), place)
         self.logic.label(self.volumeNode)
-        self.assertEqual(self.labeler.fixed[-1], {"T12": place})
+        self.assertIsNone(self.labeler.fixed[-1])
         self.assertPointsAt(self.node, {**centers(), "T12": place})
         description = LabeledPoint.parse_description(self.node.GetNthControlPointDescription(self.index("T12")))
         self.assertEqual(description["status"], "moved")

@@ -5,11 +5,12 @@ import os
 import sys
 import tempfile
 import types
+import unittest.mock
 from pathlib import Path
 
 import qt
 import slicer
-from panel_case import PanelCase
+from panel_case import PanelCase, addVolume
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.scans import sample_ct
 from VertebraLabelingPanel import sample_data, setup_section
@@ -165,6 +166,13 @@ class TestSampleData(SetupCase):
         self.assertFalse(sample_data.cachedFile().exists())
         self.assertEqual(self.ui.sampleLabel.text, "not downloaded")
         sample_data.remove()
+
+    def test_the_loaded_sample_becomes_the_chosen_volume(self):
+        self.ui.inputSelector.setCurrentNode(addVolume(name="other"))
+        loaded = addVolume(name="sample")
+        with unittest.mock.patch.object(sample_data, "load", return_value=loaded):
+            self.ui.loadSampleButton.click()
+        self.assertIs(self.ui.inputSelector.currentNode(), loaded)
 
     def test_a_failed_download_gives_the_reason(self):
         environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder()), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -13,8 +13,11 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel, solve
+from VertebraLabelingLib.solver.corrected_evidence import after_moves
+from VertebraLabelingLib.solver.warnings import is_shift_warning
 
 TRUE = USUAL_LEVELS[11:20]  # T5-L1
+THORACIC = USUAL_LEVELS[10:16]  # T4-T9: no landmark to count from
 
 
 def shifted_by_one(strength: float = 1.5) -> tuple[SpineLabels, np.ndarray]:
@@ -23,6 +26,13 @@ def shifted_by_one(strength: float = 1.5) -> tuple[SpineLabels, np.ndarray]:
     labels = solve(evidence(USUAL_LEVELS[12:21], points, strength))
     assert names(labels) == list(USUAL_LEVELS[12:21])
     return replace(labels, provenance={**labels.provenance, "model": "test"}), points
+
+
+def dragged(labels: SpineLabels, level: str, place, alone: bool = False) -> SpineLabels:
+    """The labels after a drag; ``alone``: the point that stood at that place is left out."""
+    place = tuple(float(value) for value in place)
+    others = [p for p in labels.points if p.level != level and not (alone and p.ras == place)]
+    return labels.with_points((*others, replace(labels.by_level[level], ras=place, status=MOVED)))
 
 
 def with_status(labels: SpineLabels, level: str, status: str) -> SpineLabels:
@@ -68,10 +78,9 @@ def test_a_dragged_point_stays_where_it_was_put_to_the_last_digit():
     labels, points = shifted_by_one()
     place = points[3] + (1.23456789012345, -4.1, 3.3)
     level = labels.points[3].level
-    moved = with_status(labels, level, MOVED)
-    result = relabel(moved, {level: place})
+    result = relabel(dragged(labels, level, place), {})
     assert names(result) == names(labels)
-    assert result.by_level[level] == LabeledPoint(level, tuple(place), 1.0, MOVED)
+    assert (result.by_level[level].ras, result.by_level[level].status) == (tuple(place), MOVED)
 
 
 def test_a_missed_vertebra_is_added_between_two():
@@ -159,7 +168,7 @@ def test_shifting_up_renames_every_vertebra_including_confirmed_ones():
 def test_a_moved_point_follows_a_renamed_chain_and_keeps_its_place():
     labels, points = shifted_by_one()
     place = tuple(points[2] + (2.0, 2.0, 0.0))
-    moved = relabel(with_status(labels, "T8", MOVED), {"T8": place})
+    moved = relabel(dragged(labels, "T8", place), {})
     result = relabel(moved, {"L1": points[-1]})
     assert names(result) == list(TRUE)
     assert result.by_level["T7"].ras == place
@@ -168,10 +177,60 @@ def test_a_moved_point_follows_a_renamed_chain_and_keeps_its_place():
 
 def test_a_moved_point_keeps_its_level_when_another_is_moved():
     labels, points = shifted_by_one()
-    first = relabel(with_status(labels, "T8", MOVED), {"T8": points[2] + (3, 0, 0)})
-    second = relabel(with_status(first, "L1", MOVED), {"L1": points[-2] + (0, 4, 0)})
-    assert second.by_level["T8"] == first.by_level["T8"]
-    assert second.by_level["T8"].confidence == 1.0
+    first = relabel(dragged(labels, "T8", points[2] + (3, 0, 0)), {})
+    second = relabel(dragged(first, "L1", points[-2] + (0, 4, 0)), {})
+    assert second.by_level["T8"].ras == first.by_level["T8"].ras
+    assert names(second) == names(labels)
+
+
+def test_a_drag_says_where_a_vertebra_is_and_not_which():
+    points = positions(THORACIC)
+    labels = solve(evidence(THORACIC, points, strength=0.3, presence=False))
+    assert any(is_shift_warning(text) for text in labels.warnings)
+    result = relabel(dragged(labels, "T6", points[2] + (0, 2, 0)), {})
+    assert result.warnings == labels.warnings
+    for before, after in zip(labels.points, result.points):
+        assert abs(after.confidence - before.confidence) < 0.05
+    assert abs(result.provenance["shift_margin"] - labels.provenance["shift_margin"]) < 0.2
+    assert result.provenance["strongest_sign"] == labels.provenance["strongest_sign"]
+
+
+def test_a_name_dragged_onto_another_vertebra_is_kept_but_not_believed():
+    labels = solve(evidence(TRUE, positions(TRUE), strength=1.5))
+    result = relabel(dragged(labels, "T9", labels.by_level["T10"].ras, alone=True), {})
+    assert result.by_level["T9"].ras == labels.by_level["T10"].ras
+    assert names(result)[-1] == "T12", "the others are named around it"
+    assert result.by_level["T9"].confidence < 0.1
+    assert any(is_shift_warning(text) for text in result.warnings)
+
+
+def test_naming_a_moved_point_settles_its_level():
+    labels, points = shifted_by_one()
+    moved = relabel(dragged(labels, "T8", points[2] + (2, 0, 0)), {})
+    result = relabel(moved, {"T7": moved.by_level["T8"].ras})
+    assert names(result) == list(TRUE)
+    assert (result.by_level["T7"].confidence, result.by_level["T7"].status) == (1.0, CONFIRMED)
+
+
+def test_a_known_place_of_a_vertebra_does_not_settle_its_level():
+    points = positions(THORACIC)
+    labels = solve(evidence(THORACIC, points, strength=0.3, presence=False))
+    place = tuple(points[2] + (0, 3, 0))
+    result = relabel(labels, {}, placed=[place])
+    assert names(result) == names(labels)
+    assert (result.by_level["T6"].ras, result.by_level["T6"].status) == (place, MOVED)
+    assert result.by_level["T6"].confidence < 0.5
+    assert result.warnings == labels.warnings
+
+
+def test_evidence_follows_a_vertebra_that_is_moved_and_stays_where_another_is_claimed():
+    labels = solve(evidence(TRUE, positions(TRUE), strength=1.5))
+    before = labels.by_level["T9"].ras
+    sideways = np.add(before, (15.6, 0, 0))
+    followed = after_moves(labels, labels.evidence, [(before, sideways)])
+    np.testing.assert_array_equal(followed.points[4], sideways)
+    claimed = after_moves(labels, labels.evidence, [(before, labels.by_level["T10"].ras)])
+    np.testing.assert_array_equal(claimed.points, labels.evidence.points)
 
 
 def test_a_confirmed_point_stays_against_the_evidence_alone():
