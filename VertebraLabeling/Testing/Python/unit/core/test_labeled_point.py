@@ -16,7 +16,7 @@ from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, Labeled
         (1.0, PREDICTED, 0.99),
         (0.6, CONFIRMED, 0.6),
         (1.0, CONFIRMED, 1.0),
-        (1.0, MOVED, 1.0),
+        (1.0, MOVED, 0.99),  # a drag settles the place, not the level
     ],
 )
 def test_a_prediction_is_never_shown_as_certain(confidence, status, shown):
