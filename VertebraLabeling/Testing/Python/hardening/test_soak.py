@@ -92,6 +92,7 @@ print(json.dumps(rows))
 """
 
 
+@pytest.mark.timing
 def test_time_is_linear_in_voxels():
     """Processor time, so that other work on the computer does not count."""
     import numpy as np

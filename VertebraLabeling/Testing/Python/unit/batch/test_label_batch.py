@@ -332,6 +332,7 @@ def test_durations_are_told_in_words(seconds, text):
 
 
 @pytest.mark.long
+@pytest.mark.timing
 def test_throughput_is_measured_without_the_start_of_the_workers(tmp_path):
     jobs = find_scans([write_scans(tmp_path / "in", 1, 1, 1, 1)]).jobs
     rows = compare(jobs, LabelerSpec(factory="ball_labeler:SlowLabeler"), [1, 2], threads=1)

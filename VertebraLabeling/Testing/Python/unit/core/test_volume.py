@@ -271,6 +271,7 @@ def test_a_working_grid_finer_than_the_scan_is_interpolated():
     np.testing.assert_allclose(center_of_mass(grid), [1.0, -2.0, 40.0], atol=0.3)
 
 
+@pytest.mark.timing
 def test_a_large_ct_reaches_the_working_grid_in_bounded_time_and_memory():
     large = Volume(np.zeros((300, 512, 512), np.int16), affine((0.8, 0.8, 1.0)))
     tracemalloc.start()

@@ -84,11 +84,12 @@ def test_what_is_no_ct_is_refused_in_one_sentence(name):
     assert str(error.value).endswith("choose a CT series.") and str(error.value).count(": ") == 1
 
 
+@pytest.mark.timing
 def test_a_large_volume_is_checked_in_a_fraction_of_a_second():
     large = volume(np.tile(CT["int16"], (17, 9, 9)))  # 680 x 540 x 540
     start = time.perf_counter()
     check_ct(large)
-    assert time.perf_counter() - start < 0.3
+    assert time.perf_counter() - start < 2, "a few hundredths on a quiet computer; all voxels take several seconds"
 
 
 def test_every_real_ct_is_let_through_and_every_label_map_refused(shared_data):

