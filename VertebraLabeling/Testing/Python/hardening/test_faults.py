@@ -21,7 +21,7 @@ from VertebraLabelingLib.commands import cli
 from VertebraLabelingLib.errors import Cancelled, WeightsError
 from VertebraLabelingLib.networks import weights
 from VertebraLabelingLib.networks.detection_network import VertebraNet
-from VertebraLabelingLib.pipeline import labeler
+from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.pose import PatientPose
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
@@ -31,20 +31,20 @@ def test_cancelling_is_heard_at_every_stage_and_nothing_is_written(tiny, tmp_pat
     import SimpleITK as sitk
 
     # else the random network looks at all poses, each asking as the one before
-    monkeypatch.setattr(labeler, "find_pose", lambda evidence, look: look(PatientPose(30)) and PatientPose())
+    monkeypatch.setattr(stages, "find_pose", lambda evidence, look: look(PatientPose(30)) and PatientPose())
 
     path = tmp_path / "ct.nii"
     sitk.WriteImage(to_sitk(body((12, 24, 20), affine((5.0, 5.0, 8.0)))), str(path))
-    asked, stages = [], []
+    asked, told = [], []
 
     def count(fraction, message):
-        stages.append(message)
+        told.append(message)
 
     tool = VertebraLabeler(tiny, "cpu")
     plan = OutputPlan(str(tmp_path / "out"))
     job = ScanJob(str(path), "ct")
     label_one(job, tool, plan, count, lambda: asked.append(0) or False)
-    assert len(asked) >= 12 and len(set(stages)) >= 4
+    assert len(asked) >= 12 and len(set(told)) >= 4
     for name in (tmp_path / "out").glob("*"):
         name.unlink()
     for number in range(len(asked)):
