@@ -2,8 +2,8 @@
 
     python -m VertebraLabelingTraining.evaluation.calibration --data DATA --evidence CV --crops CROPS --plot FILE.png
 
-``CV`` is the output of :mod:`.crossval`, ``CROPS`` that of :mod:`.field_of_view_crops`. What is printed and drawn was chosen on
-two folds and measured on the third, for each fold in turn; the parameters at the end, for
+``CV`` is the output of :mod:`.crossval`, ``CROPS`` that of :mod:`.field_of_view_crops`. What is printed and drawn was
+chosen on two folds and measured on the third, for each fold in turn; the parameters at the end, for
 :data:`chain_parameters.NETWORK_PARAMETERS`, are fitted on all.
 """
 

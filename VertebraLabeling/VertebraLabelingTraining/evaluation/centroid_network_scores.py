@@ -1,10 +1,11 @@
 """How far a placing network's points lie from the truth of held-out scans, by itself.
 
-    python -m VertebraLabelingTraining.evaluation.centroid_network_scores --data DATA --splits DATA/splits.json --fold 0 \\
+    python -m VertebraLabelingTraining.evaluation.centroid_network_scores --data DATA \\
+        --splits DATA/splits.json --fold 0 \\
                                                          --run runs/fold-0/placing
 
-Each whole vertebra of the fold is placed as the product does it (:func:`..centroid_refinement.place`) from a starting point that
-lies a few mm off its true centre, drawn at random. Names and the finding of bodies play no part. The errors are those
+Each whole vertebra of the fold is placed as the product does it (:func:`.centroid_refinement.place`) from a starting point
+that lies a few mm off its true centre, drawn at random. Names and the finding of bodies play no part. The errors are those
 of the network, which has not seen these patients, plus those of the truth itself. Prints a table for each set.
 """
 

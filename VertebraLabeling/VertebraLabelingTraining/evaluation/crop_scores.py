@@ -1,4 +1,4 @@
-"""Score the crops of :mod:`.field_of_view_crops`: how many are fully right, and how many of right and wrong ones are flagged.
+"""Score the crops of :mod:`.field_of_view_crops`: how many are all correct, how many of either kind are flagged.
 
 A crop is *right* if every whole vertebra is a strict hit and no other point is placed; *flagged* if the user sees that
 levels may be shifted, that a vertebra between two others was not found, or a point of low confidence, or that no spine

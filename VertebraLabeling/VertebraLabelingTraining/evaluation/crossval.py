@@ -1,7 +1,8 @@
 """Cross-validation by patient: label every held-out scan with the network that has not seen its patient.
 
     vertebra-labeling train --data DIR --splits DIR/splits.json --fold 0 --out runs/fold0      (and 1, 2)
-    python -m VertebraLabelingTraining.evaluation.crossval --data DIR --runs runs/fold0 runs/fold1 runs/fold2 --out runs/cv
+    python -m VertebraLabelingTraining.evaluation.crossval --data DIR --runs runs/fold0 runs/fold1 runs/fold2 \\
+        --out runs/cv
 
 Writes below ``--out`` one ``.mrk.json`` per scan into ``predicted``, its truth into ``truth`` and the solver's evidence
 into ``evidence``, in folders named as in the data folder, so that ``vertebra-labeling evaluate runs/cv/predicted/ct

@@ -1,7 +1,8 @@
 """Label random crops of held-out scans from scratch and say how many are right, and how many wrong ones are flagged.
 
-    python -m VertebraLabelingTraining.evaluation.field_of_view_crops --data DATA --runs R0 R1 R2 --count 240 --seed 0 --out DIR
-    python -m VertebraLabelingTraining.evaluation.field_of_view_crops --data DATA --out DIR          (scores what is in DIR again)
+    python -m VertebraLabelingTraining.evaluation.field_of_view_crops --data DATA \\
+        --runs R0 R1 R2 --count 240 --seed 0 --out DIR
+    python -m VertebraLabelingTraining.evaluation.field_of_view_crops --data DATA --out DIR  (scores DIR again)
 
 Each crop is a volume of its own, labeled by the network of the fold that holds its patient (:mod:`.draw_crops`
 says how crops are drawn). Writes below ``--out`` for every crop the solver's evidence and the truth (folders

@@ -1,11 +1,13 @@
 """How well counting networks name held-out scans and crops by themselves, to compare two recipes of their training.
 
-    python -m VertebraLabelingTraining.evaluation.level_network_scores --data DATA --model MODEL.pt --runs C0 C1 C2 --out DIR
+    python -m VertebraLabelingTraining.evaluation.level_network_scores --data DATA --model MODEL.pt \\
+        --runs C0 C1 C2 --out DIR
 
 ``C0`` to ``C2`` are run folders of counting networks that have not seen fold 0, 1, 2 (``small counting --fold K``). The
 bodies are found and placed by the other networks of ``MODEL.pt``, which may have seen every scan; the names are those
 of the counting network alone. So the numbers compare counting networks; they are no score of the product: that is
-:mod:`.crossval` and :mod:`.field_of_view_crops`, which need a first network for each fold. Folds may be left out (``-``).
+:mod:`.crossval` and :mod:`.field_of_view_crops`, which need a detection network for each fold. Folds may be
+left out (``-``).
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ class PlacingTrainer(SmallTrainer):
         return error, {name: round(float(t.detach()), 4) for name, t in terms.items()}
 
     def check(self) -> None:
-        """Say where the heat maps stay so wide that :func:`..centroid_refinement.place` could not tell a body from none.
+        """Say where the heat maps stay so wide that the centroid refinement could not tell a body from none.
 
         The loss sees only their means, so now and then a training from scratch ends with flat ones.
 

@@ -1,8 +1,10 @@
 """Train one of the two small networks on the same cases as the first one.
 
-    python -m VertebraLabelingTraining.networks.small counting --data DATA SYNTHETIC --splits DATA/splits.json --fold 0 \\
+    python -m VertebraLabelingTraining.networks.small counting --data DATA SYNTHETIC \\
+        --splits DATA/splits.json --fold 0 \\
                                                            --out runs/fold-0/counting
-    python -m VertebraLabelingTraining.networks.small placing  --data DATA SYNTHETIC --splits DATA/splits.json --fold 0 \\
+    python -m VertebraLabelingTraining.networks.small placing  --data DATA SYNTHETIC \\
+        --splits DATA/splits.json --fold 0 \\
                                                            --out runs/fold-0/placing
 
 In the folders ``counting`` and ``placing`` of a run they are found by :mod:`.crossval`, :mod:`.field_of_view_crops` and

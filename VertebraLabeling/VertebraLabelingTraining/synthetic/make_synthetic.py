@@ -3,7 +3,9 @@
 A case is drawn in three steps: a patient is painted from the label map (:mod:`paint`), bent into another
 spine and build (:mod:`warp`), and put through a scanner (:mod:`scanner`). The truth goes through
 the same bend. After the idea of SynthSeg (Billot et al. 2023): prior HU for most cases and random contrast for the
-rest. Command line: ``python -m VertebraLabelingTraining.synthetic.make_synthetic --data DIR --out DIR --per-source 12 --seed 0``.
+rest. Command line:
+
+    python -m VertebraLabelingTraining.synthetic.make_synthetic --data DIR --out DIR --per-source 12 --seed 0
 """
 
 from __future__ import annotations
