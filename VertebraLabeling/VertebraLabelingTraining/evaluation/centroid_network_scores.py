@@ -1,12 +1,12 @@
-"""How far a placing network's points lie from the truth of held-out scans, by itself.
+"""How far a centroid network's points lie from the truth of held-out scans, by itself.
 
     python -m VertebraLabelingTraining.evaluation.centroid_network_scores --data DATA \\
-        --splits DATA/splits.json --fold 0 \\
-                                                         --run runs/fold-0/placing
+        --splits DATA/splits.json --fold 0 --run runs/fold-0/placing
 
-Each whole vertebra of the fold is placed as the product does it (:func:`.centroid_refinement.place`) from a starting point
-that lies a few mm off its true centre, drawn at random. Names and the finding of bodies play no part. The errors are those
-of the network, which has not seen these patients, plus those of the truth itself. Prints a table for each set.
+Each whole vertebra of the fold is placed as the product does it (:func:`.centroid_refinement.place`) from a starting
+point that lies a few mm off its true center, drawn at random. Names and the finding of bodies play no part. The errors
+are those of the network, which has not seen these patients, plus those of the truth itself. Prints a table for each
+set.
 """
 
 from __future__ import annotations
