@@ -4,6 +4,7 @@ A user interface starts ``python -m VertebraLabelingLib.background.labeling_proc
 the engine, reads one JSON object a line from its standard output, and ends it by closing its standard input (then
 killing it). The process also ends by itself when the program that started it is gone, because its standard input closes
 then too.
+
 Messages: ``{"type": "started", "pid": 1}``, ``{"type": "progress", "fraction": 0.4, "stage": "finding vertebrae"}``,
 and last one of ``{"type": "result", "labels": {...}}`` or ``{"type": "error", "message": ..., "detail": ...}``, where
 ``message`` is a sentence for the user and ``detail`` is for the log. ``--devices`` in place of a job answers with one
