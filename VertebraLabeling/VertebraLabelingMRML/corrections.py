@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.core.label_warning import SHIFT
 from VertebraLabelingLib.core.labels import CONFIRMED, MOVED
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel
-from VertebraLabelingLib.solver.warnings import is_shift_warning, warnings_after_renaming
+from VertebraLabelingLib.solver.warnings import warnings_after_renaming
 
 from .points import levelPoints, readLabels, updateStatus, writeLabels
 
@@ -150,7 +151,7 @@ def confirm(pointsNode, indices):
     points = (
         replace(point, status=CONFIRMED, confidence=1.0) if point.level in wanted else point for point in labels.points
     )
-    warnings = tuple(text for text in labels.warnings if not (wanted and is_shift_warning(text)))
+    warnings = tuple(warning for warning in labels.warnings if not (wanted and warning.kind == SHIFT))
     writeLabels(pointsNode, replace(labels, points=tuple(points), warnings=warnings))
 
 

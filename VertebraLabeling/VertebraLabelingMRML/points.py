@@ -16,7 +16,9 @@ import numpy as np
 import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.label_warning import LabelWarning
 from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.stored_sentences import from_sentence
 from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
@@ -98,7 +100,7 @@ def writeLabels(pointsNode, labels, volumeNode=None):
             pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID())
         pointsNode.SetAttribute(MODEL, str(labels.provenance.get("model", "")))
         pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
-        pointsNode.SetAttribute(WARNINGS, json.dumps(labels.warnings))
+        pointsNode.SetAttribute(WARNINGS, json.dumps([warning.to_json() for warning in labels.warnings]))
         evidence = _moveEvidence(labels.evidence, toLocal)
         pointsNode.SetAttribute(EVIDENCE, evidence.to_json() if evidence else None)
         recordWritten(pointsNode)
@@ -124,7 +126,7 @@ def readLabels(pointsNode):
     found = levelPoints(pointsNode)
     labels = SpineLabels(
         points=tuple(nodePoint.point for nodePoint in found),
-        warnings=tuple(text for text in _json(pointsNode, WARNINGS, []) if isinstance(text, str)),
+        warnings=_warnings(pointsNode),
         provenance=_json(pointsNode, PROVENANCE, {}),
         evidence=evidence,
     )
@@ -233,6 +235,13 @@ def _moveEvidence(evidence, matrix):
         return None
     moved = {name: apply_affine(matrix, getattr(evidence, name)) for name in ("points", "corners")}
     return replace(evidence, **moved)
+
+
+def _warnings(pointsNode):
+    """The warnings kept with a node, as data or, in older scenes, as sentences; what is neither is left out."""
+    entries = _json(pointsNode, WARNINGS, [])
+    read = (from_sentence(each) if isinstance(each, str) else LabelWarning.from_json(each) for each in entries)
+    return tuple(warning for warning in read if warning is not None)
 
 
 def _json(pointsNode, attribute, default):

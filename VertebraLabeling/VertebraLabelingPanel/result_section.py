@@ -1,5 +1,6 @@
 """What a run found: the table, how the points look, the curve and the warnings."""
 
+from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.points import levelPoints, readLabels, sourceVolume
@@ -85,6 +86,6 @@ class ResultSection:
 
 def _warnings(node):
     try:
-        return readLabels(node).warnings
+        return tuple(warning.sentence(_) for warning in readLabels(node).warnings)
     except VertebraLabelingError as error:
         return (str(error),)

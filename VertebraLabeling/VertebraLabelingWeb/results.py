@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, region
-from VertebraLabelingLib.core.labels import PREDICTED
+from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.editor import Editor
 from VertebraLabelingMRML.points import levelPoints, readLabels
@@ -73,7 +72,7 @@ class Results:
         for model in display.showRegions(node, bool(points), LOW_CONFIDENCE).values():
             model.GetDisplayNode().SetViewNodeIDs(self._region_view_ids)
         try:
-            state.warnings = list(readLabels(node).warnings)
+            state.warnings = [str(warning) for warning in readLabels(node).warnings]
         except VertebraLabelingError as error:
             state.warnings = [str(error)]
 

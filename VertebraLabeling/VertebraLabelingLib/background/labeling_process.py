@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.evidence import Evidence
+from ..core.label_warning import LabelWarning
 from ..core.labels import LabeledPoint, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError, VertebraLabelingError
@@ -71,7 +72,7 @@ def labels_to_json(labels: SpineLabels) -> dict:
     """A result as plain JSON types; see :func:`labels_from_json`."""
     return {
         "points": [asdict(point) for point in labels.points],
-        "warnings": list(labels.warnings),
+        "warnings": [warning.to_json() for warning in labels.warnings],
         "provenance": labels.provenance,
         "evidence": labels.evidence.to_json() if labels.evidence else None,
     }
@@ -81,7 +82,8 @@ def labels_from_json(data: dict) -> SpineLabels:
     """Read what :func:`labels_to_json` made."""
     points = (LabeledPoint(p["level"], tuple(p["ras"]), p["confidence"], p["status"]) for p in data["points"])
     evidence = Evidence.from_json(data["evidence"]) if data["evidence"] else None
-    return SpineLabels(tuple(points), tuple(data["warnings"]), data["provenance"], evidence)
+    warnings = tuple(filter(None, map(LabelWarning.from_json, data["warnings"])))
+    return SpineLabels(tuple(points), warnings, data["provenance"], evidence)
 
 
 def parse_message(line: bytes) -> dict | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from html import escape
 from urllib.parse import quote
 
-from ..solver.warnings import LOW_CONFIDENCE
+from ..core.labels import LOW_CONFIDENCE
 from .scan_job import FAILED, SKIPPED, ScanResult
 
 _HEAD = """<!doctype html>

@@ -100,7 +100,7 @@ def label_one(
             result = replace(
                 result,
                 points=_points(labels),
-                warnings=(*labels.warnings, *scan.notes),
+                warnings=(*map(str, labels.warnings), *scan.notes),
                 kept=earlier is not None,
                 provenance=dict(labels.provenance),
             )

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field, replace
 from ..errors import InputError
 from .anatomy import LEVEL_INDEX, SNOMED_CODES
 from .evidence import Evidence
+from .label_warning import LabelWarning
 
 PREDICTED, MOVED, CONFIRMED = "predicted", "moved", "confirmed"
 STATUSES = (PREDICTED, MOVED, CONFIRMED)
+LOW_CONFIDENCE = 0.7
+"""A point below this confidence is uncertain: the panel shows it in amber."""
+
 HIGHEST_PREDICTED = 0.99  # shown of a level that nobody has confirmed, however sure
 
 
@@ -59,13 +63,13 @@ class SpineLabels:
 
     Attributes:
         points: one :class:`LabeledPoint` per vertebra; no level twice.
-        warnings: sentences for the user, e.g. ``"Levels may be shifted by one: no anchor is in view."``.
+        warnings: what the user must know of this result; ``str`` of each is a sentence.
         provenance: model version, weights SHA-256, device, seconds.
         evidence: kept for :func:`chain.relabel`; ``None`` when the points were read from a file.
     """
 
     points: tuple[LabeledPoint, ...]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[LabelWarning, ...] = ()
     provenance: dict[str, object] = field(default_factory=dict)
     evidence: Evidence | None = None
 

@@ -18,7 +18,7 @@ from ..core.anatomy import LEVELS
 from ..core.evidence import Evidence
 from ..core.spacing import EDGES, VERSE_SPACING, scale_of
 from ..solver.chain import Chain
-from ..solver.warnings import cut_levels
+from ..solver.chain_ends import cut_levels
 
 STIFFNESS = 0.1  # weight of the bends, each in mm over the usual distances of its neighbors, against the ways moved
 MOST_MM = 0.7  # a fractured or slipped body keeps its place

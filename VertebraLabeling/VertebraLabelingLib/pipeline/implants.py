@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX
+from ..core.label_warning import IMPLANTS, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import ijk_to_ras
 from ..preprocessing.metal import METAL_HU
 from ..preprocessing.prepared_scan import PreparedScan
-from ..solver.warnings import IMPLANTS
 
 NEAR_MM = 20.0  # of the points
 LEAST_MM3 = 2500.0  # two screws and a rod; near the points of 77 held-out scans is less than 2000
@@ -42,7 +42,6 @@ def levels_with_metal(scan: PreparedScan, labels: SpineLabels) -> list[str]:
     return [point.level for point, its in zip(points, near) if its.sum() * voxel >= AT_LEVEL_MM3]
 
 
-def sentence(levels: list[str]) -> str:
-    """What the user is told."""
-    where = levels[0] if len(levels) == 1 else f"{levels[0]}-{levels[-1]}"
-    return f"{IMPLANTS} {where}: vertebrae there may be missed or misplaced, check them."
+def warnings_of(levels: list[str]) -> tuple[LabelWarning, ...]:
+    """What the user is told of metal at ``levels``; nothing where there is none."""
+    return (LabelWarning(IMPLANTS, tuple(levels)),) if levels else ()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..core.label_warning import NO_GPU, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import Volume
 from ..networks.weights import Model, load_model
@@ -18,8 +19,6 @@ from .reporting import Progress, Reporter
 from .stages import FIRST_STAGES, LAST_STAGES, NETWORK_STAGES, Engine, State, run_stages
 
 log = logging.getLogger(__name__)
-
-_SLOW = "The GPU has too little free memory: this scan was labeled on the CPU."
 
 
 class VertebraLabeler:
@@ -108,7 +107,7 @@ def _run_networks(state: State, engine: Engine) -> tuple[State, Engine]:
         _free_gpu_memory()
     engine = replace(engine, device="cpu")
     state = run_stages(NETWORK_STAGES, state, engine)
-    return replace(state, warnings=(*state.warnings, _SLOW)), engine
+    return replace(state, warnings=(*state.warnings, LabelWarning(NO_GPU))), engine
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -3,7 +3,7 @@
 Between two found ones none can be missing: small cervical bodies on thick slices run together in every map. Where a
 chain passes over levels and its distances leave room for them, candidates are put between the neighbors;
 :mod:`.centroid_refinement` then places them as it places any other. Where a vertebra is only possible, beyond an end of
-the chain (:func:`.warnings.missing_at_ends`) or between neighbors that are far apart, the candidate stays only where
+the chain (:func:`.chain_ends.missing_at_ends`) or between neighbors that are far apart, the candidate stays only where
 the centroid network settles on a body.
 """
 
@@ -18,7 +18,7 @@ from ..core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from ..core.evidence import MAX_COST, Evidence
 from ..core.spacing import EDGES, distance_from, distance_ratios, scale_of
 from ..solver.chain import Chain, cheapest_chain
-from ..solver.warnings import missing_at_ends
+from ..solver.chain_ends import missing_at_ends
 
 DETECTION = 0.5
 STEP_COST = 2.0  # of each level away from the one that is missing

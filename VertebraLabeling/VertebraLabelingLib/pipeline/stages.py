@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..core.evidence import Evidence
+from ..core.label_warning import CLIPPED, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import Volume
 from ..networks.weights import Model
@@ -69,7 +70,7 @@ class State:
         count: what the level network reads along the spine.
         chain: the cheapest chain of ``evidence``.
         labels: the named vertebrae, in the world of ``volume``.
-        warnings: sentences for the user that are not the solver's.
+        warnings: what the user must know besides the solver's warnings.
         air_hu: HU below which the values were clipped when the CT was stored; ``None`` where they were not.
     """
 
@@ -81,7 +82,7 @@ class State:
     count: Count | None = None
     chain: Chain | None = None
     labels: SpineLabels | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[LabelWarning, ...] = ()
     air_hu: float | None = None
 
 
@@ -150,7 +151,7 @@ def find_the_pose(state: State, engine: Engine) -> State:
     else:
         evidence = _look_in(pose, state.scan, state.scan, state, engine, next(spans))
     posed = state.scan.in_pose(pose, state.center)
-    return replace(state, scan=posed, evidence=evidence, pose=pose, warnings=state.warnings + pose.sentences)
+    return replace(state, scan=posed, evidence=evidence, pose=pose, warnings=state.warnings + pose.warnings)
 
 
 def refine_candidates(state: State, engine: Engine) -> State:
@@ -212,9 +213,9 @@ def name(state: State, engine: Engine) -> State:
 def look_for_implants(state: State, engine: Engine) -> State:
     """Warn where metal may have hidden or moved vertebrae, and of clipped values."""
     levels = implants.levels_with_metal(PreparedScan.of(state.volume), state.labels)
-    warnings = state.warnings + ((implants.sentence(levels),) if levels else ())
+    warnings = state.warnings + implants.warnings_of(levels)
     if state.air_hu is not None:
-        warnings += (clipped_ct.sentence(state.air_hu),)
+        warnings += (LabelWarning(CLIPPED, numbers={"hu": state.air_hu}),)
     return replace(state, warnings=warnings)
 
 

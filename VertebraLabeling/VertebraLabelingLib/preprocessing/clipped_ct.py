@@ -25,11 +25,3 @@ def with_air(volume: Volume, floor: float) -> Volume:
     """A copy in which what lies at ``floor`` is air."""
     array = np.asarray(volume.array, dtype=np.float32)
     return Volume(np.where(array <= floor, np.float32(AIR_HU), array), volume.ijk_to_ras)
-
-
-def sentence(floor: float) -> str:
-    """What the user is told."""
-    return (
-        f"This CT was saved without its values below {floor:.0f} HU, as for display: they were taken for air. "
-        "Label the original where there is one."
-    )

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.evidence import Evidence
+from ..core.label_warning import SMALL, TURNED, LabelWarning
 from ..core.volume import Volume
-
-RECORDED_WRONGLY_DEG = 60  # from here on the header is the likelier reason
 
 
 @dataclass(frozen=True)
@@ -51,19 +50,12 @@ class PatientPose:
         return replace(evidence, points=points, corners=corners)
 
     @property
-    def sentences(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[LabelWarning, ...]:
         """What the user is told."""
         said = []
         turn = min(self.degrees % 360, -self.degrees % 360)
-        how = ["upside down"] if self.head_down else []
-        how += [f"turned by about {turn} degrees"] if turn else []
-        if how:
-            text = f"The patient seems to lie {' and '.join(how)} in this scan, and was labeled so"
-            wrongly = self.head_down or turn >= RECORDED_WRONGLY_DEG
-            said.append(f"{text}: check the scan's orientation, left and right too." if wrongly else f"{text}.")
+        if turn or self.head_down:
+            said.append(LabelWarning(TURNED, numbers={"degrees": turn, "head_down": int(self.head_down)}))
         if self.enlarged > 1:
-            said.append(
-                f"The spine is small, about {100 / self.enlarged:.0f} % of a usual adult's, and was labeled enlarged: "
-                "check the levels, the networks have learned from adults."
-            )
+            said.append(LabelWarning(SMALL, numbers={"percent": round(100 / self.enlarged)}))
         return tuple(said)

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.labels import LabeledPoint, SpineLabels
+from ..core.labels import LOW_CONFIDENCE, LabeledPoint, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError
-from ..solver.warnings import LOW_CONFIDENCE
 from ..system.atomic import atomic_path
 from .curved_planar_reformation import CurvedImage, SpineFrame, coronal_view, rib_view, sagittal_view, spine_frame
 from .snapshot import confidence_color

@@ -13,10 +13,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ..core.labels import CONFIRMED, MOVED, LabeledPoint, SpineLabels
+from ..core.labels import CONFIRMED, LOW_CONFIDENCE, MOVED, LabeledPoint, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError
-from ..solver.warnings import LOW_CONFIDENCE
 from ..system.atomic import atomic_path
 from .curved_planar_reformation import CurvedImage, SpineFrame, coronal_view, sagittal_view, spine_frame
 
@@ -88,7 +87,7 @@ def draw_snapshot(
     height = sagittal.extent[3] - sagittal.extent[2]
     inch = float(np.clip(height, 250, 520) / 52 / height)  # per mm: 4.8 inch for a short field of view, 10 for a long
     widths = [_width(sagittal) * inch, _NAMES_INCH, _width(coronal) * inch]
-    lines = _wrapped([*labels.warnings, *notes], sum(widths))
+    lines = _wrapped([*map(str, labels.warnings), *notes], sum(widths))
     below = _LINE_INCH * max(1, len(lines)) + 1.5 * _MARGIN_INCH
     size = (sum(widths) + 2 * _MARGIN_INCH, height * inch + _TITLE_INCH + below)
     figure = Figure(figsize=size, dpi=_DPI, facecolor=_BACKGROUND)

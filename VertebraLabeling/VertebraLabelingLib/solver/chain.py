@@ -22,13 +22,14 @@ from ..core.evidence import Evidence
 from ..core.labels import PREDICTED, LabeledPoint, SpineLabels
 from ..core.spacing import EDGES
 from ..errors import InputError, NoSpineError
+from .chain_ends import landmarks_in_view
 from .chain_graph import FORBIDDEN, ChainGraph, Path
 from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
 from .confidence import calibrated, strongest_sign
 from .corrected_evidence import after_removal, follow_fixed
 from .fixed_points import Anchor, anchors_for_relabel, check_order, drop_removed, join, new_anchors, reach_mm
 from .spine_curve import SpineCurve, spine_curve
-from .warnings import anchors_seen, is_solver_warning, warnings_for
+from .warnings import warnings_for, without_solver_warnings
 
 DEFAULT = NETWORK_PARAMETERS
 HIGHEST_MARGIN = 99.0
@@ -126,8 +127,8 @@ def relabel(
     solutions = [_search(evidence, anchors, labels, parameters) for evidence in counts]
     costs = [solution.path.cost + (RECOUNT if row else 0.0) for row, solution in enumerate(solutions)]
     result = _to_labels(solutions[int(np.argmin(costs))])
-    foreign = tuple(text for text in labels.warnings if not is_solver_warning(text))
-    return replace(result, warnings=result.warnings + foreign, provenance={**labels.provenance, **result.provenance})
+    warnings = result.warnings + without_solver_warnings(labels.warnings)
+    return replace(result, warnings=warnings, provenance={**labels.provenance, **result.provenance})
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def _to_labels(solution: _Solution) -> SpineLabels:
         anchor = solution.anchors[solution.owner[n]] if solution.owner[n] >= 0 else None
         ras = anchor.ras if anchor else tuple(float(value) for value in ordered.points[n])
         points.append(LabeledPoint(LEVELS[k], ras, float(sure), anchor.status if anchor else PREDICTED))
-    sentences = warnings_for(
+    warnings = warnings_for(
         [point.level for point in points],
         np.array([point.ras for point in points]),
         float(np.exp(path.log_scale)),
@@ -224,7 +225,7 @@ def _to_labels(solution: _Solution) -> SpineLabels:
         margin < graph.parameters.shift_warning or sign < graph.parameters.shift_sign,
     )
     counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2)}
-    return SpineLabels(tuple(points), sentences, counted, solution.evidence)
+    return SpineLabels(tuple(points), warnings, counted, solution.evidence)
 
 
 def sign_of(evidence: Evidence, rows: np.ndarray, levels: np.ndarray, parameters: ChainParameters) -> float:
@@ -233,7 +234,7 @@ def sign_of(evidence: Evidence, rows: np.ndarray, levels: np.ndarray, parameters
     It is that of :func:`confidence.strongest_sign`, plus ``anchor_sign`` where a spine can be counted from one of the
     names.
     """
-    seen = anchors_seen([LEVELS[k] for k in levels], evidence.points[rows], evidence)
+    seen = landmarks_in_view([LEVELS[k] for k in levels], evidence.points[rows], evidence)
     return strongest_sign(evidence.unary[rows], levels) + parameters.anchor_sign * bool(seen)
 
 

@@ -46,7 +46,7 @@ class ChainParameters:
             posterior itself.
         shift_warning: below this margin (natural log units) of the best path to the best shifted one, warn.
         shift_sign: warn, too, where the strongest sign (:func:`confidence.strongest_sign`) against a shift is less.
-        anchor_sign: what an anchor among the names (:func:`warnings.anchors_seen`) adds to the strongest sign.
+        anchor_sign: what a landmark among the names (:func:`chain_ends.landmarks_in_view`) adds to the strongest sign.
         max_candidates: only the strongest candidates (by detection) are considered.
         max_missed: most vertebrae passed over at once (without limit where points are fixed).
     """

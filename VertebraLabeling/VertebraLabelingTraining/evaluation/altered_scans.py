@@ -16,13 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from VertebraLabelingLib.core.label_warning import REVIEW_KINDS
+from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.volume import Volume, to_canonical
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.scans.read_scan import read_volume
-from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE, asks_for_a_look
 from VertebraLabelingLib.system.atomic import write_text
 
 from ..data.added_truth import read_truth
@@ -71,8 +72,8 @@ def label_altered(
         return {**asdict(score_case(name, {}, expected, cut)), "flagged": True, "said": [], "seconds": None}
     score = score_case(name, {point.level: point.ras for point in labels.points}, expected, cut)
     lowest = min(point.confidence for point in labels.points)
-    flagged = lowest < LOW_CONFIDENCE or any(asks_for_a_look(text) for text in labels.warnings)
-    said, seconds = list(labels.warnings), labels.provenance["seconds"]
+    flagged = lowest < LOW_CONFIDENCE or any(warning.kind in REVIEW_KINDS for warning in labels.warnings)
+    said, seconds = [str(warning) for warning in labels.warnings], labels.provenance["seconds"]
     return {**asdict(score), "flagged": flagged, "said": said, "seconds": seconds}
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import CaseScore, score_case
 from VertebraLabelingLib.solver.chain import shift_margin, sign_of
+from VertebraLabelingLib.solver.chain_ends import missing_at_ends, skipped
 from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 from VertebraLabelingLib.solver.confidence import calibrated, terms
-from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE, missing_at_ends, skipped
 
 from .chain_tuning import Sample, Scan
 from .crop_scores import GOAL_RIGHT

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from VertebraLabelingLib.core.label_warning import REVIEW_KINDS
+from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.solver.chain import solve
 from VertebraLabelingLib.solver.chain_parameters import NETWORK_PARAMETERS, ChainParameters
-from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE, asks_for_a_look
 
 from .chain_tuning import Sample
 
@@ -65,7 +66,7 @@ def score_sample(
         labels = solve(sample.evidence, parameters=parameters)
         points = {point.level: point.ras for point in labels.points}
         lowest = min(point.confidence for point in labels.points)
-        warned = any(asks_for_a_look(text) for text in labels.warnings)
+        warned = any(warning.kind in REVIEW_KINDS for warning in labels.warnings)
     except NoSpineError:
         points, lowest, warned = {}, 0.0, False
     case = score_case(sample.name, points, sample.truth, sample.cut)

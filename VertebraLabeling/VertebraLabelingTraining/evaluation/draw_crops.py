@@ -22,7 +22,7 @@ from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.field_of_view import distance_to_face
 from VertebraLabelingLib.core.volume import Volume, apply_affine, ras_to_ijk
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
-from VertebraLabelingLib.solver.warnings import HALF_BODY
+from VertebraLabelingLib.solver.chain_ends import HALF_BODY
 
 FEWEST, MOST = 3, 12
 CT_SHARE = 0.4

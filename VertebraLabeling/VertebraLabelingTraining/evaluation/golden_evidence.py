@@ -167,7 +167,7 @@ def _case_row(name: str, case: dict, labels: SpineLabels | None) -> tuple[str, .
         f"{np.mean(errors):.1f}" if errors else "",
         f"{labels.provenance['shift_margin']:.1f}" if labels else "",
         f"{min(point.confidence for point in labels.points):.2f}" if labels else "",
-        " | ".join(labels.warnings) if labels else "no vertebra found",
+        " | ".join(map(str, labels.warnings)) if labels else "no vertebra found",
     )
 
 

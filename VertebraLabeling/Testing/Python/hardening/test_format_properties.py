@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from VertebraLabelingLib.background.labeling_process import labels_from_json, labels_to_json
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.label_warning import note
 from VertebraLabelingLib.core.labels import STATUSES, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.formats import csv_table, mrk_json, verse_json
@@ -102,7 +103,7 @@ def test_evidence_and_whole_results_as_json(labels, count, seed):
     for name, atol in {"points": 0.005, "unary": 0.005, "detection": 5e-4, "presence": 5e-5, "corners": 0.05}.items():
         np.testing.assert_allclose(getattr(read, name), getattr(evidence, name), atol=atol * 1.01)
     assert Evidence.from_json(read.to_json()).to_json() == read.to_json(), "a second way changes nothing"
-    whole = SpineLabels(labels.points, ("Careful.",), {"model": "m", "seconds": 1.5}, evidence)
+    whole = SpineLabels(labels.points, (note("Careful."),), {"model": "m", "seconds": 1.5}, evidence)
     back = labels_from_json(json.loads(json.dumps(labels_to_json(whole))))
     assert (back.points, back.warnings, back.provenance) == (whole.points, whole.warnings, whole.provenance)
 

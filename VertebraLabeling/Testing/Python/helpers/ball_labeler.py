@@ -8,6 +8,7 @@ import time
 import numpy as np
 import SimpleITK as sitk
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
+from VertebraLabelingLib.core.label_warning import note
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume, ijk_to_ras
 from VertebraLabelingLib.errors import Cancelled, NoSpineError
@@ -37,7 +38,7 @@ class BallLabeler:
             for n, center in enumerate(centers)
         ]
         provenance = {"model": "balls", "refined": self.refine}
-        return SpineLabels(tuple(points), ("Levels may be shifted by one.",), provenance)
+        return SpineLabels(tuple(points), (note("Levels may be shifted by one."),), provenance)
 
 
 class SlowLabeler(BallLabeler):

@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 from balls import centers
 from synthetic_spine import BallLabeler, addVolume
+from VertebraLabelingLib.core.label_warning import CUT, LAST_RIB, NO_GPU, SHIFT, LabelWarning
 from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.solver.chain import relabel
@@ -17,8 +18,7 @@ from VertebraLabelingMRML.undo import DEPTH, UndoStack
 from VertebraLabeling import VertebraLabelingLogic
 
 LEVELS = list(centers())
-DOUBT = "Levels may be shifted by one: what is seen at the last rib does not settle the count."
-SLOW = "The GPU has too little free memory: this scan was labeled on the CPU."
+DOUBT, SLOW = LabelWarning(SHIFT, landmarks=(LAST_RIB,)), LabelWarning(NO_GPU)
 
 
 class CorrectionCase(unittest.TestCase):
@@ -157,12 +157,14 @@ class TestShifting(CorrectionCase):
         self.assertEqual(self.levels(), list(centers("T9", "L5")))
 
     def test_warnings_follow_the_new_names_and_doubt_about_the_count_goes(self):
-        cut = "The field of view ends inside {}."
-        self.assertEqual(self.warn(), [DOUBT, cut.format("T8"), cut.format("L4"), SLOW])
+        def cut(level):
+            return LabelWarning(CUT, (level,))
+
+        self.assertEqual(self.warn(), [DOUBT, cut("T8"), cut("L4"), SLOW])
         corrections.shift(self.node, 1)
-        self.assertEqual(list(self.state().warnings), [cut.format("T9"), cut.format("L5"), SLOW])
+        self.assertEqual(list(self.state().warnings), [cut("T9"), cut("L5"), SLOW])
         corrections.shift(self.node, -1)
-        self.assertEqual(list(self.state().warnings), [cut.format("T8"), cut.format("L4"), SLOW])
+        self.assertEqual(list(self.state().warnings), [cut("T8"), cut("L4"), SLOW])
 
     def test_warnings_are_those_of_naming_one_vertebra_one_level_down(self):
         self.warn()

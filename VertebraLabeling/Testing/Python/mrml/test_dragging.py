@@ -6,7 +6,7 @@ import unittest
 import numpy as np
 import slicer
 from synthetic_spine import BallLabeler, addVolume, centers
-from VertebraLabelingLib.solver.warnings import is_shift_warning
+from VertebraLabelingLib.core.label_warning import SHIFT
 from VertebraLabelingMRML import corrections, points
 from VertebraLabelingMRML.editor import Editor
 
@@ -36,7 +36,7 @@ class TestDragging(unittest.TestCase):
         return next(each.index for each in points.levelPoints(self.node) if each.point.level == level)
 
     def isInDoubt(self):
-        return any(is_shift_warning(text) for text in self.state().warnings)
+        return any(warning.kind == SHIFT for warning in self.state().warnings)
 
     def drag(self, level, by=DRAG, follow=True):
         before = self.state()

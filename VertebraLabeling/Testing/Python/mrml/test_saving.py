@@ -83,6 +83,13 @@ class TestSaving(unittest.TestCase):
         labels = points.readLabels(self.node)
         self.assertEqual((labels.warnings, labels.provenance, len(labels.points)), ((), {}, len(centers())))
 
+    def test_warnings_stored_as_sentences_are_read_as_data(self):
+        said = ["The field of view ends inside T8.", "T9 not found between T8 and T10.", "Slices were interpolated."]
+        self.node.SetAttribute(points.WARNINGS, json.dumps([*said, 5, {"kind": "unknown"}, None]))
+        warnings = points.readLabels(self.node).warnings
+        self.assertEqual([warning.kind for warning in warnings], ["cut", "gap", "note"])
+        self.assertEqual([str(warning) for warning in warnings], said)
+
     def test_evidence_follows_the_points_under_a_transform(self):
         matrix = np.eye(4)
         matrix[:3, 3] = (10.0, 20.0, 30.0)

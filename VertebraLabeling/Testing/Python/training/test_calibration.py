@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.core.label_warning import SHIFT
+from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import CaseScore
 from VertebraLabelingLib.formats.truth import write_truth
 from VertebraLabelingLib.solver.chain import relabel, solve
 from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 from VertebraLabelingLib.solver.confidence import calibrated, log_odds, strongest_sign, terms
-from VertebraLabelingLib.solver.warnings import LOW_CONFIDENCE, is_shift_warning
 from VertebraLabelingTraining.data.evidence_folder import evidence_path, truth_path
 from VertebraLabelingTraining.evaluation import calibration
 from VertebraLabelingTraining.evaluation.calibration import Judged, bins_of, calibration_error, judge
@@ -152,7 +153,7 @@ def test_a_sample_is_measured_as_the_product_labels_it():
     item = measure(sample, "p", 0, parameters)
     labels = solve(given, parameters=parameters)
     assert item.confidence(parameters).tolist() == pytest.approx([p.confidence for p in labels.points], abs=1e-6)
-    warned = any(map(is_shift_warning, labels.warnings))
+    warned = any(warning.kind == SHIFT for warning in labels.warnings)
     low = min(p.confidence for p in labels.points) < LOW_CONFIDENCE
     assert item.flagged(parameters) == (warned or low)
     assert item.counts.tolist() == [False] + [True] * 6 if item.all_right else item.counts.sum() >= 6
@@ -180,7 +181,7 @@ def test_a_chain_that_passes_over_a_vertebra_is_flagged_as_the_user_is_told(skip
     given = evidence(levels, points, strength=6.0, noise=0.0, seed=1)
     sample = Sample(given, dict(zip(levels, map(tuple, points))), frozenset(), "openkbp/x__1")
     parameters = replace(PLAIN, shift_warning=0.0, shift_sign=0.0)
-    told = any("C6 not found" in text for text in solve(given, parameters=parameters).warnings)
+    told = any("C6 not found" in str(warning) for warning in solve(given, parameters=parameters).warnings)
     assert told == skipped
     assert measure(sample, "p", 0, parameters).flagged(parameters) == skipped
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from own_readers import labels_fault
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.core.label_warning import LabelWarning
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import corrections, labeling, points
 
@@ -33,7 +34,7 @@ def fault(node, correct=True) -> str:
     try:
         labels = points.readLabels(node)
         told = labels_fault(labels)
-        if told or not all(isinstance(warning, str) for warning in labels.warnings):
+        if told or not all(isinstance(warning, LabelWarning) and str(warning) for warning in labels.warnings):
             return told or f"warnings {labels.warnings}"
         points.userPoints(node)
         points.updateStatus(node)

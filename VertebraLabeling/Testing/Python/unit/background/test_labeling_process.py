@@ -14,6 +14,7 @@ import pytest
 from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.label_warning import DENS, SHIFT, LabelWarning, note
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 
 MODULE = Path(__file__).resolve().parents[4]
@@ -149,7 +150,12 @@ def test_labels_survive_the_way_through_json():
         np.full(len(LEVELS), 0.5),
         np.zeros((8, 3)),
     )
-    labels = SpineLabels((LabeledPoint("T3", (1.0, 2.0, 3.0), 0.5, "moved"),), ("Careful.",), {"model": "m"}, evidence)
+    labels = SpineLabels(
+        (LabeledPoint("T3", (1.0, 2.0, 3.0), 0.5, "moved"),),
+        (note("Careful."), LabelWarning(SHIFT, landmarks=(DENS,))),
+        {"model": "m"},
+        evidence,
+    )
     back = labeling_process.labels_from_json(json.loads(json.dumps(labeling_process.labels_to_json(labels))))
     assert (back.points, back.warnings, back.provenance) == (labels.points, labels.warnings, labels.provenance)
     assert back.evidence.to_json() == evidence.to_json()

@@ -41,4 +41,4 @@ def test_the_sample_patient_is_named_rightly_from_a_soft_tissue_window(sample_ct
     cut = {level for level, point in sample_truth.items() if point.cut}
     score = score_case("demo", {point.level: point.ras for point in labels.points}, truth, cut)
     assert score.missed == () and score.false_positives == ()
-    assert any("without its values below -160 HU" in text for text in labels.warnings)
+    assert any("without its values below -160 HU" in text for text in map(str, labels.warnings))

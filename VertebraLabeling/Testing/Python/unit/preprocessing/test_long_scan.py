@@ -112,7 +112,7 @@ def test_a_long_scan_upside_down_is_looked_at_in_parts_and_labeled_whole(long_sc
         for level, point in whole.items()
     ]
     assert max(away) < 5.0
-    assert any("upside down" in text for text in labels.warnings)
+    assert any("upside down" in text for text in map(str, labels.warnings))
     longest = seen[0]
     assert len(seen) >= 3 and seen[-1] == longest and max(seen[1:-1]) * MM <= 1.5 * LONGEST_MM < longest * MM
     assert labels.evidence.corners[:, 2].min() == pytest.approx(-long_scan.corners[:, 2].max())

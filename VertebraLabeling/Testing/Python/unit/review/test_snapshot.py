@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from phantoms import affine, body
 from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.core.label_warning import SHIFT, LabelWarning
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
@@ -115,7 +116,7 @@ def test_names_of_close_vertebrae_do_not_overlap():
 
 
 def test_doubtful_levels_carry_a_question_mark_and_warnings_are_written_out():
-    labels = SpineLabels(labels_at(curved_balls(), 0.3).points, ("Levels may be shifted by one: no anchor in view.",))
+    labels = SpineLabels(labels_at(curved_balls(), 0.3).points, (LabelWarning(SHIFT),))
     figure = draw_snapshot(volume_around(np.eye(3)), labels, "case", notes=["The gantry is tilted."])
     assert figure.axes[1].texts[0].get_text() == "T1 ?"
     written = " ".join(text.get_text() for text in figure.texts)

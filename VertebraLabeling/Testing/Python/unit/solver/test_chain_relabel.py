@@ -10,11 +10,11 @@ import pytest
 from spine_factory import evidence, names, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.label_warning import GAP, NO_GPU, SHIFT, LabelWarning
 from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel, solve
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
-from VertebraLabelingLib.solver.warnings import is_shift_warning
 
 TRUE = USUAL_LEVELS[11:20]  # T5-L1
 THORACIC = USUAL_LEVELS[10:16]  # T4-T9: no landmark to count from
@@ -51,15 +51,15 @@ def test_naming_one_vertebra_renames_all_others(level, strength):
     np.testing.assert_array_equal([point.ras for point in result.points], points)
     assert result.by_level[level] == LabeledPoint(level, tuple(place), 1.0, CONFIRMED)
     assert {point.status for point in result.points if point.level != level} == {PREDICTED}
-    assert not any("shifted" in text for text in result.warnings)
+    assert not any("shifted" in text for text in map(str, result.warnings))
 
 
 def test_provenance_foreign_warnings_and_evidence_are_kept():
     labels, points = shifted_by_one()
-    labels = replace(labels, warnings=("T9 not found between T8 and T10.", "Labeled on the CPU."))
+    labels = replace(labels, warnings=(LabelWarning(GAP, ("T9",), ("T8", "T10")), LabelWarning(NO_GPU)))
     result = relabel(labels, {"L1": points[-1]})
     assert result.provenance["model"] == "test"
-    assert result.warnings == ("Labeled on the CPU.",)
+    assert result.warnings == (LabelWarning(NO_GPU),)
     assert result.evidence.to_json() == labels.evidence.to_json()
 
 
@@ -186,7 +186,7 @@ def test_a_moved_point_keeps_its_level_when_another_is_moved():
 def test_a_drag_says_where_a_vertebra_is_and_not_which():
     points = positions(THORACIC)
     labels = solve(evidence(THORACIC, points, strength=0.3, presence=False))
-    assert any(is_shift_warning(text) for text in labels.warnings)
+    assert any(warning.kind == SHIFT for warning in labels.warnings)
     result = relabel(dragged(labels, "T6", points[2] + (0, 2, 0)), {})
     assert result.warnings == labels.warnings
     for before, after in zip(labels.points, result.points):
@@ -201,7 +201,7 @@ def test_a_name_dragged_onto_another_vertebra_is_kept_but_not_believed():
     assert result.by_level["T9"].ras == labels.by_level["T10"].ras
     assert names(result)[-1] == "T12", "the others are named around it"
     assert result.by_level["T9"].confidence < 0.1
-    assert any(is_shift_warning(text) for text in result.warnings)
+    assert any(warning.kind == SHIFT for warning in result.warnings)
 
 
 def test_naming_a_moved_point_settles_its_level():

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, USUAL_LEVELS
-from VertebraLabelingLib.solver.warnings import (
-    asks_for_a_look,
-    is_solver_warning,
-    warnings_after_renaming,
-    warnings_for,
-)
+from VertebraLabelingLib.core.label_warning import NO_GPU, SHIFT, SOLVER_KINDS, LabelWarning
+from VertebraLabelingLib.core.stored_sentences import from_sentence
+from VertebraLabelingLib.solver.warnings import warnings_after_renaming, warnings_for
+
+
+def told(*arguments):
+    """The sentences of the warnings, each also read back from its words and from JSON."""
+    warnings = warnings_for(*arguments)
+    assert all(from_sentence(str(warning)) == warning for warning in warnings)
+    assert all(LabelWarning.from_json(json.loads(json.dumps(each.to_json()))) == each for each in warnings)
+    assert all(warning.kind in SOLVER_KINDS for warning in warnings)
+    return tuple(map(str, warnings))
 
 
 @pytest.mark.parametrize(
@@ -22,68 +30,68 @@ from VertebraLabelingLib.solver.warnings import (
         (USUAL_LEVELS[14:22], 20, "what is seen at the last rib does"),
         (USUAL_LEVELS[20:24], 80, "what is seen at the sacrum does"),
         (USUAL_LEVELS[6:24], 80, "what is seen at the first rib and the last rib and the sacrum does"),
-        (USUAL_LEVELS[20:24], 20, "no anchor is in view (C2, the first rib at T1, the last rib at T12, or the sacrum"),
-        (USUAL_LEVELS[9:16], 20, "no anchor is in view"),
+        (
+            USUAL_LEVELS[20:24],
+            20,
+            "no landmark is in view (C2, the first rib at T1, the last rib at T12, or the sacrum",
+        ),
+        (USUAL_LEVELS[9:16], 20, "no landmark is in view"),
     ],
 )
-def test_a_possible_shift_is_told_with_the_anchor_that_should_settle_it(levels, margin_mm, reason):
+def test_a_possible_shift_is_told_with_the_landmark_that_should_settle_it(levels, margin_mm, reason):
     points = positions(levels)
     given = evidence(levels, points, margin_mm=margin_mm)
-    sentences = warnings_for(levels, points, 1.0, given, True)
+    sentences = told(levels, points, 1.0, given, True)
     assert sentences[0].startswith(f"Levels may be shifted by one: {reason}")
-    assert warnings_for(levels, points, 1.0, given, False) == ()
+    assert told(levels, points, 1.0, given, False) == ()
 
 
 def test_a_gap_of_several_levels_is_one_sentence():
     levels = [level for level in USUAL_LEVELS if level not in ("T5", "T6", "T7")]
     points = positions(USUAL_LEVELS)[[USUAL_LEVELS.index(level) for level in levels]]
-    sentences = warnings_for(levels, points, 1.0, evidence(levels, points), False)
+    sentences = told(levels, points, 1.0, evidence(levels, points), False)
     assert sentences == ("T5-T7 not found between T4 and T8.",)
 
 
-def test_every_sentence_is_known_as_the_solvers_own():
+def test_all_kinds_at_once():
     levels = (*USUAL_LEVELS[17:19], "T13", "L1", "L3", "L5", "L6")
     points = np.linspace((0, 0, 200), (0, 0, 0), len(levels))
-    given = evidence(levels, points, margin_mm=2.0)
-    sentences = warnings_for(levels, points, 1.0, given, True)
-    assert len(sentences) == 7
-    assert all(is_solver_warning(text) and text.endswith(".") for text in sentences)
-    assert not is_solver_warning("The GPU has too little free memory: this scan was labeled on the CPU.")
+    sentences = told(levels, points, 1.0, evidence(levels, points, margin_mm=2.0), True)
+    assert len(sentences) == 7 and all(text.endswith(".") for text in sentences)
 
 
 FURTHER = "Further vertebral bodies are seen far from the named ones: look whether a part of the spine is missing."
 
 
 @pytest.mark.parametrize(
-    ("left_out", "detection", "told"),
+    ("left_out", "detection", "is_told"),
     [(4, 0.6, True), (2, 0.6, True), (1, 0.6, False), (4, 0.3, False)],
     ids=["a part", "two", "one", "unsure ones"],
 )
-def test_a_part_of_the_spine_that_is_not_named_is_told(left_out, detection, told):
+def test_a_part_of_the_spine_that_is_not_named_is_told(left_out, detection, is_told):
     levels = USUAL_LEVELS[6:18]
     points = positions(levels)
     given = evidence(levels, points, presence=False)
     given.detection[-left_out:] = detection
     named = len(levels) - left_out
-    sentences = warnings_for(levels[:named], points[:named], 1.0, given, False)
-    assert sentences == ((FURTHER,) if told else ())
-    assert all(is_solver_warning(text) and asks_for_a_look(text) for text in sentences)
+    sentences = told(levels[:named], points[:named], 1.0, given, False)
+    assert sentences == ((FURTHER,) if is_told else ())
 
 
 def test_a_double_beside_a_named_point_is_no_part_of_the_spine():
     levels = USUAL_LEVELS[6:12]
     points = positions(levels)
     doubles = evidence((*levels, *levels), np.concatenate([points, points + np.array([8.0, 4.0, 0.0])]))
-    assert warnings_for(levels, points, 1.0, doubles, False) == ()
+    assert told(levels, points, 1.0, doubles, False) == ()
 
 
 @pytest.mark.parametrize(
-    ("presence", "room_mm", "told"),
+    ("presence", "room_mm", "is_told"),
     [(0.95, 45, True), (0.8, 45, False), (0.95, 24, False)],
     ids=["seen and with room", "hardly seen", "cut by the image"],
 )
 @pytest.mark.parametrize("end", ["above", "below"])
-def test_a_vertebra_that_should_be_in_view_beyond_an_end_is_told(presence, room_mm, told, end):
+def test_a_vertebra_that_should_be_in_view_beyond_an_end_is_told(presence, room_mm, is_told, end):
     """T4 to T10, some 22 and 28 mm to the next ones: their bodies are whole within 33 and 41 mm."""
     levels = USUAL_LEVELS[10:17]
     points = positions(levels, angle=lambda part: 0.0)
@@ -95,20 +103,19 @@ def test_a_vertebra_that_should_be_in_view_beyond_an_end_is_told(presence, room_
     else:
         given.corners[given.corners[:, 2] == low, 2] = points[-1, 2] - room_mm
     given.presence[[LEVEL_INDEX["T3"], LEVEL_INDEX["T11"]]] = presence
-    sentences = [text for text in warnings_for(levels, points, 1.0, given, False) if "field of view ends" not in text]
+    sentences = [text for text in told(levels, points, 1.0, given, False) if "field of view ends" not in text]
     expected = {"above": "T3 not found above T4", "below": "T11 not found below T10"}[end]
-    assert sentences == ([f"{expected}, where it should be in view."] if told else [])
-    assert all(is_solver_warning(text) and asks_for_a_look(text) for text in sentences)
+    assert sentences == ([f"{expected}, where it should be in view."] if is_told else [])
 
 
 def test_nothing_is_missed_beyond_the_ends_of_the_spine():
     points = positions(USUAL_LEVELS)
     given = evidence(USUAL_LEVELS, points, margin_mm=120.0)
     given.presence[:] = 1.0
-    assert warnings_for(USUAL_LEVELS, points, 1.0, given, False) == ()
+    assert told(USUAL_LEVELS, points, 1.0, given, False) == ()
 
 
-SHIFT = "Levels may be shifted by one: no anchor is in view (C2)."
+DOUBT = "Levels may be shifted by one: no anchor is in view (C2)."
 FOREIGN = "The GPU has too little free memory: this scan was labeled on the CPU."
 
 
@@ -123,8 +130,8 @@ def beyond(words):
 @pytest.mark.parametrize(
     ("before", "old", "new", "after"),
     [
-        ((SHIFT, FOREIGN), "T11 T12 L1", "T12 L1 L2", (FOREIGN,)),
-        ((SHIFT, FURTHER), "T11 T12 L1", "T12 L1 L2", (FURTHER,)),
+        ((DOUBT, FOREIGN), "T11 T12 L1", "T12 L1 L2", (FOREIGN,)),
+        ((DOUBT, FURTHER), "T11 T12 L1", "T12 L1 L2", (FURTHER,)),
         ((inside("L1"), inside("L2")), "L1 L2", "L2 L3", (inside("L2"), inside("L3"))),
         (("T11 not found between T10 and T12.",), "T10 T12", "T9 T11", ("T10 not found between T9 and T11.",)),
         (("L6 or lumbarized S1 found.",), "L5 L6", "L4 L5", ()),
@@ -148,7 +155,8 @@ def beyond(words):
     ],
 )
 def test_sentences_speak_of_the_names_that_the_user_gave(before, old, new, after):
-    assert warnings_after_renaming(before, dict(zip(old.split(), new.split()))) == after
+    warnings = warnings_after_renaming(tuple(map(from_sentence, before)), dict(zip(old.split(), new.split())))
+    assert tuple(map(str, warnings)) == after
 
 
 def test_a_renamed_chain_has_the_sentences_that_its_new_names_would_have_had():
@@ -162,4 +170,5 @@ def test_a_renamed_chain_has_the_sentences_that_its_new_names_would_have_had():
 
 
 def test_without_names_only_what_others_wrote_stays():
-    assert warnings_after_renaming((SHIFT, FOREIGN), {}) == (FOREIGN,)
+    foreign = LabelWarning(NO_GPU)
+    assert warnings_after_renaming((LabelWarning(SHIFT), foreign), {}) == (foreign,)

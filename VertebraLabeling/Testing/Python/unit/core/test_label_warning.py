@@ -1,0 +1,149 @@
+"""Warnings as data: their words, their JSON, and what damaged or older scenes hold instead."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from VertebraLabelingLib.core.label_warning import (
+    CLIPPED,
+    CUT,
+    DENS,
+    END,
+    FIRST_RIB,
+    FURTHER,
+    GAP,
+    IMPLANTS,
+    LANDMARKS,
+    NO_GPU,
+    NOTE,
+    REVIEW_KINDS,
+    SHIFT,
+    SMALL,
+    SOLVER_KINDS,
+    TURNED,
+    VARIANT,
+    LabelWarning,
+    note,
+)
+from VertebraLabelingLib.core.stored_sentences import from_sentence
+
+SAID = [
+    (
+        LabelWarning(SHIFT, landmarks=(DENS, FIRST_RIB)),
+        "Levels may be shifted by one: what is seen at C2 and the first rib does not settle the count.",
+    ),
+    (
+        LabelWarning(SHIFT),
+        "Levels may be shifted by one: no landmark is in view (C2, the first rib at T1, the last rib at T12, or the "
+        "sacrum below L5).",
+    ),
+    (LabelWarning(VARIANT, ("L6",)), "L6 or lumbarized S1 found."),
+    (LabelWarning(VARIANT, ("T13",)), "T13 found."),
+    (LabelWarning(GAP, ("T5",), ("T4", "T6")), "T5 not found between T4 and T6."),
+    (LabelWarning(GAP, ("T5", "T6", "T7"), ("T4", "T8")), "T5-T7 not found between T4 and T8."),
+    (LabelWarning(END, ("T3",), ("T4",)), "T3 not found above T4, where it should be in view."),
+    (LabelWarning(END, ("L1",), ("T13",)), "L1 not found below T13, where it should be in view."),
+    (LabelWarning(CUT, ("C7",)), "The field of view ends inside C7."),
+    (
+        LabelWarning(FURTHER),
+        "Further vertebral bodies are seen far from the named ones: look whether a part of the spine is missing.",
+    ),
+    (
+        LabelWarning(IMPLANTS, ("T11", "T12", "L1")),
+        "Metal or cement lies at T11-L1: vertebrae there may be missed or misplaced, check them.",
+    ),
+]
+OTHERS = [
+    (
+        LabelWarning(TURNED, numbers={"degrees": 30, "head_down": 0}),
+        "The patient seems to lie turned by about 30 degrees in this scan, and was labeled so.",
+    ),
+    (
+        LabelWarning(TURNED, numbers={"degrees": 90, "head_down": 1}),
+        "The patient seems to lie upside down and turned by about 90 degrees in this scan, and was labeled so: check "
+        "the scan's orientation, left and right too.",
+    ),
+    (
+        LabelWarning(SMALL, numbers={"percent": 65}),
+        "The spine is small, about 65 % of a usual adult's, and was labeled enlarged: check the levels, the networks "
+        "have learned from adults.",
+    ),
+    (
+        LabelWarning(CLIPPED, numbers={"hu": -160.0}),
+        "This CT was saved without its values below -160 HU, as for display: they were taken for air. Label the "
+        "original where there is one.",
+    ),
+    (LabelWarning(NO_GPU), "The GPU has too little free memory: this scan was labeled on the CPU."),
+    (note("Slices 3-5 were interpolated."), "Slices 3-5 were interpolated."),
+]
+
+
+@pytest.mark.parametrize(("warning", "sentence"), SAID + OTHERS, ids=lambda value: str(value)[:40])
+def test_each_kind_has_its_words_and_survives_json(warning, sentence):
+    assert str(warning) == sentence
+    assert LabelWarning.from_json(json.loads(json.dumps(warning.to_json()))) == warning
+
+
+@pytest.mark.parametrize(("warning", "sentence"), SAID, ids=lambda value: str(value)[:40])
+def test_sentences_of_the_solver_and_of_implants_are_read_back_as_data(warning, sentence):
+    assert from_sentence(sentence) == warning
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("Levels may be shifted by one: no anchor is in view (C2, the first rib at T1, or the sacrum).", SHIFT),
+        ("Levels may be shifted by one.", NOTE),
+        ("T15 not found between T4 and T6.", NOTE),
+        ("The field of view ends inside the patient.", NOTE),
+        ("{0.__class__}", NOTE),
+        ("", NOTE),
+    ],
+)
+def test_older_and_foreign_sentences(sentence, kind):
+    warning = from_sentence(sentence)
+    assert warning.kind == kind
+    assert kind != NOTE or str(warning) == sentence
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        None,
+        "shift",
+        {},
+        {"kind": "unknown"},
+        {"kind": ["shift"]},
+        {"kind": "gap", "levels": ["T5"]},
+        {"kind": "gap", "levels": ["T5"], "beside": ["T4"]},
+        {"kind": "gap", "levels": [], "beside": ["T4", "T6"]},
+        {"kind": "cut", "levels": ["<b>"]},
+        {"kind": "cut", "levels": "T5"},
+        {"kind": "shift", "landmarks": ["moon"]},
+        {"kind": "turned", "numbers": {"degrees": float("nan"), "head_down": 0}},
+        {"kind": "turned", "numbers": {"degrees": 20}},
+        {"kind": "clipped", "numbers": {"hu": "low"}},
+        {"kind": "note", "text": 5},
+    ],
+)
+def test_damaged_data_are_no_warning(damaged):
+    assert LabelWarning.from_json(damaged) is None
+
+
+def test_sentences_are_translated_as_templates():
+    """Slicer looks templates up, not sentences with names in them."""
+    seen = []
+
+    def translate(text):
+        seen.append(text)
+        return text.replace("not found between", "nicht gefunden zwischen").replace(" and ", " und ")
+
+    gap = LabelWarning(GAP, ("T5",), ("T4", "T6"))
+    assert gap.sentence(translate) == "T5 nicht gefunden zwischen T4 und T6."
+    assert seen == ["{levels} not found between {above} and {below}."]
+
+
+def test_a_look_is_asked_for_what_the_solver_or_metal_leaves_in_doubt():
+    assert {SHIFT, GAP, END, FURTHER, IMPLANTS} == REVIEW_KINDS
+    assert IMPLANTS not in SOLVER_KINDS and len(LANDMARKS) == 4

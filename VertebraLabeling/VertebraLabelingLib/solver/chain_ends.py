@@ -1,0 +1,104 @@
+"""Geometry of a solved chain: what it passes over, what is missing at its ends, what the image edge cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..core.anatomy import LEVEL_INDEX, USUAL_LEVELS
+from ..core.evidence import Evidence
+from ..core.field_of_view import distance_along, distance_to_face
+from ..core.label_warning import DENS, FIRST_RIB, LAST_RIB, SACRUM
+from ..core.spacing import distance_from
+
+HALF_BODY = 0.4  # half the height of a vertebral body, as a part of the distance to the next one
+SACRUM_ROOM_MM = 25.0
+PRESENT, ROOM = 0.9, 1.5  # presence of the level beyond an end; room in view there, in distances from end to level
+FAR_MM, SEEN, FEWEST = 25.0, 0.4, 2  # of a candidate from every named point; its detection; how many tell of a part
+
+
+def skipped(levels: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """Neighbors of a chain, head to foot, with the usual levels that it passes over between them, where there are."""
+    pairs = []
+    for above, below in zip(levels, levels[1:]):
+        between = [level for level in USUAL_LEVELS if LEVEL_INDEX[above] < LEVEL_INDEX[level] < LEVEL_INDEX[below]]
+        if between:
+            pairs.append((above, below, between))
+    return pairs
+
+
+def missing_at_ends(
+    levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence
+) -> list[tuple[str, str, np.ndarray]]:
+    """Levels beyond an end of a chain that should have been found: level, level at that end, likely place (mm).
+
+    The networks see that level in the scan, and behind the end there is room in view for the whole vertebra.
+
+    Args:
+        levels, points, scale, evidence: see :func:`warnings.warnings_for`.
+    """
+    found = []
+    for step in (-1, 1) if len(points) > 1 else ():
+        end, level = end_of(levels, step), next_to(levels, step)
+        if level is None or evidence.presence[LEVEL_INDEX[level]] < PRESENT:
+            continue
+        direction, room = _room_beyond(points, step, evidence)
+        way = scale * distance_from()[LEVEL_INDEX[end], LEVEL_INDEX[level]]
+        if room > ROOM * way:
+            found.append((level, end, points[-1 if step > 0 else 0] + way * direction))
+    return found
+
+
+def _room_beyond(points: np.ndarray, step: int, evidence: Evidence) -> tuple[np.ndarray, float]:
+    """(3,) unit direction in which a chain goes on at its first (``step`` -1) or last (1) point; mm in view there."""
+    last, before = (points[-1], points[-2]) if step > 0 else (points[0], points[1])
+    direction = (last - before) / max(np.linalg.norm(last - before), 1e-6)
+    return direction, float(distance_along(last[None], direction[None], evidence.corners)[0])
+
+
+def end_of(levels: Sequence[str], step: int) -> str:
+    """The first level of a chain, head to foot (``step`` -1), or the last (1)."""
+    return levels[-1] if step > 0 else levels[0]
+
+
+def next_to(levels: Sequence[str], step: int) -> str | None:
+    """The usual level beyond the first (``step`` -1) or the last (1) of a chain; None beyond C1 and L5."""
+    index = LEVEL_INDEX[end_of(levels, step)]
+    beyond = [level for level in USUAL_LEVELS if (LEVEL_INDEX[level] - index) * step > 0]
+    return beyond[0 if step > 0 else -1] if beyond else None
+
+
+def cut_levels(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence) -> list[str]:
+    """Levels so near a face of the field of view that a part of the vertebra lies outside."""
+    spacing = distance_from().min(axis=1)[[LEVEL_INDEX[level] for level in levels]]
+    room = distance_to_face(points, evidence.corners)
+    return [level for level, near in zip(levels, room < HALF_BODY * scale * spacing) if near]
+
+
+def has_further_bodies(points: np.ndarray, evidence: Evidence) -> bool:
+    """Whether a part of the spine may be left out: candidates that the network is sure of, far from all points."""
+    seen = evidence.points[evidence.detection >= SEEN]
+    away = np.linalg.norm(seen[:, None] - points[None], axis=2).min(axis=1)
+    return bool((away > FAR_MM).sum() >= FEWEST)
+
+
+def landmarks_in_view(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> list[str]:
+    """Landmarks that a chain, head to foot, shows by its names; empty for the middle of a spine.
+
+    Args:
+        points: (M, 3) its places, world RAS mm.
+        evidence: tells whether the sacrum lies in the field of view.
+    """
+    seen = []
+    if "C1" in levels or "C2" in levels:
+        seen.append(DENS)
+    if "C7" in levels and "T1" in levels:
+        seen.append(FIRST_RIB)
+    if "L1" in levels and any(level in levels for level in ("T11", "T12", "T13")):
+        seen.append(LAST_RIB)
+    if levels[-1] in ("L4", "L5", "L6") and len(points) > 1:
+        _, room = _room_beyond(points, 1, evidence)
+        if room > SACRUM_ROOM_MM + np.linalg.norm(points[-1] - points[-2]) / 2:
+            seen.append(SACRUM)
+    return seen
