@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import locale
 import os
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def pytest_configure():
+    """Take the locale of the user, as a Qt program does at its start: with LC_ALL=de_DE.UTF-8, decimal commas."""
+    with contextlib.suppress(locale.Error):  # one that this computer does not have
+        locale.setlocale(locale.LC_ALL, "")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """``slicer.app``, ``slicer.modules`` and the start of the MRML world: scene, application logic, module logics."""
 
+import locale
 import os
 import tempfile
 import types
@@ -91,6 +92,7 @@ class Application(QApplication):
 
     def __init__(self):
         super().__init__(["SlicerHarness"])
+        locale.setlocale(locale.LC_NUMERIC, "C")  # Qt has set the user's; Slicer sets that of numbers back as well
         self.setApplicationName("SlicerHarness")
         self.setOrganizationName("VertebraLabelingTests")
         self._settingsFile = os.path.join(tempfile.mkdtemp(prefix="slicer-settings-"), "Slicer.ini")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import ctk
@@ -150,3 +154,24 @@ def test_parameter_and_widget_follow_each_other_until_disconnected():
 def test_a_module_property_slicer_does_not_know_is_refused():
     with pytest.raises(AttributeError):
         slicer.modules.vertebralabeling.tittle = "x"
+
+
+DECIMAL_COMMA = """
+import locale
+import harness
+locale.setlocale(locale.LC_ALL, "")
+assert locale.localeconv()["decimal_point"] == ",", "no such locale"
+harness.start()
+print(locale.localeconv()["decimal_point"], locale.setlocale(locale.LC_CTYPE))
+"""
+
+
+def test_numbers_have_a_point_where_the_user_s_locale_has_a_comma_as_in_slicer():
+    """Qt sets the locale of the user, Slicer that of numbers back; without it no scene and no markups file is read."""
+    environment = {**os.environ, "LC_ALL": "de_DE.UTF-8"}
+    folder = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", DECIMAL_COMMA]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    if "unsupported locale" in done.stderr:
+        pytest.skip("needs a locale with decimal commas: localedef -i de_DE -f UTF-8 de_DE.UTF-8")
+    assert done.stdout.split() == [".", "de_DE.UTF-8"], done.stderr[-2000:]
