@@ -27,7 +27,9 @@ from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.batch.outputs import OutputPlan
 from VertebraLabelingLib.batch.scan_job import label_one
-from VertebraLabelingLib.core.volume import Volume, block_mean, to_canonical, to_sitk
+from VertebraLabelingLib.core.volume import Volume, to_canonical
+from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
 count, folder, jobs = int(sys.argv[1]), Path(sys.argv[2]), []
 small = to_canonical(block_mean(read_volume(sys.argv[3]), (6, 6, 2)))  # 4.2 x 4.2 x 5 mm
