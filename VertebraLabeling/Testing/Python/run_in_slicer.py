@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parent
 def collect():
     """All tests of the two folders; a file that cannot be imported counts as a failed test."""
     suite = unittest.TestSuite()
-    for part in ("mrml", "panel"):
+    for part in ("helpers", "mrml", "panel"):
         sys.path.insert(0, str(FOLDER / part))
     for part in ("mrml", "panel"):
         for path in sorted((FOLDER / part).glob("test_*.py")):

@@ -39,7 +39,7 @@ class ServerProcess:
     def __init__(self, folder: Path, files: Sequence[Path], labeler=BALLS, grace=1.0, limit=2 * 10**6, command=None):
         self.folder, self.port = folder, free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [HELPERS.parents[2], HELPERS.parent / "mrml", HELPERS]
+        paths = [HELPERS.parents[2], HELPERS]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, paths)),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from balls import centers, voxels
 from browser import ServerProcess, chromium, visitor
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "mrml"))
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +31,6 @@ def browser():
 def ball_ct(tmp_path_factory) -> Path:
     """A small CT with balls for T8 to L4, as a file."""
     import SimpleITK as sitk
-    from balls import centers, voxels
     from VertebraLabelingLib.core.volume import Volume
     from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 

@@ -1,23 +1,19 @@
 """What the panel tests share: the open panel, with a labeler that finds bright balls in a process of its own."""
 
 import os
-import sys
 import time
 import unittest
 from pathlib import Path
 
 import slicer
+from synthetic_spine import BallLabeler, addVolume, centers
+from VertebraLabelingMRML.points import levelPoints
 
-MRML_TESTS = str(Path(__file__).resolve().parents[1] / "mrml")
-sys.path.insert(0, MRML_TESTS)
-
-from synthetic_spine import BallLabeler, addVolume, centers  # noqa: E402
-from VertebraLabelingMRML.points import levelPoints  # noqa: E402
-
-from VertebraLabeling import VertebraLabelingLogic  # noqa: E402
+from VertebraLabeling import VertebraLabelingLogic
 
 __all__ = ["PanelCase", "addVolume", "centers", "processIsAlive"]
 
+HELPERS = str(Path(__file__).resolve().parent)
 TIMEOUT = 60.0
 
 
@@ -37,7 +33,7 @@ class PanelCase(unittest.TestCase):
     def setUp(self):
         slicer.mrmlScene.Clear()
         environment = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = MRML_TESTS  # where the labeling process finds its labeler
+        os.environ["PYTHONPATH"] = HELPERS  # where the labeling process finds its labeler
         self.addCleanup(self._restore, environment)
         self.widget = slicer.util.getModuleWidget("VertebraLabeling")
         self.logic, self.ui = self.widget.logic, self.widget.ui
