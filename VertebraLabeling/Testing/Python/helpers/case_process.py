@@ -101,10 +101,10 @@ def _label(path: Path, output: Path) -> dict:
     from VertebraLabelingLib.batch.label_batch import in_this_process, label_batch
     from VertebraLabelingLib.batch.outputs import OutputPlan
 
-    before, started = _peak_megabytes(), time.perf_counter()
+    before, started = _peak_megabytes(), time.process_time()
     plan = OutputPlan(str(output), ("mrk.json", "csv", "verse.json"))
     results = label_batch(find_scans([path]), plan, in_this_process(LargeBallLabeler()), Silent())
-    told = {"seconds": time.perf_counter() - started, "megabytes": _peak_megabytes() - before}
+    told = {"seconds": time.process_time() - started, "megabytes": _peak_megabytes() - before}
     if len(results) != 1:
         return {"status": "done", "message": "", "points": [r.path for r in results], **told}
     (result,) = results

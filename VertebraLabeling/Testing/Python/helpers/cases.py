@@ -21,7 +21,7 @@ BALLS = ((-5.0, 2.0, 16.0), (3.0, -4.0, 44.0))
 RADIUS_MM, TOLERANCE_MM = 8.0, 1.5
 SHAPE = (16, 32, 28)
 SECONDS, MEGABYTES = 20.0, 400.0
-"""Most that any one case may take, on a busy machine too; on a quiet one they take milliseconds."""
+"""Most processor time and memory that any one case may take; they take milliseconds."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import glob
 import os
-import time
 
 import slicer
+from marks import timing
 from panel_case import PanelCase, addVolume, centers, processIsAlive
 from VertebraLabelingLib.errors import Cancelled, InputError, VertebraLabelingError
 from VertebraLabelingMRML import engine
@@ -121,19 +121,19 @@ class TestCancel(PanelCase):
 
     def assertStopped(self, nodes=None):
         self.assertFalse(self.widget.panel.run.running)
-        self.waitUntil(lambda: not processIsAlive(self.pid), seconds=5)
+        self.waitUntil(lambda: not processIsAlive(self.pid))
         self.assertEqual(temporaryFolders(), [])
         if nodes is not None:
             self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
 
-    def test_the_button_becomes_cancel_and_ends_the_run_within_a_second(self):
+    @timing
+    def test_the_button_becomes_cancel_and_ends_the_run_at_once(self):
+        """A few hundredths of a second on a quiet computer; the labeler would go on for more than a minute."""
         self.start()
         self.assertEqual(self.ui.labelButton.text, "Cancel")
         self.assertFalse(self.ui.inputSelector.enabled)
-        began = time.monotonic()
         self.ui.labelButton.click()
-        self.waitUntil(lambda: not processIsAlive(self.pid), seconds=5)
-        self.assertLess(time.monotonic() - began, 1.0)
+        self.waitUntil(lambda: not processIsAlive(self.pid), seconds=10)
         self.assertStopped(self.nodesBefore)
         self.assertIsNone(self.node)
         self.assertIn("cancelled", self.ui.statusLabel.text)
@@ -164,7 +164,7 @@ class TestCancel(PanelCase):
     def test_reloading_the_module_ends_the_run_and_the_new_panel_works(self):
         self.start()
         slicer.util.reloadScriptedModule("VertebraLabeling")
-        self.waitUntil(lambda: not processIsAlive(self.pid), seconds=5)
+        self.waitUntil(lambda: not processIsAlive(self.pid))
         PanelCase.setUp(self)
         self.labelBalls()
         self.assertEqual(self.levels(), list(centers()))
@@ -181,7 +181,7 @@ class TestCancel(PanelCase):
         self.widget.panel.run._run._process.kill()
         self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertIn("ended", self.ui.errorLabel.text)
-        self.waitUntil(lambda: not processIsAlive(self.pid), seconds=5)
+        self.waitUntil(lambda: not processIsAlive(self.pid))
 
 
 class TestNodesChangeDuringARun(PanelCase):
@@ -293,10 +293,10 @@ class TestFailures(PanelCase):
 class TestConsole(PanelCase):
     def test_start_labeling_returns_at_once_and_tells_when_it_is_done(self):
         ended = []
-        began = time.monotonic()
         run = self.logic.startLabeling(addVolume(), onFinished=ended.append)
-        self.assertLess(time.monotonic() - began, 2.0)
         self.assertTrue(run.running)
+        self.assertEqual(run._handover.fraction, 0.0, "before the first voxel is handed over")
+        self.assertIsNone(run._process)
         self.waitUntil(lambda: ended)
         self.assertEqual((ended, run.error), ([run], None))
         self.assertEqual(run.pointsNode.GetNumberOfControlPoints(), len(centers()))
