@@ -15,27 +15,55 @@ def timers():
 
 
 class TestWhatStays(PanelCase):
+    def left(self):
+        """How many timers the application has when the panel has stopped and what was given back is deleted."""
+        self.settle()
+        self.widget.panel.stop()
+        slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
+        gc.collect()
+        return timers()
+
+    def drag(self):
+        """What a drag tells the panel."""
+        markups = slicer.vtkMRMLMarkupsNode
+        self.node.InvokeEvent(markups.PointStartInteractionEvent)
+        place = [0.0, 0.0, 0.0]
+        self.node.GetNthControlPointPositionWorld(2, place)
+        self.node.SetNthControlPointPositionWorld(2, place[0] + 3.0, place[1], place[2])
+        self.node.InvokeEvent(markups.PointEndInteractionEvent)
+        self.settle()
+
     def test_a_run_is_gone_when_it_has_ended(self):
-        before = timers()
+        before = self.left()
         self.ui.inputSelector.setCurrentNode(addVolume())
         self.ui.labelButton.click()
         run = weakref.ref(self.widget.panel.run._run)
+        self.assertGreater(timers(), before)
         self.waitUntil(lambda: not self.widget.panel.run.running)
-        self.settle()
-        self.widget.panel.stop()
-        self.settle()
-        slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
-        gc.collect()
+        self.assertEqual(self.left(), before)
         self.assertIsNone(run())
-        self.assertLessEqual(timers(), before)
+
+    def test_more_drags_need_no_more_timers_and_a_stopped_panel_has_none(self):
+        before = self.left()
+        self.showBalls()
+        self.drag()
+        self.assertTrue(self.ui.undoButton.text.startswith("Undo drag"), self.ui.undoButton.text)
+        slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
+        needed = timers()
+        self.assertGreater(needed, before)
+        for _ in range(3):
+            self.drag()
+        self.assertEqual(timers(), needed)
+        self.assertEqual(self.left(), before)
 
     def test_a_run_that_is_kept_does_not_keep_the_voxels(self):
         run = self.logic.startLabeling(addVolume())
-        request = weakref.ref(run._request)
+        request, voxels = weakref.ref(run._request), weakref.ref(run._request.volume.array)
         run.wait()
         self.settle()
         gc.collect()
         self.assertIsNone(request())
+        self.assertIsNone(voxels())
 
     def test_a_python_that_cannot_be_started_is_told_and_the_processes_have_a_parent(self):
         folder = tempfile.TemporaryDirectory()
