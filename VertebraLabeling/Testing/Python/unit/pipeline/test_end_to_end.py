@@ -43,7 +43,8 @@ def test_every_whole_vertebra_of_the_demo_patient_is_named_rightly(labels, sampl
     cut = {level for level, point in sample_truth.items() if point.cut}
     score = score_case("demo", {point.level: point.ras for point in labels.points}, truth, cut)
     assert score.missed == () and score.false_positives == ()
-    assert np.mean(error_mm(labels, sample_truth)) <= 4.0
+    distances = error_mm(labels, sample_truth)
+    assert np.mean(distances) < 1.8 and max(distances) < 4.2  # measured 1.26 and 2.64; the truth is good to 1-3 mm
 
 
 def test_the_result_says_where_it_comes_from(labels):
