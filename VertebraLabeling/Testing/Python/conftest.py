@@ -46,3 +46,17 @@ def sample_truth() -> dict:
 
     path = REPOSITORY / "VertebraLabeling" / "Testing" / "Python" / "data" / "lidc_idri_0001.mrk.json"
     return {point.level: point for point in read_points(path)}
+
+
+@pytest.fixture
+def decimal_comma():
+    """A locale whose numbers have a comma, as a program around the reader may set it."""
+    before = locale.setlocale(locale.LC_NUMERIC)
+    for name in ("de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de-DE"):
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_NUMERIC, name)
+            break
+    else:
+        pytest.skip("needs a locale with decimal commas: localedef -i de_DE -f UTF-8 de_DE.UTF-8")
+    yield locale.setlocale(locale.LC_NUMERIC)
+    locale.setlocale(locale.LC_NUMERIC, before)

@@ -14,7 +14,7 @@ import numpy as np
 from VertebraLabelingLib.core.anatomy import VERSE_LABELS
 from VertebraLabelingLib.core.volume import Volume, apply_affine, lps_to_ras, to_canonical
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.preprocessing.sitk_image import from_sitk
+from VertebraLabelingLib.scans.read_scan import read_volume
 
 FORBIDDEN = ("lidc_idri_0001", "ts_example")
 """Patients that must not enter training, in any form."""
@@ -79,7 +79,7 @@ def _verse004(folder: Path) -> LabelMapSource:
     import SimpleITK as sitk
 
     level_of = {number: level for level, number in VERSE_LABELS.items()}
-    stored = from_sitk(sitk.ReadImage(str(folder / f"{_VERSE004}_seg-vert_msk.nii.gz")))
+    stored = read_volume(folder / f"{_VERSE004}_seg-vert_msk.nii.gz")
     volume = to_canonical(stored)
     centroids = [entry for entry in _json(folder / f"{_VERSE004}_seg-subreg_ctd.json") if "label" in entry]
     ras = apply_affine(stored.ijk_to_ras, np.array([[entry[axis] for axis in "XYZ"] for entry in centroids]))
@@ -113,11 +113,9 @@ def _trunk_map(folder: Path, name: str) -> LabelMapSource:
 
 
 def _read(path: Path) -> Volume:
-    import SimpleITK as sitk
-
     if any(name in path.name for name in FORBIDDEN):
         raise InputError(f"{path.name} belongs to a patient that must not enter training: choose another label map.")
-    return to_canonical(from_sitk(sitk.ReadImage(str(path))))
+    return to_canonical(read_volume(path))
 
 
 def _json(path: Path) -> dict:

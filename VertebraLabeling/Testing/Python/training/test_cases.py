@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import locale
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantoms import body
+from phantoms import affine, body
 from VertebraLabelingLib.commands import cli
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.formats.mrk_json import read_points, write_labels
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 from VertebraLabelingLib.review.review_decisions import read_decisions
+from VertebraLabelingLib.system.decimal_point import decimal_point
 from VertebraLabelingTraining.data.cases import GROWN_TRUTH, find_cases, fold_names, read_case, read_cases
 
 
@@ -77,6 +80,16 @@ def test_every_kept_point_lies_in_its_ct_in_a_row_from_head_to_foot(shared_data)
 def test_no_fold_scores_a_patient_of_the_kept_truth(shared_data):
     scored = {name for fold in range(3) for name in fold_names(shared_data / "splits.json", fold)}
     assert not scored & {f"openkbp/{path.name[: -len('.mrk.json')]}" for path in GROWN_TRUTH.rglob("*.mrk.json")}
+
+
+def test_a_decimal_comma_in_the_locale_moves_no_case(tmp_path, decimal_comma):
+    spacing = (1.5, 1.5, 2.5)
+    write(tmp_path, "scan", ".mrk.json", "L1")
+    with decimal_point():
+        sitk.WriteImage(to_sitk(body(ijk_to_ras=affine(spacing=spacing))), str(tmp_path / "scan.nrrd"))
+    case = read_case("scan", tmp_path / "scan.nrrd")
+    assert case.spacing.tolist() == list(spacing[::-1])
+    assert locale.setlocale(locale.LC_NUMERIC) == decimal_comma, "the program's own locale is back"
 
 
 def test_a_truth_folder_that_does_not_exist_is_one_sentence(folders, tmp_path, capsys):

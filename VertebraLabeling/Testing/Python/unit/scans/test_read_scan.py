@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import locale
 import struct
@@ -42,20 +41,6 @@ def test_every_file_format_gives_the_same_volume(ct, tmp_path, suffix):
         sitk.WriteImage(to_sitk(ct), str(tmp_path / f"ct{suffix.lower()}"))
     (tmp_path / f"ct{suffix.lower()}").rename(path)
     assert_same_place(read_volume(path), ct)
-
-
-@pytest.fixture
-def decimal_comma():
-    """A locale whose numbers have a comma, as a program around the reader may set it."""
-    before = locale.setlocale(locale.LC_NUMERIC)
-    for name in ("de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de-DE"):
-        with contextlib.suppress(locale.Error):
-            locale.setlocale(locale.LC_NUMERIC, name)
-            break
-    else:
-        pytest.skip("needs a locale with decimal commas: localedef -i de_DE -f UTF-8 de_DE.UTF-8")
-    yield locale.setlocale(locale.LC_NUMERIC)
-    locale.setlocale(locale.LC_NUMERIC, before)
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"])
