@@ -1,10 +1,12 @@
 """Evidence with truth on disk: ``evidence/<case>.json`` and ``truth/<case>.mrk.json`` below one folder.
 
-:mod:`.crossval` and :mod:`.field_of_view_crops` write such folders; what tunes or calibrates the solver reads them.
+:mod:`.crossval` and :mod:`.field_of_view_crops` write such folders; what scores or calibrates the solver reads them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,22 @@ from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.mrk_json import read_points
 
-from ..evaluation.chain_tuning import Sample
+
+@dataclass(frozen=True)
+class Sample:
+    """A scan without its image.
+
+    Attributes:
+        evidence: what the networks say.
+        truth: level -> world RAS mm.
+        cut: levels of the truth that the image cuts.
+        name: case name.
+    """
+
+    evidence: Evidence
+    truth: Mapping[str, Sequence[float]]
+    cut: frozenset[str] = frozenset()
+    name: str = ""
 
 
 def evidence_path(folder: Path, name: str) -> Path:

@@ -13,14 +13,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import CaseScore, score_case
 from VertebraLabelingLib.solver.chain import shift_margin, sign_of
 from VertebraLabelingLib.solver.chain_ends import missing_at_ends, skipped
+from VertebraLabelingLib.solver.chain_graph import ChainGraph
 from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 from VertebraLabelingLib.solver.confidence import calibrated, terms
+from VertebraLabelingLib.solver.spine_curve import spine_curve
 
-from .chain_tuning import Sample, Scan
+from ..data.evidence_folder import Sample
 from .crop_scores import GOAL_RIGHT
 
 TEMPERATURES = (1.0, 2.0, 4.0)
@@ -86,34 +89,37 @@ def measure(
     sample: Sample, patient: str, fold: int, parameters: ChainParameters, anchors: Sequence[str] = ()
 ) -> Measured:
     """Solve one sample and keep what the calibration needs."""
-    scan = Scan(sample)
-    chain = scan.best_chain(parameters)
-    points = {LEVELS[k]: tuple(scan.evidence.points[n]) for n, k in chain}
-    case = score_case(sample.name, points, sample.truth, sample.cut)
-    if not chain:
-        none = np.zeros(0)
-        posterior = dict.fromkeys(TEMPERATURES, none)
-        return Measured(
-            *(sample.name, patient, fold, tuple(anchors), case, posterior, none, 0.0, 0.0, none.astype(bool)),
-            none.astype(bool),
-        )
-    graph = scan.graph(replace(parameters, temperature=1.0))
-    rows, levels = (np.array(column) for column in zip(*chain))
-    posterior = {
-        heat: scan.graph(replace(parameters, temperature=heat)).posterior()[rows, levels] for heat in TEMPERATURES
-    }
+    about = (sample.name, patient, fold, tuple(anchors))
+    evidence, graphs = _graphs(sample.evidence, parameters)
+    path = graphs[1.0].best_path() if graphs else None
+    if path is None or path.cost >= graphs[1.0].rejected_cost:
+        case, none = score_case(sample.name, {}, sample.truth, sample.cut), np.zeros(0)
+        return Measured(*about, case, dict.fromkeys(TEMPERATURES, none), none, 0.0, 0.0, *[none.astype(bool)] * 2)
+    rows, levels = (np.array(column) for column in zip(*path.nodes))
+    names, points = [LEVELS[k] for k in levels], evidence.points[rows]
+    case = score_case(sample.name, dict(zip(names, map(tuple, points))), sample.truth, sample.cut)
+    posterior = {heat: graph.posterior()[rows, levels] for heat, graph in graphs.items()}
     strict = {vertebra.level for vertebra in case.vertebrae if vertebra.strict}
-    right = np.array([LEVELS[k] in strict for k in levels])
-    wrong = np.array([LEVELS[k] in case.false_positives for k in levels])
-    names = [LEVELS[k] for k in levels]
-    path = graph.best_path()
-    margin = shift_margin(graph, path)
-    sign = sign_of(scan.evidence, rows, levels, parameters)
-    missing = missing_at_ends(names, scan.evidence.points[rows], float(np.exp(path.log_scale)), scan.evidence)
-    return Measured(
-        *(sample.name, patient, fold, tuple(anchors), case, posterior, scan.evidence.detection[rows], margin, sign),
-        *(right, right | wrong, bool(skipped(names) or missing)),
-    )
+    right = np.array([name in strict for name in names])
+    wrong = np.array([name in case.false_positives for name in names])
+    margin = shift_margin(graphs[1.0], path)
+    sign = sign_of(evidence, rows, levels, parameters)
+    missing = missing_at_ends(names, points, float(np.exp(path.log_scale)), evidence)
+    found = (posterior, evidence.detection[rows], margin, sign)
+    return Measured(*about, case, *found, right, right | wrong, bool(skipped(names) or missing))
+
+
+def _graphs(given: Evidence, parameters: ChainParameters) -> tuple[Evidence, dict[float, ChainGraph]]:
+    """The candidates from head to foot, and temperature -> the solver's graph of them; none without candidates."""
+    count = len(given.points)
+    if not count:
+        return given, {}
+    curve = spine_curve(given.points, given.detection, given.unary)
+    ordered, curve = given.kept(curve.order), replace(curve, order=np.arange(count))
+    free = (np.full(count, -1), np.zeros(count, bool))
+    return ordered, {
+        heat: ChainGraph(ordered, curve, *free, replace(parameters, temperature=heat)) for heat in TEMPERATURES
+    }
 
 
 def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParameters:

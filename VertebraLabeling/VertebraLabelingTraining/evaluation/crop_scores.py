@@ -18,7 +18,7 @@ from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.solver.chain import solve
 from VertebraLabelingLib.solver.chain_parameters import NETWORK_PARAMETERS, ChainParameters
 
-from .chain_tuning import Sample
+from ..data.evidence_folder import Sample
 
 BOOTSTRAP = 2000
 GOAL_RIGHT = 0.15  # at most this share of the right crops may be flagged

@@ -11,16 +11,15 @@ from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.label_warning import SHIFT
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
-from VertebraLabelingLib.core.metrics import CaseScore
+from VertebraLabelingLib.core.metrics import CaseScore, score_case
 from VertebraLabelingLib.formats.truth import write_truth
 from VertebraLabelingLib.solver.chain import relabel, solve
 from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 from VertebraLabelingLib.solver.confidence import calibrated, log_odds, strongest_sign, terms
-from VertebraLabelingTraining.data.evidence_folder import evidence_path, truth_path
+from VertebraLabelingTraining.data.evidence_folder import Sample, evidence_path, truth_path
 from VertebraLabelingTraining.evaluation import calibration
 from VertebraLabelingTraining.evaluation.calibration import Judged, bins_of, calibration_error, judge
 from VertebraLabelingTraining.evaluation.calibration_fit import Measured, _warning_sign, fit, measure
-from VertebraLabelingTraining.evaluation.chain_tuning import Sample
 
 PLAIN = ChainParameters()
 WEIGHTS = (-1.0, 0.5, 1.0, 0.5, 0.5)
@@ -157,6 +156,17 @@ def test_a_sample_is_measured_as_the_product_labels_it():
     low = min(p.confidence for p in labels.points) < LOW_CONFIDENCE
     assert item.flagged(parameters) == (warned or low)
     assert item.counts.tolist() == [False] + [True] * 6 if item.all_right else item.counts.sum() >= 6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_measured_chain_is_the_solvers(seed):
+    levels = USUAL_LEVELS[seed : seed + 8]
+    points = positions(levels, scale=0.9 + 0.02 * seed)
+    given = evidence(levels, points, strength=1.0, noise=2.0, seed=seed, presence=False)
+    truth = dict(zip(levels, map(tuple, points)))
+    named = {point.level: point.ras for point in solve(given, parameters=PLAIN).points}
+    case = measure(Sample(given, truth, name="x"), "p", 0, PLAIN).case
+    assert repr(case) == repr(score_case("x", named, truth, frozenset())), "repr: missed ones lie NaN mm away"
 
 
 @pytest.mark.parametrize(("first", "anchored"), [(10, False), (7, False), (6, True), (1, True), (16, True)])

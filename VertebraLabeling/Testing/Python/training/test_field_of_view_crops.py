@@ -13,9 +13,8 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.volume import Volume, apply_affine
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 from VertebraLabelingLib.formats.truth import write_truth
-from VertebraLabelingTraining.data.evidence_folder import evidence_path, read_samples, truth_path
+from VertebraLabelingTraining.data.evidence_folder import Sample, evidence_path, read_samples, truth_path
 from VertebraLabelingTraining.evaluation import field_of_view_crops
-from VertebraLabelingTraining.evaluation.chain_tuning import Sample
 from VertebraLabelingTraining.evaluation.crop_scores import report, score_sample, share, table
 from VertebraLabelingTraining.evaluation.draw_crops import FEWEST, MOST, draw_crop, patients_of, shares, whole_levels
 
