@@ -190,7 +190,6 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         weights=None,
         device="auto",
         newOutput=False,
-        refine=False,
     ):
         """Label a CT in a process of its own: Slicer stays alive, and the scene is as it was until the result is there.
 
@@ -203,7 +202,6 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             weights: model file; the shipped one by default.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
             newOutput: create a point list even where an earlier run on this volume has left one.
-            refine: place each point a second time, on a grid shifted by half a voxel (2 mm), and take the mean.
 
         Returns:
             LabelingRun: with ``cancel()``, ``wait()``, ``running``, ``pointsNode`` and ``error``.
@@ -225,7 +223,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             if onFinished:
                 onFinished(run)
 
-        arguments = {"weights": weights, "device": device, "refine": refine}
+        arguments = {"weights": weights, "device": device}
         run = LabelingRun(request, arguments, onProgress, finished, self.backgroundLabeler)
         run.start()
         self._runs.add(run)  # a run must outlive the variable of whoever started it

@@ -50,9 +50,8 @@ class Panel:
         self.results.update()
 
     def runArguments(self):
-        """How the network is to run: model file, device, and whether points are refined."""
-        chosen = self._parameters
-        return {"weights": self.setup.weightsPath, "device": chosen.device, "refine": chosen.refine}
+        """How the network is to run: model file and device."""
+        return {"weights": self.setup.weightsPath, "device": self._parameters.device}
 
     def onResult(self, pointsNode, labelsBefore):
         """A run has ended well: show its points, and make it possible to take it back."""

@@ -18,7 +18,6 @@ class VertebraLabelingParameterNode:
         showCurve: a curve node through the points.
         showRegions: balls in the colors of the regions behind the points.
         followDrag: after a drag the solver names the other points again.
-        refine: place each point twice, on two grids, and take the mean.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
@@ -28,4 +27,3 @@ class VertebraLabelingParameterNode:
     showCurve: bool = False
     showRegions: bool = True
     followDrag: bool = True
-    refine: bool = False

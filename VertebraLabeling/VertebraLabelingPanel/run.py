@@ -44,7 +44,7 @@ class LabelingRun(VTKObservationMixin):
 
     Args:
         request: what to label (:func:`labeling.prepare`).
-        arguments: ``weights``, ``device`` and ``refine`` of the network's labeler.
+        arguments: ``weights`` and ``device`` of the network's labeler.
         onProgress: called with (fraction 0..1, stage, seconds left or None).
         onFinished: called once with this run, however it ended.
         labelerName: ``module:class`` that labels in the process.

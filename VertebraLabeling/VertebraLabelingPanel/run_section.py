@@ -14,7 +14,7 @@ class RunSection:
         ui: the panel's widgets.
         logic: VertebraLabelingLogic.
         messages: :class:`messages.Messages`.
-        makeArguments: returns the network's arguments (``weights``, ``device``, ``refine``) as they are chosen now.
+        makeArguments: returns the network's arguments (``weights``, ``device``) as they are chosen now.
         onResult: called with (markups node, labels it held before or None) after a run.
         onPyTorchMissing: called when a run ends because PyTorch is missing.
     """

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = scans.served_scans(arguments.inputs)
     weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
     LabelerSpec(weights, arguments.device).check()
-    network = {"device": arguments.device, "weights": weights, "refine": arguments.refine}
+    network = {"device": arguments.device, "weights": weights}
     options = server.Options(
         host=arguments.host,
         port=arguments.port,

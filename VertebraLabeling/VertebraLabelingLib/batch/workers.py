@@ -41,13 +41,11 @@ class LabelerSpec:
         weights: model file; the shipped one by default.
         device: ``auto``, ``cpu`` or ``cuda``.
         factory: ``module:callable`` that is called with the other attributes; chosen by code, never by a file.
-        refine: whether points are placed a second time on a shifted grid.
     """
 
     weights: str | None = None
     device: str = "auto"
     factory: str = LABELER
-    refine: bool = False
 
     def make(self) -> Labeler:
         """Import the factory and call it.
@@ -61,7 +59,7 @@ class LabelerSpec:
             if not torch.cuda.is_available():
                 raise InputError("No CUDA GPU can be used on this computer: use the device cpu or auto.")
         module, name = self.factory.split(":")
-        return getattr(import_module(module), name)(weights=self.weights, device=self.device, refine=self.refine)
+        return getattr(import_module(module), name)(weights=self.weights, device=self.device)
 
     def check(self) -> None:
         """See that the weights are there and sound, without loading torch: a batch should not fail scan by scan.

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..batch.workers import LabelerSpec, LazyLabeler
 
     plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
-    spec = LabelerSpec(arguments.weights, arguments.device, refine=arguments.refine)
+    spec = LabelerSpec(arguments.weights, arguments.device)
     reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
     inputs = find_scans(arguments.inputs, arguments.series)
     if any(plan.needs_labeler(job) for job in inputs.jobs):

@@ -6,15 +6,9 @@ import argparse
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that labels: device, weights, refining."""
+    """The options of every command that labels: device, weights."""
     parser.add_argument("--device", type=device_name, default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--weights", metavar="FILE", help="model file (default: the one that comes with the program)")
-    parser.add_argument(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="place each point a second time on a grid shifted by half a voxel and take the mean (default: no)",
-    )
 
 
 def device_name(text: str) -> str:

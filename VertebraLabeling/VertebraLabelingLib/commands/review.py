@@ -69,7 +69,7 @@ def render(arguments: argparse.Namespace) -> int:
     need_matplotlib()
     inputs = find_scans(arguments.inputs)
     failures = [f"{problem.path}: {problem.message}" for problem in inputs.problems]
-    spec = LabelerSpec(arguments.weights, arguments.device, refine=arguments.refine)
+    spec = LabelerSpec(arguments.weights, arguments.device)
     if any(_file_of(arguments.labels, job.name) is None for job in inputs.jobs):
         spec.check()
     labeler = LazyLabeler(spec)

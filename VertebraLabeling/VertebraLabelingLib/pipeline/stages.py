@@ -28,7 +28,6 @@ from .detection import run_network
 from .level_classification import WEIGHT, Count, count_along, named_by_count, with_counted_bodies
 from .missing_vertebrae import look_again
 from .pose_search import find_pose
-from .refine import refine
 from .reporting import Reporter, ever_shorter
 
 
@@ -41,7 +40,6 @@ class Engine:
         device: where the networks run, as torch names it.
         report: tells the progress and ends a cancelled run.
         fixed: level -> world RAS mm of points that are known.
-        refine: whether candidates are placed a second time by the detection network.
         count_share: share of the level network in the level costs.
     """
 
@@ -49,7 +47,6 @@ class Engine:
     device: str
     report: Reporter
     fixed: Mapping[str, Sequence[float]] | None = None
-    refine: bool = False
     count_share: float = WEIGHT
 
     @property
@@ -131,7 +128,7 @@ def detect(state: State, engine: Engine) -> State:
 def find_the_pose(state: State, engine: Engine) -> State:
     """Where the detection network is not sure: other poses of the patient, and the scan in the likeliest one."""
     seen: dict[PatientPose, Evidence] = {}
-    spans = ever_shorter(POSE.start, REFINE.start)
+    spans = ever_shorter(POSE.start, LEVELS.start)
     part = spine_part(state.evidence, state.scan.grid)
     whole = part is state.scan.grid
     scan = state.scan if whole else PreparedScan(state.scan.box(part.corners, 0))
@@ -152,15 +149,6 @@ def find_the_pose(state: State, engine: Engine) -> State:
         evidence = _look_in(pose, state.scan, state.scan, state, engine, next(spans))
     posed = state.scan.in_pose(pose, state.center)
     return replace(state, scan=posed, evidence=evidence, pose=pose, warnings=state.warnings + pose.warnings)
-
-
-def refine_candidates(state: State, engine: Engine) -> State:
-    """If wanted: each candidate placed once more by the detection network, on a shifted grid."""
-    if not engine.refine:
-        return state
-    span = (REFINE.start, LEVELS.start)
-    moved = refine(state.evidence, state.scan, lambda box: _look(state.scan, box, engine, span))
-    return replace(state, evidence=moved)
 
 
 def classify_levels(state: State, engine: Engine) -> State:
@@ -242,7 +230,6 @@ LOAD = Stage(0.02, "loading the network", load)
 PREPARE = Stage(0.05, "resampling", prepare)
 DETECT = Stage(0.15, "finding vertebrae", detect)
 POSE = Stage(0.5, "finding vertebrae", find_the_pose)
-REFINE = Stage(0.55, "finding vertebrae", refine_candidates)
 LEVELS = Stage(0.6, "reading levels", classify_levels)
 CENTROIDS = Stage(0.75, "placing points", refine_centroids)
 MISSING = Stage(0.85, "placing points", find_missing_vertebrae)
@@ -251,7 +238,7 @@ NAME = Stage(0.95, "naming levels", name)
 IMPLANTS = Stage(0.98, "looking for metal", look_for_implants)
 
 FIRST_STAGES = (CHECK, LOAD, PREPARE)
-NETWORK_STAGES = (DETECT, POSE, REFINE, LEVELS, CENTROIDS, MISSING, SMOOTH)
+NETWORK_STAGES = (DETECT, POSE, LEVELS, CENTROIDS, MISSING, SMOOTH)
 LAST_STAGES = (NAME, IMPLANTS)
 
 

@@ -113,7 +113,7 @@ def _block_sizes(size: int, factor: int) -> np.ndarray:
     return np.diff(np.append(np.arange(0, size, factor), size)).astype(np.float32)
 
 
-def to_working_grid(volume: Volume, spacing_mm: float, shift: float = 0.0) -> Volume:
+def to_working_grid(volume: Volume, spacing_mm: float) -> Volume:
     """Bring a volume of any orientation to the network's grid: canonical axes, isotropic, anti-aliased.
 
     First :func:`block_mean` by whole factors to just below ``spacing_mm``, then linear interpolation of the small
@@ -123,7 +123,6 @@ def to_working_grid(volume: Volume, spacing_mm: float, shift: float = 0.0) -> Vo
     Args:
         volume: CT, HU.
         spacing_mm: size of the grid's voxels.
-        shift: moves the grid by this part of a voxel along each axis.
 
     Returns:
         float32 (K, J, I) canonical volume with ``spacing_mm`` isotropic voxels, HU.
@@ -136,7 +135,7 @@ def to_working_grid(volume: Volume, spacing_mm: float, shift: float = 0.0) -> Vo
     extent = canonical.corners @ axes  # coordinates of the corners along the new axes
     low, high = extent.min(axis=0), extent.max(axis=0)
     size = np.maximum(np.ceil((high - low) / spacing_mm - 1e-6).astype(int), 2)
-    origin = axes @ ((low + high) / 2 + (shift - (size - 1) / 2) * spacing_mm)
+    origin = axes @ ((low + high) / 2 - (size - 1) / 2 * spacing_mm)
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = axes * spacing_mm, origin
 

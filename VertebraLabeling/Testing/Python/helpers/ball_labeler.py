@@ -17,8 +17,8 @@ from VertebraLabelingLib.errors import Cancelled, NoSpineError
 class BallLabeler:
     """Stands in for :class:`labeler.VertebraLabeler`: same call, real points, made in milliseconds."""
 
-    def __init__(self, weights=None, device="auto", refine=False) -> None:
-        self.count, self.refine = 0, refine
+    def __init__(self, weights=None, device="auto") -> None:
+        self.count = 0
 
     def label(self, volume: Volume, fixed=None, progress=None, cancelled=None) -> SpineLabels:
         """Centres of mass of everything above 1000 HU, head to foot."""
@@ -37,8 +37,7 @@ class BallLabeler:
             LabeledPoint(LEVELS[first + n], tuple(float(x) for x in center), round(0.95 - 0.1 * n, 2))
             for n, center in enumerate(centers)
         ]
-        provenance = {"model": "balls", "refined": self.refine}
-        return SpineLabels(tuple(points), (note("Levels may be shifted by one."),), provenance)
+        return SpineLabels(tuple(points), (note("Levels may be shifted by one."),), {"model": "balls"})
 
 
 class SlowLabeler(BallLabeler):

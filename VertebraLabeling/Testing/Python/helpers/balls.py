@@ -44,14 +44,14 @@ class BallLabeler:
     Args:
         first: level of the topmost ball.
         certainty: how strongly the evidence speaks for the names, as a cost per level.
-        weights, device, refine: what the network's labeler takes; kept for tests to look at.
+        weights, device: what the network's labeler takes; kept for tests to look at.
     """
 
     pause = 0.0  # seconds between the steps of a run
 
-    def __init__(self, first=FIRST, certainty=6.0, weights=None, device="auto", refine=False):
+    def __init__(self, first=FIRST, certainty=6.0, weights=None, device="auto"):
         self.first, self.certainty = first, certainty
-        self.weights, self.device, self.refine = weights, device, refine
+        self.weights, self.device = weights, device
         self.volumes, self.fixed = [], []
 
     def label(self, volume, fixed=None, progress=None, cancelled=None):

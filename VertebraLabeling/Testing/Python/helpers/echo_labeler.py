@@ -8,5 +8,5 @@ class EchoLabeler(BallLabeler):
 
     def label(self, volume, fixed=None, progress=None, cancelled=None):
         labels = super().label(volume, fixed, progress, cancelled)
-        told = {"sum": int(volume.array.astype("int64").sum()), "dtype": str(volume.array.dtype), "refine": self.refine}
+        told = {"sum": int(volume.array.astype("int64").sum()), "dtype": str(volume.array.dtype), "device": self.device}
         return type(labels)(labels.points, labels.warnings, {**labels.provenance, **told}, labels.evidence)

@@ -80,8 +80,7 @@ class TestLabelButton(PanelCase):
     def test_the_chosen_device_and_weights_reach_the_engine(self):
         self.ui.deviceComboBox.currentText = "cpu"
         self.ui.modelPathLineEdit.currentPath = "/models/mine.pt"
-        self.ui.refineCheckBox.checked = True
-        expected = {"weights": "/models/mine.pt", "device": "cpu", "refine": True}
+        expected = {"weights": "/models/mine.pt", "device": "cpu"}
         self.assertEqual(self.widget.panel.runArguments(), expected)
         self.ui.modelPathLineEdit.currentPath = ""
         self.assertIsNone(self.widget.panel.runArguments()["weights"])
@@ -90,12 +89,12 @@ class TestLabelButton(PanelCase):
         volumeNode = addVolume()
         request = []
         self.logic.backgroundLabeler = "echo_labeler:EchoLabeler"
-        run = self.logic.startLabeling(volumeNode, onFinished=request.append, waitForCompletion=True, refine=True)
+        run = self.logic.startLabeling(volumeNode, onFinished=request.append, waitForCompletion=True, device="cuda")
         told = run.pointsNode.GetAttribute("VertebraLabeling.provenance")
         array = slicer.util.arrayFromVolume(volumeNode)
         self.assertIn(f'"sum": {int(array.astype("int64").sum())}', told)
         self.assertIn(f'"dtype": "{array.dtype}"', told)
-        self.assertIn('"refine": true', told)
+        self.assertIn('"device": "cuda"', told)
         self.assertEqual(request, [run])
 
     def test_nothing_is_left_in_the_temporary_folder(self):

@@ -37,7 +37,6 @@ class TestScenes(PanelCase):
         self.ui.amberSlider.value = 0.35
         self.ui.curveCheckBox.checked = True
         self.ui.followDragCheckBox.checked = False
-        self.ui.refineCheckBox.checked = True
         self.saveAndLoad()
         self.assertEqual(self.ui.inputSelector.currentNode().GetName(), "CT")
         self.assertEqual(self.node.GetName(), "CT vertebrae")
@@ -47,7 +46,6 @@ class TestScenes(PanelCase):
         self.assertAlmostEqual(self.ui.amberSlider.value, 0.35)
         self.assertTrue(self.ui.curveCheckBox.checked)
         self.assertFalse(self.ui.followDragCheckBox.checked)
-        self.assertTrue(self.ui.refineCheckBox.checked)
         self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLMarkupsCurveNode")), 1)
         self.assertEqual(len(slicer.util.getNodes("CT vertebrae thoracic", useLists=True)["CT vertebrae thoracic"]), 1)
 
@@ -75,6 +73,14 @@ class TestScenes(PanelCase):
         self.saveAndLoad()
         self.assertAlmostEqual(self.ui.amberSlider.value, 0.9)
         self.assertIsNone(self.node)
+
+    def test_a_scene_with_a_choice_that_is_no_more_opens(self):
+        addVolume()
+        self.ui.amberSlider.value = 0.9
+        self.logic.getParameterNode().parameterNode.SetParameter("refine", "True")
+        self.saveAndLoad()
+        self.assertAlmostEqual(self.ui.amberSlider.value, 0.9)
+        self.assertEqual(set(self.widget.panel.runArguments()), {"weights", "device"})
 
     def test_deleting_the_points_node_empties_the_table(self):
         node = self.showBalls()

@@ -45,7 +45,7 @@ def test_a_batch_leaves_all_files_and_a_summary_of_it(tmp_path):
     ]
     assert "No vertebra was found" in rows[2]["error"] and rows[0]["warnings"] == "Levels may be shifted by one."
     scans = json.loads((tmp_path / "out" / "summary.json").read_text())["scans"]
-    assert scans[0]["provenance"] == {"model": "balls", "refined": False} and len(scans[0]["points"]) == 3
+    assert scans[0]["provenance"] == {"model": "balls"} and len(scans[0]["points"]) == 3
 
 
 def test_the_review_page_shows_failures_then_the_least_certain(tmp_path):

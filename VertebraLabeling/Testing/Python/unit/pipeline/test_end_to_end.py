@@ -12,7 +12,6 @@ from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
 from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.chain_smoothing import MOST_MM
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.pipeline.stages import LEVELS, REFINE
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingLib.solver.chain import relabel
@@ -51,18 +50,6 @@ def test_the_result_says_where_it_comes_from(labels):
     assert len(labels.provenance["weights_sha256"]) == 64
     assert labels.provenance["device"] == "cpu" and labels.provenance["seconds"] > 0
     assert all(0 <= point.confidence <= 1 and point.status == "predicted" for point in labels.points)
-
-
-def test_refined_points_stay_at_their_vertebrae_and_the_progress_of_both_passes_rises(volume, labels):
-    told = []
-    refined = VertebraLabeler(device="cpu", refine=True).label(
-        volume, progress=lambda fraction, _: told.append(fraction)
-    )
-    assert [p.level for p in refined.points] == [p.level for p in labels.points]
-    moved = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(refined.points, labels.points)]
-    assert np.mean(moved) > 0.005 and max(moved) < 3.1  # placed again, points come to rest where they were
-    assert told == sorted(told) and sum(REFINE.start <= fraction < LEVELS.start for fraction in told) >= 5
-    assert refined.provenance["refined"] and not labels.provenance["refined"]
 
 
 def test_axis_order_and_flips_do_not_move_a_point(labeler, volume, labels):

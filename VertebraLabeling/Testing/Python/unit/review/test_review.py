@@ -199,9 +199,9 @@ def test_the_labeler_is_made_as_the_options_say(folder, monkeypatch):
     pytest.importorskip("matplotlib", reason="pictures need matplotlib")
     made, spec = [], workers.LabelerSpec
     monkeypatch.setattr(workers, "LabelerSpec", lambda *given, **named: made.append(spec(*given, **named)) or made[-1])
-    options = ("--device", "cpu", "--weights", folder / "my.pt", "--refine")
+    options = ("--device", "cpu", "--weights", folder / "my.pt")
     assert run(folder / "in" / "a.nii.gz", "-o", folder / "review", *options) == 0
-    assert [(one.device, one.weights, one.refine) for one in made] == [("cpu", str(folder / "my.pt"), True)]
+    assert [(one.device, one.weights) for one in made] == [("cpu", str(folder / "my.pt"))]
 
 
 def test_missing_weights_stop_the_command_before_any_scan_unless_all_points_are_there(folder, monkeypatch, capsys):
