@@ -251,20 +251,17 @@ def _bend_costs(
 def _terminal_costs(evidence: Evidence, curve: SpineCurve, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
     """(N, K, S) costs of the first and of the last vertebra: levels beyond it that should be in view but are not."""
     if p.unseen == 0 and not _log_presence(evidence.presence, p)[1].any():
-        shape = (len(evidence.points), _K, len(p.log_scales))
-        return tuple(np.broadcast_to(np.asarray(prior)[:, None], shape) for prior in (p.first, p.last))
+        nothing = np.zeros((len(evidence.points), _K, len(p.log_scales)))
+        return nothing, nothing
     table = distance_from(tuple(p.spacing))
     scale = np.exp(p.log_scales)
     index = np.arange(_K)
     costs = []
-    for sign, beyond, prior in (
-        (-1.0, index[None] < index[:, None], p.first),
-        (1.0, index[None] > index[:, None], p.last),
-    ):
+    for sign, beyond in ((-1.0, index[None] < index[:, None]), (1.0, index[None] > index[:, None])):
         room = distance_along(evidence.points, sign * curve.tangent, evidence.corners)
         place = np.where(beyond, table, np.inf)[:, :, None] * scale  # (level, level beyond, S)
         seen = place[None] < room[:, None, None, None]
         absent = -np.einsum("nkjs,j->nks", seen, _log_presence(evidence.presence, p)[1])
         unseen = p.unseen * np.minimum(seen.sum(axis=2), p.unseen_most)
-        costs.append(absent + unseen + np.asarray(prior)[None, :, None])
+        costs.append(absent + unseen)
     return costs[0], costs[1]

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.anatomy import LEVELS
 from ..core.spacing import EDGES, VERSE_SPACING
-from ..errors import InputError
-
-_NEUTRAL = (0.0,) * len(LEVELS)
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,6 @@ class ChainParameters:
         t13, no_t12, l6: costs of the enumeration variants.
         presence: factor of -log(2p) for levels in the chain; ``absence``: of -log(2(1-p)) for levels that are not,
             though their place lies in the field of view. p = 0.5 is neutral.
-        first, last: (26,) cost of a chain that begins, ends at that level.
         temperature: costs are divided by it before they are read as log probabilities.
         calibration: weights of :func:`confidence.terms` that turn the posterior into the confidence; ``None`` takes the
             posterior itself.
@@ -71,8 +64,6 @@ class ChainParameters:
     l6: float = 3.0
     presence: float = 0.5
     absence: float = 0.5
-    first: tuple[float, ...] = _NEUTRAL
-    last: tuple[float, ...] = _NEUTRAL
     temperature: float = 1.0
     calibration: tuple[float, ...] | None = None
     shift_warning: float = 3.0
@@ -91,53 +82,6 @@ class ChainParameters:
         """(S,) negative log prior probability of each scale; the prior sums to one over the grid."""
         cost = 0.5 * np.linspace(-2.5, 2.5, self.scale_steps) ** 2
         return cost + np.log(np.exp(-cost).sum())
-
-    def to_json(self) -> str:
-        """Serialise; see :meth:`from_json`."""
-        return json.dumps(asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> ChainParameters:
-        """Read what :meth:`to_json` wrote; keys left out take their defaults.
-
-        Raises:
-            InputError: the text is not a parameter set.
-        """
-        try:
-            data = json.loads(text)
-            unknown = set(data) - {item.name for item in fields(cls)}
-            if unknown:
-                raise ValueError(f"unknown key {min(unknown)[:60]}")
-            values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-            _check_numbers(values)
-            return cls(**values)
-        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            raise InputError(
-                f"The solver parameters cannot be read ({error}): use the file that came with it."
-            ) from error
-
-    @classmethod
-    def load(cls, path: Path) -> ChainParameters:
-        """Read a JSON file; see :meth:`from_json`."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
-
-
-def _check_numbers(values: dict[str, object]) -> None:
-    """Each value must be a finite number, or a tuple of as many as the default has.
-
-    Raises:
-        ValueError: one is not.
-    """
-    for item in fields(ChainParameters):
-        default, value = item.default, values.get(item.name, item.default)
-        if value is None and default is None:
-            continue
-        numbers = value if isinstance(value, tuple) else (value,)
-        alike = default is None or (isinstance(default, tuple) == isinstance(value, tuple))
-        if not alike or (isinstance(default, tuple) and len(default) != len(numbers)):
-            raise ValueError(f"{item.name} has another shape")
-        if not all(type(number) in (int, float) and abs(number) < 1e6 for number in numbers):  # false for NaN
-            raise ValueError(f"{item.name} is not a number")
 
 
 NETWORK_PARAMETERS = ChainParameters(

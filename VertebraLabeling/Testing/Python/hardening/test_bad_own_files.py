@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from own_readers import READERS, problem_with
 from VertebraLabelingLib.errors import InputError
 
-JSON_READERS = ("mrk.json", "verse.json", "evidence", "model card", "training config", "chain parameters", "journal")
+JSON_READERS = ("mrk.json", "verse.json", "evidence", "model card", "training config", "journal")
 
 
 def read_all(name, documents, tmp_path) -> tuple[int, str]:

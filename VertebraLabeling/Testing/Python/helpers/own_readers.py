@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Callable
@@ -23,7 +22,6 @@ from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 from VertebraLabelingLib.formats import csv_table, mrk_json, verse_json
 from VertebraLabelingLib.networks.weights import read_card
 from VertebraLabelingLib.solver.chain import solve
-from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 
 FARTHEST_MM = 1e6
 TWO = ("T12", "L1")
@@ -88,15 +86,6 @@ def _card_fault(card: dict) -> str:
     widths = card["widths"]
     sound = 0 < len(widths) < 10 and all(type(width) is int and 0 < width <= 1024 for width in widths)
     return "" if sound and isinstance(card["version"], str) and len(card["sha256"]) == 64 else f"card {str(card)[:200]}"
-
-
-def _parameters_fault(parameters: ChainParameters) -> str:
-    for value in vars(parameters).values():
-        for number in value if isinstance(value, tuple) else (value,):
-            plain = isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
-            if number is not None and not plain:
-                return f"{number!r} is no number"
-    return ""
 
 
 def _config_fault(config) -> str:
@@ -222,12 +211,6 @@ READERS: dict[str, Reader] = {
     ),
     "model card": Reader(".json", _sound_card, _read_card, _card_fault),
     "training config": Reader(".json", _sound_config, _read_config, _config_fault),
-    "chain parameters": Reader(
-        ".json",
-        lambda: ChainParameters().to_json().encode(),
-        partial(_read_text, ChainParameters.from_json),
-        _parameters_fault,
-    ),
     "list of scans": Reader(
         ".csv",
         lambda: b"path,case,series\na.nii,one,\nb.nii,two,3\nbelow,,all\n*.nii,,\n",

@@ -106,15 +106,6 @@ def test_the_posterior_sums_to_one_where_no_candidate_may_be_left_out():
     np.testing.assert_allclose(posterior.sum(axis=1), 1.0, atol=1e-9)
 
 
-def test_parameters_survive_json_and_refuse_what_they_do_not_know():
-    parameters = ChainParameters(appearance=2.5, first=tuple(float(n) for n in range(26)))
-    assert ChainParameters.from_json(parameters.to_json()) == parameters
-    with pytest.raises(InputError, match="unknown key colour"):
-        ChainParameters.from_json('{"colour": 1}')
-    with pytest.raises(InputError):
-        ChainParameters.from_json("[1")
-
-
 def _graph(evidence: Evidence, parameters: ChainParameters) -> ChainGraph:
     curve = spine_curve(evidence.points, evidence.detection, evidence.unary)
     order, count = curve.order, len(evidence.points)
