@@ -14,7 +14,6 @@ from ..core.label_warning import NO_GPU, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import Volume
 from ..networks.weights import Model, load_model
-from .level_classification import WEIGHT
 from .reporting import Progress, Reporter
 from .stages import FIRST_STAGES, LAST_STAGES, NETWORK_STAGES, Engine, State, run_stages
 
@@ -39,7 +38,6 @@ class VertebraLabeler:
             raise ValueError(f"device must be auto, cpu or cuda, not {device!r}")
         self.weights = Path(weights) if weights else None
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self.count_share = WEIGHT  # of the level network in the level costs; 1 to test it by itself
         self._model: Model | None = None
 
     @property
@@ -73,7 +71,7 @@ class VertebraLabeler:
         """
         started = time.perf_counter()
         report = Reporter(progress, cancelled)
-        engine = Engine(lambda: self.model, self.device, report, fixed, self.count_share)
+        engine = Engine(lambda: self.model, self.device, report, fixed)
         state = run_stages(FIRST_STAGES, State(volume), engine)
         state, engine = _run_networks(state, engine)
         state = run_stages(LAST_STAGES, state, engine)

@@ -40,14 +40,12 @@ class Engine:
         device: where the networks run, as torch names it.
         report: tells the progress and ends a cancelled run.
         fixed: level -> world RAS mm of points that are known.
-        count_share: share of the level network in the level costs.
     """
 
     load: Callable[[], Model]
     device: str
     report: Reporter
     fixed: Mapping[str, Sequence[float]] | None = None
-    count_share: float = WEIGHT
 
     @property
     def model(self) -> Model:
@@ -161,13 +159,17 @@ def classify_levels(state: State, engine: Engine) -> State:
     return replace(state, evidence=with_counted_bodies(state.evidence, count), count=count)
 
 
-def refine_centroids(state: State, engine: Engine) -> State:
-    """Each candidate at the center that the centroid network sees, named by the level network at that place."""
+def refine_centroids(state: State, engine: Engine, share: float = WEIGHT) -> State:
+    """Each candidate at the center that the centroid network sees, named by the level network at that place.
+
+    Args:
+        share: of the level network in the level costs.
+    """
     evidence = state.evidence
     if engine.model.placing is not None:
         evidence = place(evidence, state.scan, engine.model.placing, engine.device)
     if state.count is not None:
-        evidence = named_by_count(evidence, state.count, engine.count_share)
+        evidence = named_by_count(evidence, state.count, share)
     return replace(state, evidence=evidence)
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from scored_crops import scored
 from training_cases import ball_case, write_case
-from VertebraLabelingLib.networks.weights import default_weights, load_parts
-from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.networks.weights import Model, default_weights, load_parts
+from VertebraLabelingLib.pipeline import stages
+from VertebraLabelingLib.pipeline.level_classification import WEIGHT, Count
 from VertebraLabelingTraining.evaluation import level_network_scores
 from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
 
@@ -23,12 +24,24 @@ def run(tmp_path):
     return trainer.out
 
 
-def test_the_counting_network_is_that_of_the_run_and_has_all_of_the_say(run):
+def test_the_counting_network_is_that_of_the_run_and_the_others_are_the_model_s(run):
     labeler = level_network_scores.counting_labeler(default_weights(), run, ["b"], 0)
-    assert labeler.count_share == 1.0 and VertebraLabeler().count_share < 1.0
     own, shipped = load_parts(labeler.weights), load_parts(default_weights())
     assert not torch.equal(own["counting"]["local.weight"], shipped["counting"]["local.weight"])
     assert all(torch.equal(own["placing"][name], tensor) for name, tensor in shipped["placing"].items())
+
+
+def test_the_counting_network_has_all_of_the_say_and_nothing_else_differs_from_the_product(monkeypatch):
+    product = (*stages.FIRST_STAGES, *stages.NETWORK_STAGES, *stages.LAST_STAGES)
+    pairs = list(zip(product, level_network_scores.STAGES))
+    assert len(pairs) == len(product) == len(level_network_scores.STAGES)
+    ((centroids, alone),) = [pair for pair in pairs if pair[0] is not pair[1]]
+    shares = []
+    monkeypatch.setattr(stages, "named_by_count", lambda evidence, count, share: shares.append(share) or evidence)
+    state, model = stages.State(None, count=Count(None, None)), Model(None, "", "", "")
+    for stage in (centroids, alone):
+        stage.run(state, stages.Engine(lambda: model, "cpu", None))
+    assert shares == [WEIGHT, 1.0] and WEIGHT < 1.0
 
 
 def test_a_counting_network_is_not_scored_on_what_it_has_seen(run):
