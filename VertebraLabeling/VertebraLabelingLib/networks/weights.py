@@ -4,9 +4,10 @@ A model is two files: ``<name>.pt`` (fp16 tensors) and ``<name>.json`` (its *car
 training summary). The hash is checked before the file is opened, and the file is opened with ``weights_only=True``, so
 it can hold nothing but tensors.
 
-Beside the tensors of :class:`detection_network.VertebraNet` a file of format 2 holds those of its *parts*, with the
-part's name before each: ``counting`` (:class:`level_network.CountingNet`), ``placing``
-(:class:`centroid_network.PlacingNet`)."""
+Beside the tensors of :class:`detection_network.VertebraNet` a file holds those of its *parts*, with the part's name
+before each: ``counting`` (:class:`level_network.CountingNet`), ``placing`` (:class:`centroid_network.PlacingNet`). A
+training of the detection network alone makes a model without parts, which labels with that network alone.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from ..errors import WeightsError
 
-FORMATS = (1, 2)
+FORMAT = 2
 PARTS = ("counting", "placing")
 DEFAULT_MODEL = "vertebra-labeling-8.pt"
 MAX_WIDTH = 1024
@@ -78,10 +79,10 @@ def read_card(weights: Path) -> dict:
             raise ValueError("a field is out of range")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"The card {card.name} of the network weights is missing or damaged: restore it.") from error
-    if data["format"] not in FORMATS:
+    if data["format"] != FORMAT:
         raise WeightsError(
-            f"{weights.name} has format {data['format']}, this version reads up to {max(FORMATS)}: "
-            "update VertebraLabeling."
+            f"{weights.name} has format {data['format']}, this version reads format {FORMAT}: "
+            "install the VertebraLabeling that it was made with."
         )
     return data
 
@@ -209,7 +210,7 @@ def write_model(
     with tempfile.TemporaryDirectory(dir=weights.parent) as folder:
         temporary = Path(folder) / weights.name
         torch.save(half, temporary)
-        card = {"format": 2 if parts else 1, "version": version, "sha256": sha256_of(temporary), "widths": list(widths)}
+        card = {"format": FORMAT, "version": version, "sha256": sha256_of(temporary), "widths": list(widths)}
         card_file = temporary.with_suffix(".json")
         card_file.write_text(json.dumps({**card, "training": training}, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, weights)

@@ -155,7 +155,7 @@ HARMS = (
         "text, its hash renewed",
         "a list, its hash renewed",
     ),
-    *('["format", 3]', '["format", 0]', '["widths", [1, 1, 1]]', '["widths", [0, 1, 1, 1, 1]]', '["widths", []]'),
+    *('["format", 3]', '["format", 1]', '["widths", [1, 1, 1]]', '["widths", [0, 1, 1, 1, 1]]', '["widths", []]'),
     *('["widths", [4, 8, 8, 8, 1000000000]]', '["widths", ["4", 8, 8, 8, 8]]', '["sha256", ""]', '["version", 3]'),
 )
 

@@ -112,7 +112,7 @@ def _written(write: Callable[[Path], None]) -> bytes:
 
 
 def _sound_card() -> bytes:
-    card = {"format": 1, "version": "1.0", "sha256": "0" * 64, "widths": [12, 32, 64, 96, 128]}
+    card = {"format": 2, "version": "1.0", "sha256": "0" * 64, "widths": [12, 32, 64, 96, 128]}
     return json.dumps({**card, "training": {"steps": 10, "cases": ["a", "b"]}}).encode()
 
 

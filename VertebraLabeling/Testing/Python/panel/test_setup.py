@@ -71,7 +71,7 @@ class TestWeights(SetupCase):
         path = folder / "model.pt"
         path.write_bytes(content)
         digest = digest or setup_section.weights.sha256_of(path)
-        card = {"format": 1, "version": "9.8", "sha256": digest, "widths": [8]}
+        card = {"format": 2, "version": "9.8", "sha256": digest, "widths": [8]}
         path.with_suffix(".json").write_text(json.dumps(card))
         return path
 

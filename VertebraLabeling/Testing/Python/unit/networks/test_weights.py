@@ -70,7 +70,7 @@ def test_a_file_that_would_run_code_is_refused_even_with_a_right_hash(model_file
     ("change", "message"),
     [
         ({"format": 3}, "format 3"),
-        ({"format": 0}, "format 0"),
+        ({"format": 1}, "format 1"),
         ({"sha256": 5}, "damaged"),
         ({"widths": [8, 8, 8, 8, 8]}, "does not fit"),
     ],
@@ -120,7 +120,6 @@ class TestParts:
     def test_parts_survive_the_round_trip_in_half_precision(self, tmp_path, model_file):
         parts = {name: part.state_dict() for name, part in random_parts().items()}
         path = write_with(tmp_path, parts)
-        assert read_card(path)["format"] == 2
         loaded = load_parts(path)
         assert set(loaded) == {"counting", "placing"}
         for name, tensors in parts.items():
@@ -146,8 +145,8 @@ class TestParts:
         modules = (*model.placing.modules(), *model.counting.modules())
         assert not any(isinstance(module, torch.nn.BatchNorm3d) or module.training for module in modules)
 
-    def test_a_model_without_parts_has_format_1_and_still_loads(self, model_file):
-        assert read_card(model_file)["format"] == 1 and load_parts(model_file) == {}
+    def test_a_model_without_parts_loads(self, model_file):
+        assert load_parts(model_file) == {}
         model = load_model(model_file)
         assert model.counting is None and model.placing is None
 
@@ -193,7 +192,7 @@ def test_a_model_of_a_run_holds_its_parts_and_names_all_their_cases(run, tmp_pat
     assert parts == {name: run / name / CHECKPOINT for name in ("counting", "placing")}
     export(run / CHECKPOINT, tmp_path / "model.pt", "1.2", parts=parts)
     card = read_card(tmp_path / "model.pt")
-    assert card["training"]["cases"] == ["a", "b", "c"] and card["format"] == 2
+    assert card["training"]["cases"] == ["a", "b", "c"]
     about = card["training"]["parts"]
     assert set(about) == {"counting", "placing"} and all(part["step"] == 0 for part in about.values())
     assert about["placing"]["config"]["rotation"] == PlacingConfig().rotation
@@ -202,13 +201,14 @@ def test_a_model_of_a_run_holds_its_parts_and_names_all_their_cases(run, tmp_pat
     assert all(torch.equal(loaded[key], value.half().float()) for key, value in average.items() if value.ndim > 1)
 
 
-def test_a_run_without_parts_makes_a_model_of_format_1(run, tmp_path):
+def test_a_run_without_parts_makes_a_model_without_parts(run, tmp_path):
     (run / "counting" / CHECKPOINT).unlink()
     (run / "placing" / CHECKPOINT).unlink()
     assert parts_of(run) == {}
     export(run / CHECKPOINT, tmp_path / "model.pt", "1.2", parts=parts_of(run))
     card = read_card(tmp_path / "model.pt")
-    assert card["format"] == 1 and card["training"]["cases"] == ["a"] and "parts" not in card["training"]
+    assert load_parts(tmp_path / "model.pt") == {}
+    assert card["training"]["cases"] == ["a"] and "parts" not in card["training"]
 
 
 def test_parts_are_kept_from_another_model_unless_new_ones_are_given(run, tmp_path):
