@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.label_warning import SHIFT
-from VertebraLabelingLib.core.labels import CONFIRMED, MOVED
+from VertebraLabelingLib.core.labels import CONFIRMED
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel
 from VertebraLabelingLib.solver.warnings import warnings_after_renaming
@@ -153,11 +153,6 @@ def confirm(pointsNode, indices):
     )
     warnings = tuple(warning for warning in labels.warnings if not (wanted and warning.kind == SHIFT))
     writeLabels(pointsNode, replace(labels, points=tuple(points), warnings=warnings))
-
-
-def movedLevels(pointsNode):
-    """Levels of the points that stand elsewhere than the solver put them."""
-    return [each.point.level for each in levelPoints(pointsNode) if each.point.status == MOVED]
 
 
 def _labelsAndPoint(pointsNode, index):

@@ -25,7 +25,7 @@ def checkPyTorch():
         raise PyTorchMissingError(NO_TORCH)
 
 
-def makeLabeler(weights=None, device="auto"):
+def makeLabeler():
     """Return a ``VertebraLabelingLib.VertebraLabeler`` with its weights not yet loaded.
 
     Raises:
@@ -34,4 +34,4 @@ def makeLabeler(weights=None, device="auto"):
     checkPyTorch()
     from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 
-    return VertebraLabeler(weights, device)
+    return VertebraLabeler()

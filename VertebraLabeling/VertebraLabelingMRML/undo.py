@@ -18,11 +18,6 @@ class UndoStack:
         labels = readLabels(pointsNode) if labels is None else labels
         self._steps = [*self._steps[1 - DEPTH :], (pointsNode.GetID(), what, labels)]
 
-    def forget(self):
-        """Drop the last step: what was announced did not happen."""
-        if self._steps:
-            self._steps.pop()
-
     def clear(self):
         self._steps = []
 

@@ -125,7 +125,6 @@ def label_folder(
     progress: Callable[[float, str], None] | None = None,
     cancelled: Cancelling | None = None,
     labeler: Labeler | None = None,
-    jobs: int = 1,
 ) -> list[dict]:
     """Label every CT below a folder.
 
@@ -137,8 +136,7 @@ def label_folder(
         overwrite: replace outputs that are there; otherwise only what is missing is made.
         progress: called with the fraction 0..1 of the whole folder, and what is being done.
         cancelled: asked often; true ends the call with :class:`errors.Cancelled`.
-        labeler: used for all scans; one with the shipped weights by default. Only with ``jobs=1``.
-        jobs: worker processes.
+        labeler: used for all scans; one with the shipped weights by default.
 
     Returns:
         One dictionary for each scan, see :meth:`scan_job.ScanResult.to_dict`.
@@ -152,8 +150,7 @@ def label_folder(
     if not inputs.jobs:
         problem = inputs.problems[0].message if inputs.problems else f"Nothing in {input_folder} matches {pattern}."
         raise InputError(problem)
-    spec = LabelerSpec()
-    runner = in_processes(spec, jobs) if jobs > 1 else in_this_process(labeler or LazyLabeler(spec))
+    runner = in_this_process(labeler or LazyLabeler(LabelerSpec()))
     reporter = _Fraction(progress) if progress else Quiet()
     return [result.to_dict() for result in label_batch(inputs, plan, runner, reporter, cancelled)]
 

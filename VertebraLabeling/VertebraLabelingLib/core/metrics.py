@@ -181,41 +181,6 @@ def report(cases: Sequence[CaseScore]) -> dict:
     return {**summarize(cases), "regions": regions, "cases": per_case}
 
 
-def bootstrap_interval(
-    cases: Sequence[CaseScore],
-    key: str,
-    patient_of: Callable[[str], str] = str,
-    samples: int = 1000,
-    coverage: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a pooled score; patients are drawn, not vertebrae, which are not independent.
-
-    Args:
-        key: a key of :func:`summarize`.
-        patient_of: maps a case name to its patient; each case is its own patient by default.
-
-    Raises:
-        ValueError: no case has this score.
-    """
-    groups: dict[str, list[CaseScore]] = {}
-    for case in cases:
-        groups.setdefault(patient_of(case.name), []).append(case)
-    patients = list(groups.values())
-    random = np.random.default_rng(seed)
-    values = []
-    for _ in range(samples if patients else 0):
-        drawn = random.integers(0, len(patients), len(patients))
-        value = summarize([case for index in drawn for case in patients[index]])[key]
-        if value is not None:
-            values.append(float(value))
-    if not values:
-        raise ValueError(f"no case has a value of {key}")
-    tail = 50 * (1 - coverage)
-    low, high = np.percentile(values, (tail, 100 - tail))
-    return float(low), float(high)
-
-
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 

@@ -24,6 +24,7 @@ from .snapshot import confidence_color
 CELL_PX = (625, 480)
 """Width and height of one scan on a page."""
 
+_COLUMNS = 2  # of scans on a page
 _ABOVE_MM, _BELOW_MM = 35.0, 40.0  # further than a snapshot: an unnamed vertebra beyond the last point must be seen
 _BACKGROUND, _INK, _FAINT, _TRUTH = "#101418", "#f2f4f6", "#7d8791", "#6cb6ff"
 _WINDOW_HU = (-50.0, 600.0)
@@ -87,28 +88,27 @@ def _places(frame: SpineFrame, points: Sequence[LabeledPoint]) -> np.ndarray:
     return frame.coordinates(_positions(points))
 
 
-def write_sheet(path: str | os.PathLike, scans: Sequence[ReviewScan], columns: int = 2) -> None:
+def write_sheet(path: str | os.PathLike, scans: Sequence[ReviewScan]) -> None:
     """Write one page as a PNG, whole or not at all.
 
     Args:
         scans: one cell each, row by row.
-        columns: cells side by side.
 
     Raises:
         OSError: the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = draw_sheet(scans, columns)
+    figure = draw_sheet(scans)
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).print_png(temporary, pil_kwargs={"compress_level": 3})
 
 
-def draw_sheet(scans: Sequence[ReviewScan], columns: int = 2):
+def draw_sheet(scans: Sequence[ReviewScan]):
     """The page as a matplotlib ``Figure``; see :func:`write_sheet`."""
     from matplotlib.figure import Figure
 
-    columns = min(columns, len(scans))
+    columns = min(_COLUMNS, len(scans))
     rows = -(-len(scans) // columns)
     size = (columns * CELL_PX[0], rows * CELL_PX[1])
     figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, facecolor=_BACKGROUND)

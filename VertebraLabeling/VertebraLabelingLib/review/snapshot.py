@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ..core.labels import CONFIRMED, LOW_CONFIDENCE, MOVED, LabeledPoint, SpineLabels
+from ..core.labels import CONFIRMED, LOW_CONFIDENCE, MOVED, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError
 from ..system.atomic import atomic_path
@@ -21,7 +21,6 @@ from .curved_planar_reformation import CurvedImage, SpineFrame, coronal_view, sa
 
 _BACKGROUND, _INK, _FAINT = "#101418", "#e8ecf0", "#7d8791"
 _CONFIDENCE_COLORS = ("#ff5a4f", "#ffb33c", "#d9dc5a", "#58d68d")  # at 0, 1/3, 2/3 and 1
-_TRUTH_COLOR = "#6cb6ff"
 _WINDOW_HU = (-180.0, 750.0)
 _MARKERS = {MOVED: "D", CONFIRMED: "s"}
 _DPI = 120
@@ -46,7 +45,6 @@ def write_snapshot(
     volume: Volume,
     labels: SpineLabels,
     title: str,
-    truth: Sequence[LabeledPoint] = (),
     notes: Collection[str] = (),
 ) -> None:
     """Write the picture as a PNG, whole or not at all.
@@ -55,7 +53,6 @@ def write_snapshot(
         volume: the CT, HU.
         labels: its vertebrae; one is enough.
         title: case name.
-        truth: known positions, drawn as small crosses for comparison.
         notes: sentences written below the picture, after the warnings of ``labels``.
 
     Raises:
@@ -64,7 +61,7 @@ def write_snapshot(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = draw_snapshot(volume, labels, title, truth, notes)
+    figure = draw_snapshot(volume, labels, title, notes)
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a case name in a script that the font lacks
         FigureCanvasAgg(figure).print_png(temporary, pil_kwargs={"compress_level": 3})  # a third of the time
@@ -74,7 +71,6 @@ def draw_snapshot(
     volume: Volume,
     labels: SpineLabels,
     title: str,
-    truth: Sequence[LabeledPoint] = (),
     notes: Collection[str] = (),
 ):
     """The picture as a matplotlib ``Figure``; see :func:`write_snapshot`."""
@@ -98,8 +94,8 @@ def draw_snapshot(
         box = (left / size[0], below / size[1], width / size[0], height * inch / size[1])
         axes.append(figure.add_axes(box, facecolor=_BACKGROUND))
         left += width
-    _draw_view(axes[0], sagittal, frame, labels, truth, across=1, sides=("A", "P"))
-    _draw_view(axes[2], coronal, frame, labels, truth, across=0, sides=("R", "L"))
+    _draw_view(axes[0], sagittal, frame, labels, across=1, sides=("A", "P"))
+    _draw_view(axes[2], coronal, frame, labels, across=0, sides=("R", "L"))
     _draw_names(axes[1], axes[0], axes[2], frame, labels)
     _draw_scale(figure, size, inch)
     _draw_text(figure, size, title, labels, lines)
@@ -120,14 +116,11 @@ def _width(view: CurvedImage) -> float:
     return abs(view.extent[1] - view.extent[0])
 
 
-def _draw_view(axes, view: CurvedImage, frame: SpineFrame, labels: SpineLabels, truth, across: int, sides) -> None:
+def _draw_view(axes, view: CurvedImage, frame: SpineFrame, labels: SpineLabels, across: int, sides) -> None:
     low, high = _WINDOW_HU
     gray = np.clip((view.pixels - low) / (high - low), 0, 1) ** 0.8
     rgba = np.dstack([gray, gray, gray, np.isfinite(view.pixels)])
     axes.imshow(np.nan_to_num(rgba), extent=view.extent, aspect="equal", interpolation="bilinear")
-    for point in truth:
-        place = frame.coordinates(np.array([point.ras]))[0]
-        axes.plot(place[across], place[2], "x", color=_TRUTH_COLOR, markersize=5, markeredgewidth=1.2)
     spots = frame.coordinates(np.array([point.ras for point in labels.points]))
     axes.plot(spots[:, across], spots[:, 2], "-", color=_INK, linewidth=0.6, alpha=0.35)
     for point, place in zip(labels.points, spots):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from VertebraLabelingLib.core.anatomy import LEVELS
-from VertebraLabelingLib.core.metrics import bootstrap_interval, report, score_case, summarize
+from VertebraLabelingLib.core.metrics import report, score_case, summarize
 
 
 def chain(*levels, start=0.0, step=-25.0) -> dict:
@@ -177,19 +177,3 @@ def test_nothing_to_count_gives_null_not_nan():
     result = report([])
     assert result["strict_id"] is None and result["mean_mm"] is None and result["n_scans"] == 0
     json.dumps(result, allow_nan=False)
-
-
-def test_the_interval_draws_patients_not_vertebrae():
-    bad, good = score_case("p1_a", {}, TRUTH), score_case("p2_a", TRUTH, TRUTH)
-    cases = [bad, score_case("p1_b", {}, TRUTH), good, score_case("p2_b", TRUTH, TRUTH)]
-    low, high = bootstrap_interval(cases, "strict_id", patient_of=lambda name: name[:2])
-    assert (low, high) == (0.0, 1.0)
-    many = [score_case(str(n), TRUTH if n % 4 else {}, TRUTH) for n in range(200)]
-    low, high = bootstrap_interval(many, "strict_id")
-    assert 0.68 < low < 0.75 < high < 0.82
-    assert bootstrap_interval(many, "strict_id") == (low, high), "not seeded"
-
-
-def test_an_interval_of_nothing_is_an_error():
-    with pytest.raises(ValueError, match="no case"):
-        bootstrap_interval([], "strict_id")
