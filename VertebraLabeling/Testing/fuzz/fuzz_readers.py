@@ -2,9 +2,9 @@
 
     python VertebraLabeling/Testing/fuzz/fuzz_readers.py READER [-max_total_time=60] [-seed=1] [CORPUS FOLDER]
 
-READER is a key of ``own_readers.READERS``: ``mrk.json``, ``verse.json``, ``csv``, ``evidence``, ``model card``,
-``training config``, ``list of scans``, ``text list of scans``, ``journal``. An input that is neither refused in one
-sentence nor read into a sound result ends the run; libFuzzer leaves it as ``crash-<hash>``.
+READER is a key of ``own_readers.READERS``: ``mrk.json``, ``verse.json``, ``evidence``, ``model card``, ``training
+config``, ``list of scans``, ``text list of scans``, ``journal``. An input that is neither refused in one sentence nor
+read into a sound result ends the run; libFuzzer leaves it as ``crash-<hash>``.
 Needs ``pip install atheris`` (Linux, Python 3.11 to 3.13).
 """
 

@@ -6,12 +6,9 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from ..core.labels import STATUSES, LabeledPoint, SpineLabels
-from ..errors import InputError
+from ..core.labels import LabeledPoint, SpineLabels
 from ..system.atomic import write_text
-from .limits import MAX_BYTES, is_place
 
 COLUMNS = ("case", "level", "r", "a", "s", "confidence", "status")
 
@@ -43,31 +40,3 @@ def write_table(path: str | os.PathLike, cases: Mapping[str, SpineLabels]) -> No
 def _row(case: str, point: LabeledPoint) -> Iterable[str]:
     position = (f"{value:.3f}" for value in point.ras)
     return case, point.level, *position, f"{point.confidence:.4f}", point.status
-
-
-def read_table(path: str | os.PathLike) -> dict[str, SpineLabels]:
-    """Read a table back: case -> labels.
-
-    Raises:
-        InputError: the file is not such a table.
-    """
-    path = Path(path)
-    cases: dict[str, list[LabeledPoint]] = {}
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path.name} is too large for a table of vertebrae: split it.")
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise InputError(f"{path.name} has not the columns {','.join(COLUMNS)}: give a table written here.")
-            for row in reader:
-                ras = (float(row["r"]), float(row["a"]), float(row["s"]))
-                point = LabeledPoint(row["level"], ras, float(row["confidence"]), row["status"])
-                if not is_place(ras) or not 0 <= point.confidence <= 1 or point.status not in STATUSES:
-                    raise ValueError("a value out of range")
-                cases.setdefault(row["case"], []).append(point)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the path.") from error
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise InputError(f"{path.name} is damaged near row {reader.line_num}: write it again.") from error
-    return {case: SpineLabels(tuple(points)) for case, points in cases.items()}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from cases import wrong_sentence
+from csv_reader import read_table
 from phantoms import affine, body, spine
 from VertebraLabelingLib.batch.inputs import ScanJob
 from VertebraLabelingLib.batch.outputs import OutputPlan
@@ -217,6 +218,4 @@ def test_the_same_labels_are_written_whatever_locale_the_system_has(tmp_path):
     paths = [path for path in sys.path if path]
     target = tmp_path / "a.csv"
     subprocess.run([sys.executable, "-c", script, str(target), *paths], env=environment, check=True)
-    from VertebraLabelingLib.formats.csv_table import read_table
-
     assert len(read_table(target)["Bär"].points) == len(spine().points)

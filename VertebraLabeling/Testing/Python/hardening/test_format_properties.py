@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import ct
+from csv_reader import read_table
 from dicom_files import write_series
 from geometries import geometries
 from hypothesis import given, settings
@@ -59,7 +60,7 @@ def test_markups_files(folder, labels):
 @given(cases=st.dictionaries(TEXT, spines(smallest=1), max_size=3))
 def test_tables_with_cases_of_any_name(folder, cases):
     csv_table.write_table(folder / "a.csv", cases)
-    read = csv_table.read_table(folder / "a.csv")
+    read = read_table(folder / "a.csv")
     assert list(read) == list(cases)
     for name, labels in cases.items():
         assert_same(read[name], labels, 1e-3)

@@ -19,7 +19,7 @@ from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import STATUSES, SpineLabels
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
-from VertebraLabelingLib.formats import csv_table, mrk_json, verse_json
+from VertebraLabelingLib.formats import mrk_json, verse_json
 from VertebraLabelingLib.networks.weights import read_card
 from VertebraLabelingLib.solver.chain import solve
 
@@ -178,10 +178,6 @@ def _inputs_fault(inputs: Inputs) -> str:
     return "; ".join(filter(None, (wrong_sentence(problem.message) for problem in inputs.problems)))
 
 
-def _table_fault(cases: dict[str, SpineLabels]) -> str:
-    return "; ".join(filter(None, map(labels_fault, cases.values())))
-
-
 _LINE = (
     '{"name": "a", "path": "a.nii", "status": "done", "message": "", "points": [["T1", 1.0, 2.0, 3.0, 0.9]], '
     '"warnings": ["w"], "seconds": 1.5, "files": ["a.mrk.json"], "kept": false, "provenance": {"model": "m"}}\n'
@@ -199,12 +195,6 @@ READERS: dict[str, Reader] = {
         lambda: _written(lambda p: verse_json.write_labels(p, spine(TWO), ct())),
         lambda path: verse_json.read_labels(path, ct()),
         labels_fault,
-    ),
-    "csv": Reader(
-        ".csv",
-        lambda: _written(lambda p: csv_table.write_table(p, {"a": spine(TWO), "b": spine()})),
-        csv_table.read_table,
-        _table_fault,
     ),
     "evidence": Reader(
         ".json", lambda: _evidence().to_json().encode(), partial(_read_text, Evidence.from_json), _evidence_fault

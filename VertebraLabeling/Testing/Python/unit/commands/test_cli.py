@@ -11,12 +11,13 @@ from functools import partial
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from csv_reader import read_table
 from dicom_files import write_series
 from phantoms import affine, body, spine
 from VertebraLabelingLib.batch import workers
 from VertebraLabelingLib.commands import cli
 from VertebraLabelingLib.core.volume import Volume
-from VertebraLabelingLib.formats import csv_table, verse_json
+from VertebraLabelingLib.formats import verse_json
 from VertebraLabelingLib.formats.mrk_json import read_labels, read_points, write_labels
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
@@ -71,7 +72,7 @@ def test_every_format_holds_the_same_points(ct_file, tmp_path):
     assert run("label", ct_file, "-o", out, "--format", "csv, mrk.json,verse.json") == 0
     assert names_in(out) == ["case 1.csv", "case 1.mrk.json", "case 1.verse.json"]
     expected = {point.level: point.ras for point in read_labels(out / "case 1.mrk.json").points}
-    table = csv_table.read_table(out / "case 1.csv")["case 1"]
+    table = read_table(out / "case 1.csv")["case 1"]
     verse = verse_json.read_labels(out / "case 1.verse.json", body())
     for labels in (table, verse):
         assert [point.level for point in labels.points] == list(expected)
@@ -165,7 +166,7 @@ def test_what_is_there_is_kept_and_only_what_is_missing_is_made_from_it(ct_file,
     assert "was there already" in capsys.readouterr().out
     assert run("label", ct_file, "-o", out, "--format", "mrk.json,csv") == 0
     assert (out / "case 1.mrk.json").read_bytes() == before
-    assert [p.level for p in csv_table.read_table(out / "case 1.csv")["case 1"].points] == ["L1", "L2"]
+    assert [p.level for p in read_table(out / "case 1.csv")["case 1"].points] == ["L1", "L2"]
 
 
 def test_overwrite_does_it_again(ct_file, tmp_path):
