@@ -62,10 +62,9 @@ class Hops:
         return Hops(*(value[keep] for value in fields), variants)
 
 
-@lru_cache(maxsize=16)
-def all_hops(spacing: tuple[float, ...]) -> Hops:
-    """Enumerate every hop between two levels; ``spacing`` holds one distance (mm) per edge, in :data:`EDGES` order."""
-    lengths = dict(zip(EDGES, spacing))
+@lru_cache(maxsize=1)
+def all_hops() -> Hops:
+    """Every hop between two levels, at the distances of :data:`VERSE_SPACING`."""
     following: dict[str, list[str]] = {level: [b for a, b in EDGES if a == level] for level in LEVELS}
     paths: list[list[str]] = []
 
@@ -87,7 +86,7 @@ def all_hops(spacing: tuple[float, ...]) -> Hops:
     return Hops(
         source=np.array([LEVEL_INDEX[path[0]] for path in paths]),
         target=np.array([LEVEL_INDEX[path[-1]] for path in paths]),
-        distance=np.array([sum(lengths[edge] for edge in path) for path in edges]),
+        distance=np.array([sum(VERSE_SPACING[edge] for edge in path) for path in edges]),
         steps=np.array([len(path) for path in edges]),
         passed=passed,
         variants={
@@ -96,14 +95,14 @@ def all_hops(spacing: tuple[float, ...]) -> Hops:
     )
 
 
-@lru_cache(maxsize=16)
-def distance_from(spacing: tuple[float, ...] = tuple(VERSE_SPACING[edge] for edge in EDGES)) -> np.ndarray:
+@lru_cache(maxsize=1)
+def distance_from() -> np.ndarray:
     """(26, 26) distance along the usual spine between two levels at scale 1, mm; ``inf`` where there is no such way.
 
     Only the 24 usual levels count as expected beyond the ends of a chain; T13 and L6 are reached from their neighbors
     but never expected.
     """
-    hops = all_hops(spacing)
+    hops = all_hops()
     table = np.full((len(LEVELS), len(LEVELS)), np.inf)
     for row in np.flatnonzero(~hops.variants[NO_T12]):
         a, b = hops.source[row], hops.target[row]

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.parameters import SHIPPED, PipelineParameters
 from ..errors import WeightsError
 
 FORMAT = 2
@@ -30,7 +31,10 @@ MAX_WIDTH = 1024
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model: its networks in evaluation mode, and what its card says; parts that it lacks are None."""
+    """A loaded model: its networks in evaluation mode, and what its card says; parts that it lacks are None.
+
+    ``parameters`` are the numbers that were chosen for it (:mod:`.parameters`).
+    """
 
     network: object
     name: str
@@ -38,6 +42,7 @@ class Model:
     sha256: str
     counting: object = None
     placing: object = None
+    parameters: PipelineParameters = SHIPPED
 
 
 def models_folder() -> Path:
@@ -77,6 +82,7 @@ def read_card(weights: Path) -> dict:
             raise TypeError("a field has the wrong type")
         if len(data["sha256"]) != 64 or not _are_widths(data["widths"]):
             raise ValueError("a field is out of range")
+        PipelineParameters.from_json(data.get("parameters", {}))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"The card {card.name} of the network weights is missing or damaged: restore it.") from error
     if data["format"] != FORMAT:
@@ -179,7 +185,8 @@ def load_model(weights: Path | None = None) -> Model:
         raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
     network = widen_input(fold_norms(network.eval()))
     network.near_spine = True
-    return Model(network, weights.stem, card["version"], card["sha256"], **loaded)
+    parameters = PipelineParameters.from_json(card.get("parameters", {}))
+    return Model(network, weights.stem, card["version"], card["sha256"], **loaded, parameters=parameters)
 
 
 def write_model(
@@ -189,6 +196,7 @@ def write_model(
     version: str,
     training: dict,
     parts: Mapping[str, dict] | None = None,
+    parameters: PipelineParameters = SHIPPED,
 ) -> None:
     """Write a model and its card; each file appears whole or not at all.
 
@@ -199,6 +207,7 @@ def write_model(
         version: model version shown to users.
         training: summary kept on the card (cases, steps, configuration).
         parts: name -> tensors of the further networks.
+        parameters: the numbers that were chosen for it.
     """
     import torch
 
@@ -211,6 +220,7 @@ def write_model(
         temporary = Path(folder) / weights.name
         torch.save(half, temporary)
         card = {"format": FORMAT, "version": version, "sha256": sha256_of(temporary), "widths": list(widths)}
+        card["parameters"] = parameters.to_json()
         card_file = temporary.with_suffix(".json")
         card_file.write_text(json.dumps({**card, "training": training}, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, weights)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core.evidence import Evidence
+from ..core.parameters import SHIPPED, CentroidParameters
 from ..core.volume import Volume, ras_to_ijk
 from ..networks.centroid_network import CELL_PLACES_MM, PlacingNet, has_phase, voxel_phase
 from ..networks.layers import window
@@ -22,38 +23,40 @@ from ..preprocessing.prepared_scan import PreparedScan
 from ..preprocessing.resampling import block_factors, block_mean, grid_axes
 from ..preprocessing.upsampling import divisions, finer
 
-ROUNDS = 2
-FARTHEST_MM = 8.0  # a candidate that wanders farther stays where it was
-LAST_STEP_MM = 4.0  # of a candidate at rest, in the last round
-SPREAD_MM = 4.0  # of the heat map of a candidate at rest
-UNSETTLED = 0.3  # of the detection of a candidate that is not
-MARGIN_MM = 45.0
+ROUNDS = 2  # a third moves nothing: a candidate that settles has taken its last step
+MARGIN_MM = 45.0  # of the box around the candidates: half the diagonal of a cube and the way to its center
 View = tuple[float, float, float, bool]  # mm (z, y, x) from the point to the middle of the cube; mirrored
 ONE_VIEW: tuple[View, ...] = ((0, 0, 0, False),)
 TWO_VIEWS: tuple[View, ...] = ((0, 0, 0, False), (0, 0, 0, True))  # say whether a candidate is at rest
 ASIDE: tuple[View, ...] = ((2, 2, 2, False), (2, 2, -2, True))  # by half a cell of the heat map: its phase averages out
 BATCH = 32  # cubes at most; oneDNN is slower for each with fewer than 16 or more than 50
-ALIKE_MM = 2.0  # what both pairs of views say is averaged where it is no farther apart
-LOWEST_HU = -300  # darker is air or lung, which would draw the points of bodies that large voxels mix with it
-_FINE_MM = 2.0
+_FINE_MM = 2.0  # the cells of the cube: finer detail is averaged away there
 _MIRRORED_PHASE = torch.tensor([[1.0], [-1.0], [1.0]])  # the sine changes its sign
 
 
-def place(evidence: Evidence, scan: PreparedScan, network: PlacingNet, device: str = "cpu", first: int = 0) -> Evidence:
+def place(
+    evidence: Evidence,
+    scan: PreparedScan,
+    network: PlacingNet,
+    device: str = "cpu",
+    first: int = 0,
+    p: CentroidParameters = SHIPPED.centroids,
+) -> Evidence:
     """Move each candidate to where the network sees the centre of its body.
 
     Args:
         evidence: of the first network; points and detection change.
-        scan: the prepared scan; what is darker than :data:`LOWEST_HU` is shown as that.
+        scan: the prepared scan; what is darker than ``lowest_hu`` is shown as that.
         network: in evaluation mode.
         first: candidates before this one stay as they are.
+        p: the chosen numbers.
     """
     before = evidence.points[first:]
     if len(before) == 0:
         return evidence
     box = scan.box(before, MARGIN_MM)
     box = block_mean(box, block_factors(box, _FINE_MM))
-    divided, box = divisions(box), finer(Volume(np.maximum(box.array, LOWEST_HU), box.ijk_to_ras))
+    divided, box = divisions(box), finer(Volume(np.maximum(box.array, round(p.lowest_hu)), box.ijk_to_ras))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before
     for _ in range(ROUNDS - 1):
@@ -61,15 +64,14 @@ def place(evidence: Evidence, scan: PreparedScan, network: PlacingNet, device: s
     ways, spreads = steps(network, image, box, divided, points, TWO_VIEWS + ASIDE)
     step, aside = ways[: len(TWO_VIEWS)].mean(axis=0), ways[len(TWO_VIEWS) :].mean(axis=0)
     spread = spreads[: len(TWO_VIEWS)].mean(axis=0)
-    alike = np.linalg.norm(aside - step, axis=1) <= ALIKE_MM
+    alike = np.linalg.norm(aside - step, axis=1) <= p.alike_mm
     points = points + np.where(alike[:, None], (step + aside) / 2, step)
-    near = np.linalg.norm(points - before, axis=1) <= FARTHEST_MM
-    settled = near & (np.linalg.norm(step, axis=1) <= LAST_STEP_MM) & (spread <= SPREAD_MM)
+    near = np.linalg.norm(points - before, axis=1) <= p.farthest_mm
+    settled = near & (np.linalg.norm(step, axis=1) <= p.last_step_mm) & (spread <= p.spread_mm)
     placed = np.where(near[:, None], points, before)
+    kept = np.append(np.ones(first), np.where(settled, 1.0, p.unsettled))
     return replace(
-        evidence,
-        points=np.concatenate([evidence.points[:first], placed]),
-        detection=np.append(evidence.detection[:first], evidence.detection[first:] * np.where(settled, 1.0, UNSETTLED)),
+        evidence, points=np.concatenate([evidence.points[:first], placed]), detection=evidence.detection * kept
     )
 
 

@@ -16,17 +16,16 @@ import numpy as np
 
 from ..core.anatomy import LEVELS
 from ..core.evidence import Evidence
+from ..core.parameters import SHIPPED, SmoothingParameters
 from ..core.spacing import EDGES, VERSE_SPACING, scale_of
 from ..solver.chain import Chain
 from ..solver.chain_ends import cut_levels
 
-STIFFNESS = 0.1  # weight of the bends, each in mm over the usual distances of its neighbors, against the ways moved
-MOST_MM = 0.7  # a fractured or slipped body keeps its place
 OFF_THE_LINE = ("C1", "C2")  # their points lie at the dens and at its base
 
 
-def with_smooth_chain(evidence: Evidence, chain: Chain) -> Evidence:
-    """Evidence with the candidates of its chain moved by at most :data:`MOST_MM`.
+def with_smooth_chain(evidence: Evidence, chain: Chain, p: SmoothingParameters = SHIPPED.smoothing) -> Evidence:
+    """Evidence with the candidates of its chain moved by at most ``most_mm``.
 
     An end that the field of view cuts is left out: its point lies at the middle of what is seen of it, and would draw
     its neighbor along.
@@ -42,11 +41,11 @@ def with_smooth_chain(evidence: Evidence, chain: Chain) -> Evidence:
         before = chain.points[piece]
         named = [levels[row] for row in piece]
         gaps = [VERSE_SPACING[pair] for pair in zip(named, named[1:])]
-        moved[chain.rows[piece]] = smooth(before, np.array(gaps))
+        moved[chain.rows[piece]] = smooth(before, np.array(gaps), p)
     return replace(evidence, points=moved)
 
 
-def smooth(points: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+def smooth(points: np.ndarray, gaps: np.ndarray, p: SmoothingParameters = SHIPPED.smoothing) -> np.ndarray:
     """(M, 3) points of neighboring vertebrae, mm, drawn to their line; fewer than three say nothing about it.
 
     Args:
@@ -60,9 +59,9 @@ def smooth(points: np.ndarray, gaps: np.ndarray) -> np.ndarray:
     for row, (above, below) in enumerate(zip(gaps, gaps[1:])):
         # the second divided difference, in the size that it has where the gaps are equal
         bend[row, row : row + 3] = np.array([1 / above, -1 / above - 1 / below, 1 / below]) * (above + below) / 2
-    step = np.linalg.solve(np.eye(number) + STIFFNESS * bend.T @ bend, points) - points
+    step = np.linalg.solve(np.eye(number) + p.stiffness * bend.T @ bend, points) - points
     length = np.linalg.norm(step, axis=1, keepdims=True)
-    return points + step * np.minimum(1.0, MOST_MM / np.maximum(length, MOST_MM))
+    return points + step * np.minimum(1.0, p.most_mm / np.maximum(length, p.most_mm))
 
 
 def _pieces(levels: list[str], off_the_line: Collection[str]) -> list[list[int]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.evidence import MAX_COST, Evidence
+from ..core.parameters import SHIPPED, DetectionParameters
 from ..core.volume import AIR_HU, Volume, ijk_to_ras
 from ..networks.detection_network import BACKGROUND, GRID_MM, NOWHERE, STRIDE, Prediction, VertebraNet
 from ..networks.layers import window
@@ -17,17 +18,17 @@ from ..networks.soft_argmax import block_mass, local_integral, log_heat
 from ..preprocessing.cropping import AIR_MARGIN
 from .reporting import Reporter
 
-THRESHOLD = 0.08  # probability of a body centre below which a maximum is not a candidate
-MIN_DISTANCE_MM = 9.0  # no two vertebral bodies are nearer: C4-C5 of a small adult are about 13 mm apart
-LOCAL_RADIUS = 3  # voxels; the window of the coordinate loss
-MAX_CANDIDATES = 80
-LEVEL_DISTANCE_MM = 7.0  # the same for a candidate from a level's own heat map
-LEVEL_PRESENCE = 0.3  # levels less likely to be in view add no candidate
-LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT = 0.3, 0.5, 0.2
-HEAT_REACH_MM = 10.0
+LOCAL_RADIUS = 3  # voxels; the window of the coordinate loss that the network was trained with
+MAX_CANDIDATES = 80  # three times the vertebrae of a spine: bounds the time that a scan full of maxima takes
 
 
-def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, scan: Volume) -> Evidence:
+def evidence_from(
+    prediction: Prediction,
+    temperature: Tensor,
+    grid: Volume,
+    scan: Volume,
+    p: DetectionParameters = SHIPPED.detection,
+) -> Evidence:
     """Turn the network's output for one scan into the solver's evidence.
 
     Args:
@@ -35,17 +36,18 @@ def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, sca
         temperature: the network's level-map temperature.
         grid: the working-grid volume that the network saw (its affine places the points).
         scan: the whole scan (its corners are the field of view).
+        p: the chosen numbers.
     """
     center = prediction.center[0]
     level = functional.log_softmax(prediction.level, dim=1)[:, :BACKGROUND]
     heat = log_heat(block_mass(prediction.center), level, prediction.null, temperature)[0][0]
-    modes = find_modes(center)
+    modes = find_modes(center, p)
     points, _ = local_integral(center, modes, LOCAL_RADIUS, rivals=modes)
-    for mode, k in level_modes(modes, center, heat, prediction.presence[0].sigmoid()):
+    for mode, k in level_modes(modes, center, heat, prediction.presence[0].sigmoid(), p):
         modes = torch.cat([modes, mode[None]])
         own = center + functional.interpolate(temperature * level[:, k, None], scale_factor=2, mode="trilinear")[0, 0]
         points = torch.cat([points, local_integral(own, mode[None], LOCAL_RADIUS, rivals=modes)[0]])
-    unary = level_costs(level[0], prediction.slices[0], heat, points)
+    unary = level_costs(level[0], prediction.slices[0], heat, points, p)
     detection = center[tuple(modes.T)].sigmoid()
     ras = ijk_to_ras(grid, points.flip(1).cpu().double().numpy())
     presence = prediction.presence[0].sigmoid()
@@ -53,9 +55,9 @@ def evidence_from(prediction: Prediction, temperature: Tensor, grid: Volume, sca
     return Evidence(ras, *arrays, scan.corners)
 
 
-def find_modes(center: Tensor) -> Tensor:
-    """(N, 3) voxels (z, y, x) of the maxima of the body-centre map, strongest first, at least 9 mm apart."""
-    bodies = (center > math.log(THRESHOLD / (1 - THRESHOLD))).nonzero()
+def find_modes(center: Tensor, p: DetectionParameters = SHIPPED.detection) -> Tensor:
+    """(N, 3) voxels (z, y, x) of the maxima of the center map, strongest first, at least ``min_distance_mm`` apart."""
+    bodies = (center > math.log(p.threshold / (1 - p.threshold))).nonzero()
     if len(bodies) == 0:
         return bodies
     low = bodies.amin(0)
@@ -67,14 +69,16 @@ def find_modes(center: Tensor) -> Tensor:
     order = torch.argsort(center[tuple(voxels.T)], descending=True, stable=True)
     kept: list[Tensor] = []
     for voxel in voxels[order[: 4 * MAX_CANDIDATES]]:
-        if all((voxel - other).float().norm() * GRID_MM >= MIN_DISTANCE_MM for other in kept):
+        if all((voxel - other).float().norm() * GRID_MM >= p.min_distance_mm for other in kept):
             kept.append(voxel)
         if len(kept) == MAX_CANDIDATES:
             break
     return torch.stack(kept)
 
 
-def level_modes(modes: Tensor, center: Tensor, heat: Tensor, presence: Tensor) -> list[tuple[Tensor, int]]:
+def level_modes(
+    modes: Tensor, center: Tensor, heat: Tensor, presence: Tensor, p: DetectionParameters = SHIPPED.detection
+) -> list[tuple[Tensor, int]]:
     """The mode of each level's own heat map where no class-free mode is near.
 
     Two bodies that the class-free map runs together (small cervical vertebrae, thick slices) are still apart in the
@@ -90,12 +94,12 @@ def level_modes(modes: Tensor, center: Tensor, heat: Tensor, presence: Tensor) -
         further voxels (z, y, x), each with the index of its level.
     """
     added: list[tuple[Tensor, int]] = []
-    for k in (presence > LEVEL_PRESENCE).nonzero()[:, 0].tolist():
+    for k in (presence > p.level_presence).nonzero()[:, 0].tolist():
         block = 2 * _argmax(heat[k])
         voxel = block + _argmax(center[block[0] : block[0] + 2, block[1] : block[1] + 2, block[2] : block[2] + 2])
         others = (*modes, *(other for other, _ in added))
-        apart = all((voxel - other).float().norm() * GRID_MM >= LEVEL_DISTANCE_MM for other in others)
-        if apart and center[tuple(voxel)].sigmoid() > THRESHOLD:
+        apart = all((voxel - other).float().norm() * GRID_MM >= p.level_distance_mm for other in others)
+        if apart and center[tuple(voxel)].sigmoid() > p.threshold:
             added.append((voxel, k))
     return added
 
@@ -106,7 +110,9 @@ def _argmax(values: Tensor) -> Tensor:
     return torch.tensor(index, device=values.device)
 
 
-def level_costs(level: Tensor, slices: Tensor, heat: Tensor, points: Tensor) -> Tensor:
+def level_costs(
+    level: Tensor, slices: Tensor, heat: Tensor, points: Tensor, p: DetectionParameters = SHIPPED.detection
+) -> Tensor:
     """(N, 26) negative log-likelihood of each candidate being each level.
 
     A weighted mean of three views: the level map at the candidate, the share of the level's heat map (over the whole
@@ -121,9 +127,9 @@ def level_costs(level: Tensor, slices: Tensor, heat: Tensor, points: Tensor) -> 
     slices = functional.log_softmax(slices, dim=1)[:, :BACKGROUND]
     coarse = (points + 0.5) / 2 - 0.5
     here = functional.log_softmax(_interpolate(level, coarse), dim=1)
-    mass = _nearby_mass(heat, coarse)
+    mass = _nearby_mass(heat, coarse, p.heat_reach_mm)
     slice_level = functional.log_softmax(slices[coarse[:, 0].round().long().clamp(0, len(slices) - 1)], dim=1)
-    terms = zip((LEVEL_WEIGHT, HEAT_WEIGHT, SLICE_WEIGHT), (here, mass, slice_level))
+    terms = zip((p.level_weight, p.heat_weight, p.slice_weight), (here, mass, slice_level))
     cost = sum(weight * (-term).clamp(0, MAX_COST) for weight, term in terms)
     return cost.clamp(0, MAX_COST)
 
@@ -136,10 +142,10 @@ def _interpolate(maps: Tensor, points: Tensor) -> Tensor:
     return sampled[0, :, :, 0, 0].T
 
 
-def _nearby_mass(log_probability: Tensor, points: Tensor) -> Tensor:
-    """(N, K) log of the probability mass of (K, D, H, W) within :data:`HEAT_REACH_MM` of each point."""
+def _nearby_mass(log_probability: Tensor, points: Tensor, reach_mm: float) -> Tensor:
+    """(N, K) log of the probability mass of (K, D, H, W) within ``reach_mm`` of each point."""
     axes = [torch.arange(n, device=points.device, dtype=points.dtype) for n in log_probability.shape[1:]]
-    reach = HEAT_REACH_MM / (2 * GRID_MM)
+    reach = reach_mm / (2 * GRID_MM)
     rows = []
     for point in points:
         parts = [slice(max(0, int(np.ceil(float(p) - reach))), int(float(p) + reach) + 1) for p in point]
@@ -163,11 +169,13 @@ def run_network(
     device: str,
     report: Reporter,
     span: tuple[float, float] = (0.0, 1.0),
+    p: DetectionParameters = SHIPPED.detection,
 ) -> Evidence:
     """One pass of the network over the whole working grid; see :func:`detection.evidence_from`.
 
     Args:
         span: the part of the progress, 0..1, that this pass fills.
+        p: the chosen numbers.
     """
     image = torch.from_numpy(np.ascontiguousarray(grid.array))
     pads = [(-size) % STRIDE + (STRIDE if (-size) % STRIDE < AIR_MARGIN else 0) for size in image.shape]
@@ -184,21 +192,24 @@ def run_network(
     prediction.center[:, grid.array.shape[0] :] = NOWHERE
     prediction.center[:, :, grid.array.shape[1] :] = NOWHERE
     prediction.center[:, :, :, grid.array.shape[2] :] = NOWHERE
-    return evidence_from(prediction, network.temperature, grid, volume)
+    return evidence_from(prediction, network.temperature, grid, volume, p)
+
+
+_SHARES = {
+    **{"stem": 0.08, "e1": 0.14, "e2": 0.1, "e3": 0.03, "e4": 0.02},
+    **{"u3": 0.05, "u2": 0.13, "u1": 0.25, "fine_fuse": 0.2},
+}
+"""Share of each block in the time of a pass, measured on two cores."""
 
 
 def _report_layers(network: VertebraNet, report: Reporter, span: tuple[float, float]) -> list:
     """Report (and allow to cancel) before each of the network's blocks, weighted by the time each takes."""
-    done, share = (
-        span[0],
-        {"stem": 0.08, "e1": 0.14, "e2": 0.1, "e3": 0.03, "e4": 0.02, "u3": 0.05, "u2": 0.13, "u1": 0.25},
-    )
-    hooks = []
+    done, hooks = span[0], []
 
     def before(module, inputs, fraction: float) -> None:
         report(fraction, "finding vertebrae")
 
-    for name, part in [*share.items(), ("fine_fuse", 0.2)]:
+    for name, part in _SHARES.items():
         hooks.append(getattr(network, name).register_forward_pre_hook(lambda m, i, f=done: before(m, i, f)))
         done += (span[1] - span[0]) * part
     return hooks

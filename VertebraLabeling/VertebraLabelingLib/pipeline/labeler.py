@@ -14,6 +14,7 @@ from ..core.label_warning import NO_GPU, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import Volume
 from ..networks.weights import Model, load_model
+from ..solver.chain import with_parameters
 from .reporting import Progress, Reporter
 from .stages import FIRST_STAGES, LAST_STAGES, NETWORK_STAGES, Engine, State, run_stages
 
@@ -84,7 +85,8 @@ class VertebraLabeler:
             "seconds": round(time.perf_counter() - started, 2),
         }
         report(1.0, "done")
-        return replace(state.labels, provenance=provenance, warnings=(*state.labels.warnings, *state.warnings))
+        labels = replace(state.labels, provenance=provenance, warnings=(*state.labels.warnings, *state.warnings))
+        return with_parameters(labels, self.model.parameters.chain)
 
 
 def _run_networks(state: State, engine: Engine) -> tuple[State, Engine]:

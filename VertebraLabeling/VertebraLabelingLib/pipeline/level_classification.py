@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ..core.anatomy import LEVEL_INDEX, LEVELS
 from ..core.evidence import MAX_COST, Evidence
+from ..core.parameters import SHIPPED, ChainParameters, LevelParameters
 from ..core.volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk
 from ..networks.layers import window
 from ..networks.level_network import MULTIPLE, STRIDE, CountingNet
@@ -25,18 +26,10 @@ from ..preprocessing.resampling import block_factors, block_mean, grid_axes, to_
 from ..preprocessing.straightening import STEP_MM, Sections, along, rows_on, sections_through, straighten
 from ..solver.chain import cheapest_chain
 
-GRID_MM = 2.0
+GRID_MM = 2.0  # half a cell of the sections: finer detail is averaged away there
 MARGIN_MM = 100.0  # of the box around the candidates: wider than the sections, at any tilt
-WEIGHT = 0.85  # of the counting network in the mean of the costs of a level
-TEMPERATURE = 1.5  # by which its costs are divided: on patients that it has not seen it is too sure (Guo et al. 2017)
-FARTHEST_MM = 25.0  # candidates farther from the curve are no part of the straightened spine
-NEW_MM, NEW_DETECTION = 5.0, 0.6  # a counted body becomes a candidate where none is this near along the curve
-CENTER_SD_MM, OFF_CENTER_COST = 5.0, 4.0  # of a candidate away from the mean row of a level, and the most it costs
-COMPACT = 0.45  # sd of a level's rows over their number: 0.29 for one body, 0.58 for two that share it evenly
-FEWEST_ROWS = 1.5
-CENTERED = LEVEL_INDEX["T1"]  # levels above: farther down the borders between levels drift when the count is unsure
-END_ROOM = 0.3  # share of the last gap below a body's centre; half a body is 0.4: one with less of it cut is named
-TISSUE_HU = -500.0
+CENTERED = LEVEL_INDEX["T1"]  # levels above: farther down the borders between levels drift when the network is unsure
+TISSUE_HU = -500.0  # half-way from air to water
 ROW_MM = STRIDE * STEP_MM
 _SPINE = (slice(4, 11), slice(12, 20))  # cells 12 mm in front of the curve to 16 mm behind it, 16 mm to either side
 
@@ -64,18 +57,25 @@ class Count:
         return rows_on(self.ras, way, points, ROW_MM)
 
 
-def count_along(evidence: Evidence, scan: PreparedScan, network: CountingNet, device: str = "cpu") -> Count | None:
+def count_along(
+    evidence: Evidence,
+    scan: PreparedScan,
+    network: CountingNet,
+    device: str = "cpu",
+    chain_parameters: ChainParameters = SHIPPED.chain,
+) -> Count | None:
     """Straighten the spine along the first network's chain and run the counting network on it.
 
     Args:
         evidence: of the first network.
         scan: the prepared scan.
         network: the counting network, in evaluation mode.
+        chain_parameters: weights of the solver.
 
     Returns:
         ``None`` where the first network's chain has fewer than two vertebrae.
     """
-    chain = cheapest_chain(evidence).points
+    chain = cheapest_chain(evidence, chain_parameters).points
     if len(chain) < 2:
         return None
     grid, sections, image = straighten_along(scan, chain, evidence.points, device)
@@ -129,35 +129,35 @@ def count_rows(network: CountingNet, image: Tensor) -> np.ndarray:
     return functional.log_softmax(counted.level, dim=2).mean(0)[:rows].double().cpu().numpy()
 
 
-def with_counted_bodies(evidence: Evidence, count: Count) -> Evidence:
+def with_counted_bodies(evidence: Evidence, count: Count, p: LevelParameters = SHIPPED.levels) -> Evidence:
     """Evidence with a candidate at the mean row of each level where none is near."""
     row, apart = count.rows_of(evidence.points)
-    known = np.where(apart > FARTHEST_MM, np.inf, row)
-    centers = level_centers(count.level)
-    added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= NEW_MM).all()])
+    known = np.where(apart > p.farthest_mm, np.inf, row)
+    centers = level_centers(count.level, p)
+    added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= p.new_mm).all()])
     return replace(
         evidence,
         points=np.concatenate([evidence.points, along(count.ras, np.arange(len(count.ras)), added)]),
         unary=np.concatenate([evidence.unary, level_costs(count.level, added)]),
-        detection=np.append(evidence.detection, np.full(len(added), NEW_DETECTION)),
+        detection=np.append(evidence.detection, np.full(len(added), p.new_detection)),
     )
 
 
-def named_by_count(evidence: Evidence, count: Count, weight: float = WEIGHT) -> Evidence:
+def named_by_count(evidence: Evidence, count: Count, p: LevelParameters = SHIPPED.levels) -> Evidence:
     """Mix the level costs of a count, at the places of the candidates, into theirs.
 
-    Candidates on the curve nearer to a lower end of the field of view than :data:`END_ROOM` are left out: of a body
+    Candidates on the curve nearer to a lower end of the field of view than ``end_room`` are left out: of a body
     that is cut in its middle, the middle of the visible part would be taken for its centre.
     """
     row, apart = count.rows_of(evidence.points)
-    counted = (level_costs(count.level, row) + off_center_costs(level_centers(count.level), row)) / TEMPERATURE
-    far = apart > FARTHEST_MM
+    counted = (level_costs(count.level, row) + off_center_costs(level_centers(count.level, p), row, p)) / p.temperature
+    far = apart > p.farthest_mm
     counted[far] = counted[far].mean(axis=1, keepdims=True)
-    keep = far | (row <= count.last - END_ROOM * count.gap)
-    return replace(evidence, unary=((1 - weight) * evidence.unary + weight * counted).clip(0, MAX_COST)).kept(keep)
+    keep = far | (row <= count.last - p.end_room * count.gap)
+    return replace(evidence, unary=((1 - p.weight) * evidence.unary + p.weight * counted).clip(0, MAX_COST)).kept(keep)
 
 
-def level_centers(level: np.ndarray) -> np.ndarray:
+def level_centers(level: np.ndarray, p: LevelParameters = SHIPPED.levels) -> np.ndarray:
     """(26,) mean row of each level; NaN where it is not in view, or not told from its neighbors.
 
     Args:
@@ -167,14 +167,14 @@ def level_centers(level: np.ndarray) -> np.ndarray:
     row, mass = np.arange(len(level))[:, None], share.sum(axis=0)
     mean = (share * row).sum(axis=0) / np.maximum(mass, 1e-6)
     sd = np.sqrt((share * (row - mean) ** 2).sum(axis=0) / np.maximum(mass, 1e-6))
-    clear = (mass >= FEWEST_ROWS) & (sd <= COMPACT * mass) & (np.arange(len(LEVELS)) < CENTERED)
+    clear = (mass >= p.fewest_rows) & (sd <= p.compact * mass) & (np.arange(len(LEVELS)) < CENTERED)
     return np.where(clear, mean, np.nan)
 
 
-def off_center_costs(centers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def off_center_costs(centers: np.ndarray, rows: np.ndarray, p: LevelParameters = SHIPPED.levels) -> np.ndarray:
     """(N, 26) cost of lying at ``rows`` (N,) away from the mean row of a level; 0 for levels without one."""
-    away = (rows[:, None] - centers[None]) * ROW_MM / CENTER_SD_MM
-    return np.where(np.isnan(away), 0.0, np.minimum(0.5 * away**2, OFF_CENTER_COST))
+    away = (rows[:, None] - centers[None]) * ROW_MM / p.center_sd_mm
+    return np.where(np.isnan(away), 0.0, np.minimum(0.5 * away**2, p.off_center_cost))
 
 
 def level_costs(level: np.ndarray, rows: np.ndarray) -> np.ndarray:

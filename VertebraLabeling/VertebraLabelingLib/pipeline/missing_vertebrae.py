@@ -16,52 +16,55 @@ import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from ..core.evidence import MAX_COST, Evidence
+from ..core.parameters import SHIPPED, MissingParameters, PipelineParameters
 from ..core.spacing import EDGES, distance_from, distance_ratios, scale_of
 from ..solver.chain import Chain, cheapest_chain
 from ..solver.chain_ends import missing_at_ends
 
-DETECTION = 0.5
-STEP_COST = 2.0  # of each level away from the one that is missing
 MOST = 2  # levels; a longer gap says that the chain is wrong, not that bodies were missed
-WIDE = 1.3  # distance of two neighbors over the usual one, in distances of this spine, where one may lie between
-LEAST_ROOM, MOST_ROOM = 0.7, 1.4  # measured over usual distance of the two neighbors, sizes of patients taken in
 
 
-def look_again(evidence: Evidence, place: Callable[[Evidence, int], Evidence]) -> tuple[Evidence, Chain]:
+def look_again(
+    evidence: Evidence,
+    place: Callable[[Evidence, int], Evidence],
+    parameters: PipelineParameters = SHIPPED,
+) -> tuple[Evidence, Chain]:
     """Evidence with what is found where a vertebra may be missing, and its chain.
 
     Args:
         place: places the candidates from a number on.
+        parameters: the chosen numbers.
     """
-    chain, found = cheapest_chain(evidence), len(evidence.points)
-    wider = with_skipped(evidence, chain)
+    p = parameters.missing
+    chain, found = cheapest_chain(evidence, parameters.chain), len(evidence.points)
+    wider = with_skipped(evidence, chain, p)
     if wider is not evidence:
         evidence = place(wider, found)
-        chain, found = cheapest_chain(evidence), len(evidence.points)
-    wider = with_possible(evidence, chain)
+        chain, found = cheapest_chain(evidence, parameters.chain), len(evidence.points)
+    wider = with_possible(evidence, chain, p)
     if wider is not evidence:
-        evidence = at_rest(place(wider, found), found)
-        chain = cheapest_chain(evidence)
+        evidence = at_rest(place(wider, found), found, p)
+        chain = cheapest_chain(evidence, parameters.chain)
     return evidence, chain
 
 
-def with_skipped(evidence: Evidence, chain: Chain) -> Evidence:
+def with_skipped(evidence: Evidence, chain: Chain, p: MissingParameters = SHIPPED.missing) -> Evidence:
     """Evidence with a candidate for every level that its chain passes over between two found vertebrae."""
     points, levels = chain.points, chain.levels
     usual, places, likely = distance_from(), [], []
     for a, b, above, way in zip(levels, levels[1:], points, np.diff(points, axis=0)):
         skipped = [k for k in range(a + 1, b) if LEVELS[k] in USUAL_LEVELS]
         room = np.linalg.norm(way) / usual[a, b]
-        if not 0 < len(skipped) <= MOST or not LEAST_ROOM <= room <= MOST_ROOM:
+        if not 0 < len(skipped) <= MOST or not p.least_room <= room <= p.most_room:
             continue
         for level in skipped:
             share = usual[a, level] / usual[a, b]
             places.append(above + share * way)
             likely.append((level,))
-    return _with_candidates(evidence, places, likely)
+    return _with_candidates(evidence, places, likely, p)
 
 
-def with_possible(evidence: Evidence, chain: Chain) -> Evidence:
+def with_possible(evidence: Evidence, chain: Chain, p: MissingParameters = SHIPPED.missing) -> Evidence:
     """Evidence with a candidate wherever a vertebra may have been missed without a gap in the names.
 
     That is beyond an end of the chain where the next level should be in view, and half-way between two neighbors that
@@ -74,20 +77,22 @@ def with_possible(evidence: Evidence, chain: Chain) -> Evidence:
     missing = missing_at_ends([LEVELS[k] for k in levels], points, scale, evidence)
     places = [place for *_, place in missing]
     likely = [(LEVEL_INDEX[level],) for level, *_ in missing]
-    for row in np.flatnonzero(ratio > WIDE * scale):
+    for row in np.flatnonzero(ratio > p.wide * scale):
         above, below = LEVELS[levels[row]], LEVELS[levels[row + 1]]
         if (above, below) in EDGES and above != "C1":
             places.append((points[row] + points[row + 1]) / 2)
             likely.append((levels[row], levels[row + 1]))
-    return _with_candidates(evidence, places, likely)
+    return _with_candidates(evidence, places, likely, p)
 
 
-def at_rest(evidence: Evidence, first: int) -> Evidence:
+def at_rest(evidence: Evidence, first: int, p: MissingParameters = SHIPPED.missing) -> Evidence:
     """Evidence without those candidates from ``first`` on that the centroid network took for hardly a body."""
-    return evidence.kept((np.arange(len(evidence.points)) < first) | (evidence.detection >= DETECTION))
+    return evidence.kept((np.arange(len(evidence.points)) < first) | (evidence.detection >= p.detection))
 
 
-def _with_candidates(evidence: Evidence, places: Sequence[np.ndarray], likely: Sequence[tuple[int, ...]]) -> Evidence:
+def _with_candidates(
+    evidence: Evidence, places: Sequence[np.ndarray], likely: Sequence[tuple[int, ...]], p: MissingParameters
+) -> Evidence:
     """Evidence with further candidates, each at its place and of its likely levels; the same where there are none."""
     if not places:
         return evidence
@@ -96,6 +101,6 @@ def _with_candidates(evidence: Evidence, places: Sequence[np.ndarray], likely: S
     return replace(
         evidence,
         points=np.concatenate([evidence.points, places]),
-        unary=np.concatenate([evidence.unary, np.minimum(STEP_COST * np.array(away), MAX_COST)]),
-        detection=np.append(evidence.detection, np.full(len(places), DETECTION)),
+        unary=np.concatenate([evidence.unary, np.minimum(p.step_cost * np.array(away), MAX_COST)]),
+        detection=np.append(evidence.detection, np.full(len(places), p.detection)),
     )

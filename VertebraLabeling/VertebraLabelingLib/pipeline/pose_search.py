@@ -16,19 +16,17 @@ import numpy as np
 
 from ..core.anatomy import LEVELS
 from ..core.evidence import Evidence, level_probabilities
+from ..core.parameters import SHIPPED, PipelineParameters, PoseParameters
 from ..core.spacing import VERSE_SPACING
 from ..preprocessing.pose import PatientPose
 from ..solver.chain import cheapest_chain
 
-SMALL = 0.88  # of an adult's size; below it the patient is looked at enlarged
-LARGEST = 2.0  # enlargement
-BETTER = 1.1  # times as much must be named there, and as surely
-UNSURE, DUBIOUS = 0.34, 1.1  # certainty, and it with the named share, below which the likeliest other poses are tried
-DOUBTFUL, HARDLY_NAMED = 0.27, 0.4  # below which all others are
-CONVINCING = 0.25  # certainty that another pose must reach
-CLEARLY = 1.3  # times as much must be named there, and as surely
-STEP_DEG, FINE_DEG = 45, 15
-CHILD = 1.35  # enlargement that is tried where too little is found to tell the size
+LARGEST = 2.0  # enlargement: a newborn's vertebrae are half as high as an adult's
+LIKELY_DEG = 30  # turned for a puncture
+STEP_DEG, FINE_DEG = (
+    45,
+    15,
+)  # the networks know turns of up to 20 degrees: none is farther from a fine step
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,12 @@ class Findings:
     size: float = 1.0
 
     @classmethod
-    def of(cls, evidence: Evidence) -> Findings:
+    def of(cls, evidence: Evidence, parameters: PipelineParameters = SHIPPED) -> Findings:
         """Weigh the evidence of the first network."""
         likely = level_probabilities(evidence.unary)
         amount = evidence.detection**2
         every = float((amount * likely.max(axis=1)).sum()) if len(amount) else 0.0
-        chain = cheapest_chain(evidence)
+        chain = cheapest_chain(evidence, parameters.chain)
         named = float((amount[chain.rows] * likely[chain.rows, chain.levels]).sum())
         certainty = every / max(float(evidence.detection.sum()), 1e-9)
         return cls(certainty, named, named / max(every, 1e-9), _size(chain.points, chain.levels))
@@ -67,10 +65,9 @@ class Findings:
         """0..2, certainty and the named share together."""
         return self.certainty + self.named_share
 
-    @property
-    def sure(self) -> bool:
+    def sure(self, p: PoseParameters) -> bool:
         """Whether the patient lies as the networks know it, as far as can be told."""
-        return self.certainty >= UNSURE and self.plausibility >= DUBIOUS
+        return self.certainty >= p.unsure and self.plausibility >= p.dubious
 
 
 def _size(chain: np.ndarray, levels: np.ndarray) -> float:
@@ -80,17 +77,22 @@ def _size(chain: np.ndarray, levels: np.ndarray) -> float:
     return float(np.median(ratios)) if len(ratios) >= 2 else 1.0
 
 
-def find_pose(evidence: Evidence, look: Callable[[PatientPose], Evidence]) -> PatientPose:
+def find_pose(
+    evidence: Evidence,
+    look: Callable[[PatientPose], Evidence],
+    parameters: PipelineParameters = SHIPPED,
+) -> PatientPose:
     """How the patient lies and by how much he should be enlarged; the usual pose where no other is clearly better.
 
     Args:
         evidence: of the first network, the patient as the scan says.
         look: the first network's evidence for another pose.
+        parameters: the chosen numbers.
     """
-    search = _Search(look)
-    search.found[PatientPose()] = Findings.of(evidence)
+    search = _Search(look, parameters)
+    search.found[PatientPose()] = Findings.of(evidence, parameters)
     best = search.grown(PatientPose())
-    if search.at(best).sure:
+    if search.at(best).sure(parameters.pose):
         return best
     return search.grown(search.turned(best))
 
@@ -98,23 +100,23 @@ def find_pose(evidence: Evidence, look: Callable[[PatientPose], Evidence]) -> Pa
 class _Search:
     """What has been found in which pose."""
 
-    def __init__(self, look: Callable[[PatientPose], Evidence]) -> None:
-        self.look = look
+    def __init__(self, look: Callable[[PatientPose], Evidence], parameters: PipelineParameters) -> None:
+        self.look, self.parameters, self.p = look, parameters, parameters.pose
         self.found: dict[PatientPose, Findings] = {}
 
     def at(self, pose: PatientPose) -> Findings:
         """What is found in a pose; each is looked at once."""
         if pose not in self.found:
-            self.found[pose] = Findings.of(self.look(pose))
+            self.found[pose] = Findings.of(self.look(pose), self.parameters)
         return self.found[pose]
 
     def grown(self, pose: PatientPose) -> PatientPose:
         """Enlarged to an adult's size, as long as more is found there."""
-        while self.at(pose).size < SMALL and pose.enlarged < LARGEST:
+        while self.at(pose).size < self.p.small and pose.enlarged < LARGEST:
             now = self.at(pose)
             larger = replace(pose, enlarged=round(min(pose.enlarged / now.size, LARGEST), 2))
             then = self.at(larger)
-            if then.named <= BETTER * now.named or then.certainty < now.certainty:
+            if then.named <= self.p.enlarged_gain * now.named or then.certainty < now.certainty:
                 break
             pose = larger
         return pose
@@ -128,11 +130,11 @@ class _Search:
             tried.extend(pose for pose in poses if pose not in tried)
             return max(tried, key=lambda pose: (self.at(pose).certainty >= first.certainty, self.at(pose).named))
 
-        larger = round(min(start.enlarged * CHILD, LARGEST), 2)
-        turns = ({"degrees": 30}, {"degrees": 330}, {"head_down": True}, {"enlarged": larger})
+        larger = round(min(start.enlarged * self.p.child, LARGEST), 2)
+        turns = ({"degrees": LIKELY_DEG}, {"degrees": 360 - LIKELY_DEG}, {"head_down": True}, {"enlarged": larger})
         best = best_with(replace(start, **turn) for turn in turns)
         for head_down in (False, True):
-            if self.at(best).certainty < DOUBTFUL or self.at(best).named_share < HARDLY_NAMED:
+            if self.at(best).certainty < self.p.doubtful or self.at(best).named_share < self.p.hardly_named:
                 best = best_with(
                     replace(start, degrees=degrees, head_down=head_down) for degrees in range(0, 360, STEP_DEG)
                 )
@@ -144,5 +146,5 @@ class _Search:
             best = best_with([replace(best, degrees=(best.degrees + step) % 360) for step in (-FINE_DEG, FINE_DEG)])
         then = self.at(best)
         # of two or three vertebrae a pose may name more by chance, but not all of what it sees
-        plausible = then.certainty >= CONVINCING and then.plausibility > first.plausibility
-        return best if then.named > CLEARLY * first.named and plausible else start
+        plausible = then.certainty >= self.p.convincing and then.plausibility > first.plausibility
+        return best if then.named > self.p.turned_gain * first.named and plausible else start

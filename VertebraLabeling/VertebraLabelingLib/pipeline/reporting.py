@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 from ..errors import Cancelled
 
+LOOKS = 8  # at a scan that lies in another pose, on average
+
 Progress = Callable[[float, str], None]
 
 
@@ -30,6 +32,6 @@ class Reporter:
 def ever_shorter(first: float, last: float) -> Iterator[tuple[float, float]]:
     """Spans of the progress for a number of steps that nobody knows beforehand."""
     while True:
-        following = first + (last - first) / 8
+        following = first + (last - first) / LOOKS
         yield first, following
         first = following

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..core.evidence import Evidence
 from ..core.label_warning import CLIPPED, LabelWarning
 from ..core.labels import SpineLabels
+from ..core.parameters import PipelineParameters
 from ..core.volume import Volume
 from ..networks.weights import Model
 from ..preprocessing import clipped_ct
@@ -25,7 +26,7 @@ from . import implants
 from .centroid_refinement import place
 from .chain_smoothing import with_smooth_chain
 from .detection import run_network
-from .level_classification import WEIGHT, Count, count_along, named_by_count, with_counted_bodies
+from .level_classification import Count, count_along, named_by_count, with_counted_bodies
 from .missing_vertebrae import look_again
 from .pose_search import find_pose
 from .reporting import Reporter, ever_shorter
@@ -51,6 +52,11 @@ class Engine:
     def model(self) -> Model:
         """The loaded networks."""
         return self.load()
+
+    @property
+    def parameters(self) -> PipelineParameters:
+        """The chosen numbers of the model."""
+        return self.model.parameters
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,8 @@ def find_the_pose(state: State, engine: Engine) -> State:
         )
         return seen[pose]
 
-    pose = find_pose(state.evidence if whole else evidence_within(state.evidence, scan.volume), look_at)
+    evidence = state.evidence if whole else evidence_within(state.evidence, scan.volume)
+    pose = find_pose(evidence, look_at, engine.parameters)
     if pose == PatientPose():
         return state
     if whole and pose.enlarged > 1:
@@ -153,23 +160,19 @@ def classify_levels(state: State, engine: Engine) -> State:
     """What the level network reads along the straightened spine, and the bodies that it sees besides."""
     if engine.model.counting is None:
         return state
-    count = count_along(state.evidence, state.scan, engine.model.counting, engine.device)
+    count = count_along(state.evidence, state.scan, engine.model.counting, engine.device, engine.parameters.chain)
     if count is None:
         return state
-    return replace(state, evidence=with_counted_bodies(state.evidence, count), count=count)
+    return replace(state, evidence=with_counted_bodies(state.evidence, count, engine.parameters.levels), count=count)
 
 
-def refine_centroids(state: State, engine: Engine, share: float = WEIGHT) -> State:
-    """Each candidate at the center that the centroid network sees, named by the level network at that place.
-
-    Args:
-        share: of the level network in the level costs.
-    """
+def refine_centroids(state: State, engine: Engine) -> State:
+    """Each candidate at the center that the centroid network sees, named by the level network at that place."""
     evidence = state.evidence
     if engine.model.placing is not None:
-        evidence = place(evidence, state.scan, engine.model.placing, engine.device)
+        evidence = place(evidence, state.scan, engine.model.placing, engine.device, p=engine.parameters.centroids)
     if state.count is not None:
-        evidence = named_by_count(evidence, state.count, share)
+        evidence = named_by_count(evidence, state.count, engine.parameters.levels)
     return replace(state, evidence=evidence)
 
 
@@ -179,9 +182,9 @@ def find_missing_vertebrae(state: State, engine: Engine) -> State:
         return state
 
     def place_from(evidence: Evidence, first: int) -> Evidence:
-        return place(evidence, state.scan, engine.model.placing, engine.device, first=first)
+        return place(evidence, state.scan, engine.model.placing, engine.device, first, engine.parameters.centroids)
 
-    evidence, chain = look_again(state.evidence, place_from)
+    evidence, chain = look_again(state.evidence, place_from, engine.parameters)
     return replace(state, evidence=evidence, chain=chain)
 
 
@@ -189,7 +192,7 @@ def smooth_the_chain(state: State, engine: Engine) -> State:
     """The points of the chain drawn a little to the line that they share."""
     if state.chain is None:
         return state
-    return replace(state, evidence=with_smooth_chain(state.evidence, state.chain))
+    return replace(state, evidence=with_smooth_chain(state.evidence, state.chain, engine.parameters.smoothing))
 
 
 def name(state: State, engine: Engine) -> State:
@@ -197,12 +200,12 @@ def name(state: State, engine: Engine) -> State:
     evidence = state.evidence
     if state.pose != PatientPose():
         evidence = state.pose.redone(evidence, state.center)
-    return replace(state, labels=solve(evidence, engine.fixed))
+    return replace(state, labels=solve(evidence, engine.fixed, engine.parameters.chain))
 
 
 def look_for_implants(state: State, engine: Engine) -> State:
     """Warn where metal may have hidden or moved vertebrae, and of clipped values."""
-    levels = implants.levels_with_metal(PreparedScan.of(state.volume), state.labels)
+    levels = implants.levels_with_metal(PreparedScan.of(state.volume), state.labels, engine.parameters.implants)
     warnings = state.warnings + implants.warnings_of(levels)
     if state.air_hu is not None:
         warnings += (LabelWarning(CLIPPED, numbers={"hu": state.air_hu}),)
@@ -211,7 +214,8 @@ def look_for_implants(state: State, engine: Engine) -> State:
 
 def _look(scan: PreparedScan, grid: Volume, engine: Engine, span: tuple[float, float]) -> Evidence:
     """The detection network on a working grid of a scan."""
-    return run_network(engine.model.network, grid, scan.volume, engine.device, engine.report, span)
+    network, p = engine.model.network, engine.parameters.detection
+    return run_network(network, grid, scan.volume, engine.device, engine.report, span, p)
 
 
 def _look_in(

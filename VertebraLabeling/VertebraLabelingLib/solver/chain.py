@@ -20,21 +20,23 @@ import numpy as np
 from ..core.anatomy import LEVEL_INDEX, LEVELS
 from ..core.evidence import Evidence
 from ..core.labels import PREDICTED, LabeledPoint, SpineLabels
+from ..core.parameters import SHIPPED, ChainParameters, group_from_json, group_to_json
 from ..core.spacing import EDGES
 from ..errors import InputError, NoSpineError
 from .chain_ends import landmarks_in_view
 from .chain_graph import FORBIDDEN, ChainGraph, Path
-from .chain_parameters import NETWORK_PARAMETERS, ChainParameters
 from .confidence import calibrated, strongest_sign
 from .corrected_evidence import after_removal, follow_fixed
 from .fixed_points import Anchor, anchors_for_relabel, check_order, drop_removed, join, new_anchors, reach_mm
 from .spine_curve import SpineCurve, spine_curve
 from .warnings import warnings_for, without_solver_warnings
 
-DEFAULT = NETWORK_PARAMETERS
-HIGHEST_MARGIN = 99.0
-RECOUNT = 3.0  # cost of assuming that a deleted point had been counted as a vertebra
+DEFAULT = SHIPPED.chain
+HIGHEST_MARGIN = 99.0  # natural log units: beyond any doubt, and two digits in a table
+MOST_CANDIDATES = 48  # the surest are considered: twice the vertebrae of a spine; time grows with their square
+RECOUNT = 3.0  # cost of assuming that a deleted point had been counted as a vertebra: half of one missed
 
+_PARAMETERS = "chain_parameters"
 _NO_SPINE = "No vertebra was found in this volume: check that it is a CT that shows the spine."
 
 
@@ -92,7 +94,7 @@ def relabel(
     labels: SpineLabels,
     fixed: Mapping[str, Sequence[float]],
     removed: Sequence[Sequence[float]] = (),
-    parameters: ChainParameters = DEFAULT,
+    parameters: ChainParameters | None = None,
     placed: Sequence[Sequence[float]] = (),
 ) -> SpineLabels:
     """Name a scan again after a correction, from its evidence alone and in a fraction of a second.
@@ -112,7 +114,7 @@ def relabel(
         fixed: level -> world RAS mm; kept exactly, as confirmed points with confidence 1.
         removed: (R, 3) world RAS mm of points that are no vertebrae; their candidates leave the evidence for good. If
             the distances then say that such a point had been counted as a vertebra, one side is renamed by one.
-        parameters: weights of the solver.
+        parameters: weights of the solver; those that the scan was labeled with by default.
         placed: (P, 3) world RAS mm where vertebrae are for certain, whichever they are; they become moved points and
             bear the names that the chain gives them.
 
@@ -122,6 +124,7 @@ def relabel(
     """
     if labels.evidence is None:
         raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
+    parameters = parameters or parameters_of(labels)
     anchors = anchors_for_relabel(labels, fixed, removed, placed)
     counts = after_removal(labels, drop_removed(labels.evidence, labels, removed), removed)
     solutions = [_search(evidence, anchors, labels, parameters) for evidence in counts]
@@ -129,6 +132,21 @@ def relabel(
     result = _to_labels(solutions[int(np.argmin(costs))])
     warnings = result.warnings + without_solver_warnings(labels.warnings)
     return replace(result, warnings=warnings, provenance={**labels.provenance, **result.provenance})
+
+
+def with_parameters(labels: SpineLabels, parameters: ChainParameters) -> SpineLabels:
+    """The result with the weights that it was solved with, where they are not the shipped model's."""
+    if parameters == DEFAULT:
+        return labels
+    return replace(labels, provenance={**labels.provenance, _PARAMETERS: group_to_json(parameters)})
+
+
+def parameters_of(labels: SpineLabels) -> ChainParameters:
+    """The weights that a result was solved with; the shipped model's where it tells none, or damaged ones."""
+    try:
+        return group_from_json(ChainParameters, labels.provenance.get(_PARAMETERS, {}))
+    except ValueError:
+        return DEFAULT
 
 
 @dataclass(frozen=True)
@@ -152,7 +170,7 @@ class _Solution:
 def _search(
     evidence: Evidence, anchors: list[Anchor], before: SpineLabels | None, parameters: ChainParameters
 ) -> _Solution:
-    kept = _strongest(evidence, parameters.max_candidates)
+    kept = _strongest(evidence, MOST_CANDIDATES)
     strongest = _reorder(evidence, kept)
     joined, owner = join(strongest, anchors, [reach_mm(anchor.level, before) for anchor in anchors])
     if len(joined.points) == 0:
@@ -222,7 +240,7 @@ def _to_labels(solution: _Solution) -> SpineLabels:
         np.array([point.ras for point in points]),
         float(np.exp(path.log_scale)),
         ordered,
-        margin < graph.parameters.shift_warning or sign < graph.parameters.shift_sign,
+        sign < graph.parameters.shift_sign,
     )
     counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2)}
     return SpineLabels(tuple(points), warnings, counted, solution.evidence)
@@ -231,11 +249,11 @@ def _to_labels(solution: _Solution) -> SpineLabels:
 def sign_of(evidence: Evidence, rows: np.ndarray, levels: np.ndarray, parameters: ChainParameters) -> float:
     """The strongest sign against a shift of a chain, (M,) rows of the evidence with (M,) level indices, head to foot.
 
-    It is that of :func:`confidence.strongest_sign`, plus ``anchor_sign`` where a spine can be counted from one of the
+    It is that of :func:`confidence.strongest_sign`, plus ``landmark_sign`` where a spine can be counted from one of the
     names.
     """
     seen = landmarks_in_view([LEVELS[k] for k in levels], evidence.points[rows], evidence)
-    return strongest_sign(evidence.unary[rows], levels) + parameters.anchor_sign * bool(seen)
+    return strongest_sign(evidence.unary[rows], levels) + parameters.landmark_sign * bool(seen)
 
 
 def shift_margin(graph: ChainGraph, path: Path) -> float:

@@ -13,9 +13,11 @@ from ..core.label_warning import DENS, FIRST_RIB, LAST_RIB, SACRUM
 from ..core.spacing import distance_from
 
 HALF_BODY = 0.4  # half the height of a vertebral body, as a part of the distance to the next one
-SACRUM_ROOM_MM = 25.0
-PRESENT, ROOM = 0.9, 1.5  # presence of the level beyond an end; room in view there, in distances from end to level
-FAR_MM, SEEN, FEWEST = 25.0, 0.4, 2  # of a candidate from every named point; its detection; how many tell of a part
+SACRUM_ROOM_MM = 25.0  # the first sacral segment, about as high as L5, must lie in view
+PRESENT = 0.9  # of the level beyond an end: it is seen, hardly any doubt
+ROOM = 1.5  # in view there, in distances from end to level: the whole body of the level and some tissue below it
+FAR_MM = 25.0  # of a candidate from every named point: a thoracic vertebra away
+SEEN, FEWEST = 0.4, 2  # detection of such candidates, and how many tell of a part: ribs and hips look like one
 
 
 def skipped(levels: Sequence[str]) -> list[tuple[str, str, list[str]]]:

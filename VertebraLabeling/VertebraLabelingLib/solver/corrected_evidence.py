@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS, USUAL_LEVELS
-from ..core.evidence import Evidence
+from ..core.evidence import MAX_COST, Evidence
 from ..core.labels import SpineLabels
 from .spine_curve import spine_curve
 
-SAME_POINT_MM = 1.0
+SAME_POINT_MM = 1.0  # a point and its candidate lie at one place, but for rounding
 
 _SEQUENCE = np.array([LEVEL_INDEX[level] for level in (*USUAL_LEVELS, "L6")])
 _T12, _T13, _L1 = (LEVEL_INDEX[level] for level in ("T12", "T13", "L1"))
@@ -123,7 +123,7 @@ def _read_with(evidence: Evidence, offset: np.ndarray) -> Evidence:
 
 def _certain(labels: SpineLabels) -> np.ndarray:
     """(M, 26) costs that leave no doubt about the levels."""
-    return np.where(np.array([[level == point.level for level in LEVELS] for point in labels.points]), 0.0, 12.0)
+    return np.where(np.array([[level == point.level for level in LEVELS] for point in labels.points]), 0.0, MAX_COST)
 
 
 def shifted(cost: np.ndarray, offset: int) -> np.ndarray:

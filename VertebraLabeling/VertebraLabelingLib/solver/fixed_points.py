@@ -14,9 +14,10 @@ from ..core.spacing import distance_from
 from ..errors import InputError
 from .spine_curve import SpineCurve
 
-REACH_MM = 12.0
-REACH_OF_SPACING = 0.6
-SAME_PLACE_MM = 5.0
+REACH_MM = 12.0  # half a thoracic vertebra: farther away another one is meant
+REACH_OF_SPACING = 0.6  # of the distance to the next vertebra, where that is less: in the neck
+SMALLEST, LARGEST = 0.5, 1.3  # size of a patient against the usual: a newborn, a giant
+SAME_PLACE_MM = 5.0  # no two vertebrae are so near
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def reach_mm(level: str | None, labels: SpineLabels | None = None) -> float:
         usual = table[index[:-1], index[1:]]
         known = np.isfinite(usual)
         if known.any():
-            spacing *= float(np.clip(np.median(found[known] / usual[known]), 0.5, 1.3))
+            spacing *= float(np.clip(np.median(found[known] / usual[known]), SMALLEST, LARGEST))
     return min(REACH_MM, REACH_OF_SPACING * spacing)
 
 

@@ -30,7 +30,7 @@ def confused(unary: np.ndarray, steps: tuple[float, float, float] | None) -> np.
     return (unary[:, None, :] + _distance(tuple(steps))).min(axis=2)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _distance(steps: tuple[float, float, float]) -> np.ndarray:
     """(26, 26) cost of the way between two levels along the spine; the steps change at C7 and at T12."""
     rank = np.array(LEVEL_RANK, dtype=float)

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..core.evidence import level_probabilities
 
-SMOOTHING_MM = 20.0
-LONGEST_EDGE_MM = 45.0
+SMOOTHING_MM = 20.0  # a thoracic vertebra: one that stands out does not bend the line
+LONGEST_EDGE_MM = 45.0  # neighbors are not farther apart: L4 and L5 of a tall adult are about 42 mm
 ONE_VERTEBRA_MM = 12.0  # candidates nearer to each other may be one and the same
-SUPERIOR_WEIGHT = 0.3
+SUPERIOR_WEIGHT = 0.3  # of the scan's axis against the levels: levels decide where they agree
+LEAST_WEIGHT = 0.02  # of a candidate in the line: one without any would leave the line undefined
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def spine_curve(points: np.ndarray, weight: np.ndarray, unary: np.ndarray) -> Sp
         weight: (N,) 0..1, how much each counts (probability to be a vertebra).
         unary: (N, 26) level costs; they decide which end is the head, world superior where they say nothing.
     """
-    weight, n = np.clip(weight, 0.02, 1.0), len(points)
+    weight, n = np.clip(weight, LEAST_WEIGHT, 1.0), len(points)
     path = _backbone(points, weight)
     if len(path) == 1:  # all candidates stand at one place
         return SpineCurve(np.arange(n), np.zeros(n), points.copy(), np.tile((0.0, 0.0, -1.0), (n, 1)))

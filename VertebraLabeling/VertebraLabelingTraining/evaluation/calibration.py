@@ -4,7 +4,7 @@
 
 ``CV`` is the output of :mod:`.crossval`, ``CROPS`` that of :mod:`.field_of_view_crops`. What is printed and drawn was
 chosen on two folds and measured on the third, for each fold in turn; the parameters at the end, for
-:data:`chain_parameters.NETWORK_PARAMETERS`, are fitted on all.
+:class:`.parameters.ChainParameters`, are fitted on all.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from VertebraLabelingLib.core.parameters import ChainParameters
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.solver.chain_parameters import NETWORK_PARAMETERS, ChainParameters
 from VertebraLabelingLib.system.atomic import atomic_path
 
 from ..data.cases import fold_names
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
-    plain = replace(NETWORK_PARAMETERS, temperature=1.0, calibration=None, shift_warning=3.0, shift_sign=0.0)
+    plain = ChainParameters(temperature=1.0, calibration=None, shift_sign=0.0)
     before = [Judged(item, plain) for item in measured]
     after = judge(measured, plain)
     print(flag_table({"posterior as it is": before, "calibrated": after}))
@@ -93,7 +93,7 @@ def measure_folders(splits: Path, scans: Path, crops: Path) -> list[Measured]:
             continue
         patient = patients_of(splits, [case])[case]
         anchors = listed.get(sample.name, {}).get("anchors", ())
-        measured.append(measure(sample, patient, fold_of[case], NETWORK_PARAMETERS, anchors))
+        measured.append(measure(sample, patient, fold_of[case], ChainParameters(), anchors))
     return measured
 
 

@@ -16,10 +16,10 @@ from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import CaseScore, score_case
+from VertebraLabelingLib.core.parameters import ChainParameters
 from VertebraLabelingLib.solver.chain import shift_margin, sign_of
 from VertebraLabelingLib.solver.chain_ends import missing_at_ends, skipped
 from VertebraLabelingLib.solver.chain_graph import ChainGraph
-from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 from VertebraLabelingLib.solver.confidence import calibrated, terms
 from VertebraLabelingLib.solver.spine_curve import spine_curve
 
@@ -81,8 +81,7 @@ class Measured:
     def flagged(self, parameters: ChainParameters) -> bool:
         """The user is told of a possible shift, a missing vertebra, low confidence, or that none was found."""
         sure = self.confidence(parameters).min(initial=1.0 if len(self.detection) else 0.0)
-        shifted = self.margin / parameters.temperature < parameters.shift_warning or self.sign < parameters.shift_sign
-        return bool(sure < LOW_CONFIDENCE or shifted or self.skips)
+        return bool(sure < LOW_CONFIDENCE or self.sign < parameters.shift_sign or self.skips)
 
 
 def measure(
@@ -136,9 +135,7 @@ def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParam
         if best is None or loss < best[0]:
             best = loss, heat, weights
     _, heat, weights = best
-    fitted = replace(
-        parameters, temperature=heat, shift_warning=0.0, calibration=tuple(round(float(w), 3) for w in weights)
-    )
+    fitted = replace(parameters, temperature=heat, calibration=tuple(round(float(w), 3) for w in weights))
     crops = [item for item in measured if item.is_crop] or measured
     return replace(fitted, shift_sign=_warning_sign(crops, fitted))
 

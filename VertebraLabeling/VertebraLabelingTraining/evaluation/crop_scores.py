@@ -14,9 +14,9 @@ import numpy as np
 from VertebraLabelingLib.core.label_warning import REVIEW_KINDS
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import score_case
+from VertebraLabelingLib.core.parameters import SHIPPED, ChainParameters
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.solver.chain import solve
-from VertebraLabelingLib.solver.chain_parameters import NETWORK_PARAMETERS, ChainParameters
 
 from ..data.evidence_folder import Sample
 
@@ -59,7 +59,7 @@ class Scored:
 
 
 def score_sample(
-    sample: Sample, patient: str, anchors: Sequence[str] = (), parameters: ChainParameters = NETWORK_PARAMETERS
+    sample: Sample, patient: str, anchors: Sequence[str] = (), parameters: ChainParameters = SHIPPED.chain
 ) -> Scored:
     """Solve one sample as the product does and compare it with its truth."""
     try:

@@ -15,22 +15,17 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from VertebraLabelingLib.core.labels import SpineLabels
-from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError, WeightsError
-from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.pipeline.reporting import Reporter
 from VertebraLabelingLib.system.atomic import write_text
 
 from ..data.evidence_folder import read_samples
-from ..models.export import export_further
+from ..models.export import export_further, parameters_of
 from ..networks.loop import CHECKPOINT
 from .crop_scores import Scored, score_sample
 from .crossval import label_held_out, refuse_seen
@@ -38,24 +33,6 @@ from .draw_crops import patients_of
 from .field_of_view_crops import label_crops, score_folder
 
 NO_RUN = Path("-")
-
-_NAMED_ALONE = stages.CENTROIDS._replace(run=partial(stages.refine_centroids, share=1.0))
-STAGES = tuple(
-    _NAMED_ALONE if stage is stages.CENTROIDS else stage
-    for stage in (*stages.FIRST_STAGES, *stages.NETWORK_STAGES, *stages.LAST_STAGES)
-)
-
-
-class CountingLabeler(VertebraLabeler):
-    """Labels as the product does, but the counting network has all of the say on the names."""
-
-    def label(self, volume: Volume) -> SpineLabels:
-        """Find and name the vertebrae of a CT; see :meth:`VertebraLabeler.label`."""
-        started = time.perf_counter()
-        engine = stages.Engine(lambda: self.model, self.device, Reporter(None, None))
-        state = stages.run_stages(STAGES, stages.State(volume), engine)
-        provenance = {**state.labels.provenance, "seconds": round(time.perf_counter() - started, 2)}
-        return replace(state.labels, provenance=provenance, warnings=(*state.labels.warnings, *state.warnings))
 
 
 def counting_labeler(model: Path, run: Path, names: Collection[str], fold: int) -> VertebraLabeler:
@@ -66,8 +43,10 @@ def counting_labeler(model: Path, run: Path, names: Collection[str], fold: int) 
     """
     refuse_seen(run / CHECKPOINT, names)
     weights = run / "model.pt"
-    export_further(model, weights, f"counting test, fold {fold}", {"counting": run / CHECKPOINT})
-    return CountingLabeler(weights)
+    numbers = parameters_of(model)
+    alone = replace(numbers, levels=replace(numbers.levels, weight=1.0))
+    export_further(model, weights, f"counting test, fold {fold}", {"counting": run / CHECKPOINT}, alone)
+    return VertebraLabeler(weights)
 
 
 def score_scans(out: Path, splits: Path) -> list[Scored]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from VertebraLabelingLib.core.parameters import SHIPPED, PipelineParameters
 from VertebraLabelingLib.networks.weights import PARTS, load_parts, load_state, read_card, write_model
 
 from ..networks.loop import CHECKPOINT
@@ -28,7 +29,7 @@ def export(
         version: model version shown to users.
         more: further entries of the card's training summary; they replace entries of the same name.
         parts: name of a part (:data:`weights.PARTS`) -> its training checkpoint.
-        kept_from: a model file whose parts are taken over, for those that ``parts`` does not name.
+        kept_from: a model file whose chosen numbers and parts are taken over, the parts that ``parts`` does not name.
     """
     saved = _read(checkpoint)
     trained = {name: _read(path) for name, path in (parts or {}).items()}
@@ -42,10 +43,13 @@ def export(
     tensors = load_parts(kept_from) if kept_from else {}
     tensors.update({name: part["average"] for name, part in trained.items()})
     card = {**training, **(more or {})}
-    write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, card, tensors)
+    numbers = parameters_of(kept_from) if kept_from else SHIPPED
+    write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, card, tensors, numbers)
 
 
-def export_further(model: Path, weights: Path, version: str, parts: Mapping[str, Path]) -> None:
+def export_further(
+    model: Path, weights: Path, version: str, parts: Mapping[str, Path], parameters: PipelineParameters | None = None
+) -> None:
     """Write a model with some parts trained further; everything else stays as it is.
 
     Args:
@@ -53,13 +57,20 @@ def export_further(model: Path, weights: Path, version: str, parts: Mapping[str,
         weights: the ``.pt`` file to write.
         version: model version shown to users.
         parts: name of a part -> its training checkpoint.
+        parameters: the chosen numbers; those of ``model`` by default.
     """
     card, trained = read_card(model), {name: _read(path) for name, path in parts.items()}
     training = dict(card["training"])
     training["cases"] = sorted({*training["cases"], *_cases_of(*trained.values())})
     training["parts"] = {**training.get("parts", {}), **{name: _told(part) for name, part in trained.items()}}
     tensors = {**load_parts(model), **{name: part["average"] for name, part in trained.items()}}
-    write_model(weights, load_state(model), tuple(card["widths"]), version, training, tensors)
+    numbers = parameters or parameters_of(model)
+    write_model(weights, load_state(model), tuple(card["widths"]), version, training, tensors, numbers)
+
+
+def parameters_of(model: Path) -> PipelineParameters:
+    """The chosen numbers of a model."""
+    return PipelineParameters.from_json(read_card(model).get("parameters", {}))
 
 
 def _read(checkpoint: Path) -> dict:

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import AIR_HU, Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.networks.centroid_network import CELL_MM, CELL_PLACES_MM, CELLS, PlacingNet, voxel_phase
 from VertebraLabelingLib.networks.layers import window
-from VertebraLabelingLib.pipeline.centroid_refinement import SPREAD_MM
 from VertebraLabelingLib.preprocessing.interpolation import sample_part
 from VertebraLabelingLib.preprocessing.upsampling import finer
 
@@ -210,17 +210,18 @@ class PlacingTrainer(SmallTrainer):
         The loss sees only their means, so now and then a training from scratch ends with flat ones.
 
         Raises:
-            InputError: half of the training cubes have heat maps wider than :data:`..centroid_refinement.SPREAD_MM`.
+            InputError: half of the training cubes have heat maps wider than ``spread_mm`` of
+                :class:`.parameters.CentroidParameters`.
         """
         if self.step < JUDGED_FROM:
             return
         with torch.inference_mode():
             fine = [window(self.batch(self.step + n)[0]).chunk(2)[0] for n in range(JUDGED_BATCHES)]
             wide = float(self.average.eval()(torch.cat(fine)).spread.median())
-        if not wide <= SPREAD_MM:  # true for NaN, too
+        if not wide <= SHIPPED.centroids.spread_mm:  # true for NaN, too
             raise InputError(
                 f"The heat maps of {self.out} are {wide:.1f} mm wide on its own cases, a candidate at rest has at most "
-                f"{SPREAD_MM:.0f} mm: train anew with another --seed."
+                f"{SHIPPED.centroids.spread_mm:.0f} mm: train anew with another --seed."
             )
 
     @staticmethod

@@ -12,16 +12,18 @@ from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.label_warning import SHIFT
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import CaseScore, score_case
+from VertebraLabelingLib.core.parameters import ChainParameters
 from VertebraLabelingLib.formats.truth import write_truth
 from VertebraLabelingLib.solver.chain import relabel, solve
-from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 from VertebraLabelingLib.solver.confidence import calibrated, log_odds, strongest_sign, terms
 from VertebraLabelingTraining.data.evidence_folder import Sample, evidence_path, truth_path
 from VertebraLabelingTraining.evaluation import calibration
 from VertebraLabelingTraining.evaluation.calibration import Judged, bins_of, calibration_error, judge
 from VertebraLabelingTraining.evaluation.calibration_fit import Measured, _warning_sign, fit, measure
 
-PLAIN = ChainParameters()
+PLAIN = ChainParameters(
+    1.0, None, spacing_sd=0.066, temperature=1.0, calibration=None, shift_sign=0.0, landmark_sign=0.0
+)
 WEIGHTS = (-1.0, 0.5, 1.0, 0.5, 0.5)
 
 
@@ -175,12 +177,12 @@ def test_an_anchor_among_the_names_adds_to_the_sign(first, anchored):
     levels = USUAL_LEVELS[first : first + 6]
     points = positions(levels)
     given = evidence(levels, points, strength=3.0, noise=0.0, seed=1)
-    plain, more = (solve(given, parameters=replace(PLAIN, anchor_sign=value)) for value in (0.0, 2.0))
+    plain, more = (solve(given, parameters=replace(PLAIN, landmark_sign=value)) for value in (0.0, 2.0))
     assert [point.level for point in plain.points] == list(levels)
     added = more.provenance["strongest_sign"] - plain.provenance["strongest_sign"]
     assert added == pytest.approx(2.0 * anchored, abs=0.02)
     sample = Sample(given, dict(zip(levels, map(tuple, points))), frozenset(), "ct/x__1")
-    item = measure(sample, "p", 0, replace(PLAIN, anchor_sign=2.0))
+    item = measure(sample, "p", 0, replace(PLAIN, landmark_sign=2.0))
     assert item.sign == pytest.approx(more.provenance["strongest_sign"], abs=0.02)
 
 
@@ -190,7 +192,7 @@ def test_a_chain_that_passes_over_a_vertebra_is_flagged_as_the_user_is_told(skip
     points = positions(USUAL_LEVELS[2:9])[[level in levels for level in USUAL_LEVELS[2:9]]]
     given = evidence(levels, points, strength=6.0, noise=0.0, seed=1)
     sample = Sample(given, dict(zip(levels, map(tuple, points))), frozenset(), "openkbp/x__1")
-    parameters = replace(PLAIN, shift_warning=0.0, shift_sign=0.0)
+    parameters = PLAIN
     told = any("C6 not found" in str(warning) for warning in solve(given, parameters=parameters).warnings)
     assert told == skipped
     assert measure(sample, "p", 0, parameters).flagged(parameters) == skipped

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from scored_crops import scored
 from training_cases import ball_case, write_case
-from VertebraLabelingLib.networks.weights import Model, default_weights, load_parts
-from VertebraLabelingLib.pipeline import stages
-from VertebraLabelingLib.pipeline.level_classification import WEIGHT, Count
+from VertebraLabelingLib.core.parameters import SHIPPED
+from VertebraLabelingLib.networks.weights import default_weights, load_parts
 from VertebraLabelingTraining.evaluation import level_network_scores
 from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
 
@@ -31,17 +31,11 @@ def test_the_counting_network_is_that_of_the_run_and_the_others_are_the_model_s(
     assert all(torch.equal(own["placing"][name], tensor) for name, tensor in shipped["placing"].items())
 
 
-def test_the_counting_network_has_all_of_the_say_and_nothing_else_differs_from_the_product(monkeypatch):
-    product = (*stages.FIRST_STAGES, *stages.NETWORK_STAGES, *stages.LAST_STAGES)
-    pairs = list(zip(product, level_network_scores.STAGES))
-    assert len(pairs) == len(product) == len(level_network_scores.STAGES)
-    ((centroids, alone),) = [pair for pair in pairs if pair[0] is not pair[1]]
-    shares = []
-    monkeypatch.setattr(stages, "named_by_count", lambda evidence, count, share: shares.append(share) or evidence)
-    state, model = stages.State(None, count=Count(None, None)), Model(None, "", "", "")
-    for stage in (centroids, alone):
-        stage.run(state, stages.Engine(lambda: model, "cpu", None))
-    assert shares == [WEIGHT, 1.0] and WEIGHT < 1.0
+def test_the_counting_network_has_all_of_the_say_and_nothing_else_differs_from_the_product(run):
+    numbers = level_network_scores.counting_labeler(default_weights(), run, ["b"], 0).model.parameters
+    assert numbers.levels.weight == 1.0 and numbers != SHIPPED
+    assert replace(numbers, levels=SHIPPED.levels) == SHIPPED
+    assert replace(numbers.levels, weight=SHIPPED.levels.weight) == SHIPPED.levels
 
 
 def test_a_counting_network_is_not_scored_on_what_it_has_seen(run):

@@ -9,21 +9,21 @@ from axis_orders import name_of, stored, turned
 from phantoms import affine
 from torch import nn
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, ras_to_ijk, to_canonical
 from VertebraLabelingLib.networks.centroid_network import CELL_MM, CELLS, Placed, PlacingNet, voxel_phase
 from VertebraLabelingLib.pipeline import centroid_refinement
 from VertebraLabelingLib.pipeline.centroid_refinement import (
     ASIDE,
     BATCH,
-    FARTHEST_MM,
-    LOWEST_HU,
     ONE_VIEW,
     TWO_VIEWS,
-    UNSETTLED,
     steps,
 )
 from VertebraLabelingLib.preprocessing.interpolation import sample, sample_around
 from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
+
+NUMBERS = SHIPPED.centroids
 
 BLOBS = np.array([[4.0, -8.0, 170.0], [1.0, 3.0, 110.0], [-6.0, 5.5, 52.0]])  # so far apart that no cube shows two
 WHOLE = np.ones(3, dtype=int)  # voxels that were not divided
@@ -101,7 +101,7 @@ def test_air_beside_a_body_is_as_good_as_any_other_air(spacing):
     volume = blob_volume(spacing)
     j = np.arange(volume.array.shape[1])[:, None]
     kinds = []
-    for hu in (LOWEST_HU, -700.0, -1000.0, -2048.0):
+    for hu in (NUMBERS.lowest_hu, -700.0, -1000.0, -2048.0):
         array = np.where(j > 0.7 * j.max(), np.float32(hu), volume.array)
         kinds.append(place(evidence_at(BLOBS), Volume(array, volume.ijk_to_ras), DrawnAlong()).points)
     for points in kinds[1:]:
@@ -156,7 +156,7 @@ def test_left_and_right_are_the_same_to_it(views, parts):
 
 def test_a_candidate_that_wanders_too_far_stays_where_it_was():
     direction = np.array([[0.6, 0.0, 0.8], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-    start = BLOBS + direction * np.array([[FARTHEST_MM + 1.5], [FARTHEST_MM - 1.5], [0.0]])
+    start = BLOBS + direction * np.array([[NUMBERS.farthest_mm + 1.5], [NUMBERS.farthest_mm - 1.5], [0.0]])
     placed = place(evidence_at(start), blob_volume(), Centroid())
     np.testing.assert_array_equal(placed.points[0], start[0])
     np.testing.assert_allclose(placed.points[1:], BLOBS[1:], atol=0.1)
@@ -168,17 +168,17 @@ def test_a_candidate_that_comes_to_rest_keeps_its_detection():
 
 
 def test_a_candidate_that_wanders_too_far_loses_detection():
-    start = BLOBS + np.array([[FARTHEST_MM + 1.5, 0, 0], [0, 0, 0], [0, 0, 0]])
+    start = BLOBS + np.array([[NUMBERS.farthest_mm + 1.5, 0, 0], [0, 0, 0], [0, 0, 0]])
     before = evidence_at(start)
     after = place(before, blob_volume(), Centroid())
-    np.testing.assert_allclose(after.detection / before.detection, [UNSETTLED, 1, 1])
+    np.testing.assert_allclose(after.detection / before.detection, [NUMBERS.unsettled, 1, 1])
 
 
 def test_a_candidate_whose_heat_map_hesitates_loses_detection():
     before = evidence_at(BLOBS)
     after = place(before, blob_volume(), Centroid(spread=6.0))
     np.testing.assert_allclose(after.points, BLOBS, atol=0.1)
-    np.testing.assert_allclose(after.detection, UNSETTLED * before.detection)
+    np.testing.assert_allclose(after.detection, NUMBERS.unsettled * before.detection)
 
 
 class Torn(nn.Module):
@@ -205,7 +205,7 @@ def test_candidates_before_the_first_stay_as_they_are():
     before = evidence_at(BLOBS + AWAY)
     after = place(before, blob_volume(), Centroid(spread=6.0), first=2)
     np.testing.assert_array_equal(after.points[:2], before.points[:2])
-    np.testing.assert_allclose(after.detection / before.detection, [1, 1, UNSETTLED])
+    np.testing.assert_allclose(after.detection / before.detection, [1, 1, NUMBERS.unsettled])
 
 
 def test_more_cubes_than_a_batch_are_the_same_cubes():

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, USUAL_LEVELS
+from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.spacing import VERSE_SPACING
-from VertebraLabelingLib.pipeline.chain_smoothing import MOST_MM, OFF_THE_LINE, smooth, with_smooth_chain
+from VertebraLabelingLib.pipeline.chain_smoothing import OFF_THE_LINE, smooth, with_smooth_chain
 from VertebraLabelingLib.solver.chain import Chain, cheapest_chain
 
 LEVELS = USUAL_LEVELS[:14]  # C1-T7
@@ -55,7 +56,7 @@ def test_a_body_that_has_slipped_keeps_its_place_to_less_than_a_millimeter():
     points = np.outer(np.append(0.0, np.cumsum(usual(SPINE))), (0.0, 0.0, -1.0))
     points[6:, 1] += 9.0
     moved = np.linalg.norm(smooth(points, usual(SPINE)) - points, axis=1)
-    assert moved.max() == pytest.approx(MOST_MM) and MOST_MM < 1
+    assert moved.max() == pytest.approx(SHIPPED.smoothing.most_mm) and SHIPPED.smoothing.most_mm < 1
 
 
 @given(st.integers(0, 22), st.integers(0, 10**6))
@@ -64,7 +65,7 @@ def test_no_point_moves_farther_than_that_in_any_chain_however_it_lies(number, s
     points, gaps = rng.normal(0, 50, (number, 3)), usual(USUAL_LEVELS[2 : 2 + number])
     turned, shift = np.linalg.qr(rng.normal(size=(3, 3)))[0], rng.normal(0, 100, 3)
     after = smooth(points, gaps)
-    assert np.linalg.norm(after - points, axis=1).max(initial=0) <= MOST_MM + 1e-9
+    assert np.linalg.norm(after - points, axis=1).max(initial=0) <= SHIPPED.smoothing.most_mm + 1e-9
     np.testing.assert_allclose(smooth(points @ turned + shift, gaps), after @ turned + shift, atol=1e-6)
 
 

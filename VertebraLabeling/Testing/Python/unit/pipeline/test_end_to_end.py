@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
 import pytest
 from VertebraLabelingLib.core.metrics import score_case
+from VertebraLabelingLib.core.parameters import GROUPS, SHIPPED, MissingParameters, PipelineParameters, PoseParameters
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
 from VertebraLabelingLib.pipeline import stages
-from VertebraLabelingLib.pipeline.chain_smoothing import MOST_MM
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
@@ -96,11 +97,51 @@ def test_a_crop_without_most_of_the_scan_is_still_labeled(labeler, volume, sampl
 
 
 def test_the_points_are_drawn_to_the_line_of_their_chain(labeler, volume, labels, monkeypatch):
-    monkeypatch.setattr(stages, "with_smooth_chain", lambda evidence, chain: evidence)
+    monkeypatch.setattr(stages, "with_smooth_chain", lambda evidence, chain, p: evidence)
     each_by_itself = labeler.label(volume)
     assert [point.level for point in each_by_itself.points] == [point.level for point in labels.points]
     steps = [np.linalg.norm(np.subtract(a.ras, b.ras)) for a, b in zip(labels.points, each_by_itself.points)]
-    assert 0 < max(steps) <= MOST_MM + 0.01
+    assert 0 < max(steps) <= SHIPPED.smoothing.most_mm + 0.01
+
+
+def test_the_numbers_of_a_run_are_those_of_its_model(labeler, volume, labels):
+    """Another model file brings its own: none is read from elsewhere."""
+    read = set()
+
+    def watched(group):
+        kind = type(group)
+
+        class Watched(kind):
+            def __getattribute__(self, name):
+                if name in kind.__dataclass_fields__:
+                    read.add((kind.__name__, name))
+                return super().__getattribute__(name)
+
+        return Watched(**vars(group))
+
+    parameters = PipelineParameters(**{name: watched(group) for name, group in vars(SHIPPED).items()})
+    other = VertebraLabeler(device="cpu")
+    other._model = replace(labeler.model, parameters=parameters)
+    assert other.label(volume).points == labels.points
+    every = {(kind.__name__, name) for kind in GROUPS.values() for name in kind.__dataclass_fields__}
+    where_the_scan_is_usual = {("MissingParameters", name) for name in MissingParameters.__dataclass_fields__}
+    where_the_scan_is_usual |= {("PoseParameters", name) for name in PoseParameters.__dataclass_fields__}
+    where_the_scan_is_usual |= {("ImplantParameters", "at_level_mm3"), ("ImplantParameters", "least_mm3")}
+    assert every - read <= where_the_scan_is_usual
+    assert {("MissingParameters", "wide"), ("PoseParameters", "small"), ("ImplantParameters", "near_mm")} <= read
+
+
+def test_a_correction_solves_with_the_weights_of_the_run(labeler, volume, labels):
+    bold = replace(SHIPPED, chain=replace(SHIPPED.chain, calibration=(0.0, 0.0, 0.0, 0.0, 0.0)))
+    other = VertebraLabeler(device="cpu")
+    other._model = replace(labeler.model, parameters=bold)
+    result = other.label(volume)
+    assert {point.confidence for point in result.points} == {0.5}
+    first, *rest = relabel(result, {result.points[0].level: result.points[0].ras}).points
+    assert first.confidence == 1.0 and {point.confidence for point in rest} == {0.5}
+    damaged = replace(result, provenance={**result.provenance, "chain_parameters": {"appearance": "high"}})
+    assert relabel(damaged, {}).points == relabel(labels, {}).points
+    assert "chain_parameters" not in labels.provenance
 
 
 def test_a_fixed_point_stays_and_its_neighbors_are_named_after_it(labeler, volume, labels, sample_truth):

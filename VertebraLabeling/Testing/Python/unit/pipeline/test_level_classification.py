@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,15 +12,10 @@ from phantoms import affine, body
 from torch import nn
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.networks.level_network import OUTPUTS, STRIDE, Counted, CountingNet
 from VertebraLabelingLib.pipeline.level_classification import (
-    CENTER_SD_MM,
-    END_ROOM,
-    FARTHEST_MM,
-    NEW_DETECTION,
-    NEW_MM,
-    OFF_CENTER_COST,
     ROW_MM,
     Count,
     count_along,
@@ -30,6 +27,9 @@ from VertebraLabelingLib.pipeline.level_classification import (
 )
 from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.straightening import BEYOND_MM
+
+NUMBERS = SHIPPED.levels
+ALONE = replace(NUMBERS, weight=1.0)  # the level network has all of the say
 
 GAP_MM = 24.0  # from body to body of the phantom: six rows
 C3, C4, T1 = (LEVEL_INDEX[level] for level in ("C3", "C4", "T1"))
@@ -109,9 +109,9 @@ class TestCenters:
     def test_being_off_center_costs_by_the_square_up_to_a_most(self):
         centers = np.full(len(LEVELS), np.nan)
         centers[C3] = 10.0
-        rows = 10.0 + np.array([0, 1, -1, 2, 20]) * CENTER_SD_MM / ROW_MM
+        rows = 10.0 + np.array([0, 1, -1, 2, 20]) * NUMBERS.center_sd_mm / ROW_MM
         costs = off_center_costs(centers, rows)
-        np.testing.assert_allclose(costs[:, C3], [0, 0.5, 0.5, 2.0, OFF_CENTER_COST])
+        np.testing.assert_allclose(costs[:, C3], [0, 0.5, 0.5, 2.0, NUMBERS.off_center_cost])
         assert (np.delete(costs, C3, axis=1) == 0).all()
 
 
@@ -166,17 +166,19 @@ class TestAdding:
         np.testing.assert_array_equal(more.unary[:3], self.evidence.unary)
         np.testing.assert_allclose(more.points[3:], on_curve([28]), atol=0.1)
         assert more.unary[3].argmin() == C4 and more.unary[3, C4] < 0.01
-        np.testing.assert_allclose(more.detection, [0.9, 0.9, 0.9, NEW_DETECTION])
+        np.testing.assert_allclose(more.detection, [0.9, 0.9, 0.9, NUMBERS.new_detection])
         for name in ("presence", "corners"):
             np.testing.assert_array_equal(getattr(more, name), getattr(self.evidence, name))
 
-    @pytest.mark.parametrize(("away", "added"), [(NEW_MM - 0.5, 0), (NEW_MM + 0.5, 1), (-NEW_MM + 0.5, 0)])
+    @pytest.mark.parametrize(
+        ("away", "added"), [(NUMBERS.new_mm - 0.5, 0), (NUMBERS.new_mm + 0.5, 1), (-NUMBERS.new_mm + 0.5, 0)]
+    )
     def test_a_body_near_a_candidate_is_that_candidate(self, away, added):
         evidence = evidence_at(on_curve((10, 16, 22 + away / ROW_MM)))
         assert len(with_counted_bodies(evidence, random_count(centers={C3: 22})).points) == 3 + added
 
     def test_a_candidate_far_from_the_curve_does_not_stand_for_a_body_on_it(self):
-        evidence = evidence_at(np.concatenate([on_curve((10, 22)), on_curve([16], FARTHEST_MM + 1)]))
+        evidence = evidence_at(np.concatenate([on_curve((10, 22)), on_curve([16], NUMBERS.farthest_mm + 1)]))
         assert len(with_counted_bodies(evidence, random_count(centers={C3: 16})).points) == 4
 
 
@@ -199,19 +201,23 @@ class TestMixing:
         t9_index, t11_index = LEVEL_INDEX["T9"], LEVEL_INDEX["T11"]
         shares = {C3: {15: 1, 16: 1, 17: 1}, t9_index: {10: 0.5}, t9_index + 1: {10: 0.25}, t11_index: {10: 0.25}}
         evidence = evidence_at(on_curve((10, 17, 22)), first_level=t9_index)
-        mixed = named_by_count(evidence, Count(log_shares(40, shares), on_curve(np.arange(40))), weight)
+        mixed = named_by_count(
+            evidence, Count(log_shares(40, shares), on_curve(np.arange(40))), replace(NUMBERS, weight=weight)
+        )
         first, second, third = mixed.unary
         found = [first[t9_index], first[t9_index + 1], first[C3], second[C3], third[t11_index]]
         np.testing.assert_allclose(found, [t9, t10, far_from_c3, near_c3, unsure], atol=1e-4)
         np.testing.assert_array_equal(mixed.points, evidence.points)
 
     def test_the_centered_level_is_cheapest_at_its_own_candidate(self):
-        mixed = named_by_count(self.evidence, random_count(centers={C3: 16, C4: 22}), weight=1.0)
+        mixed = named_by_count(self.evidence, random_count(centers={C3: 16, C4: 22}), ALONE)
         assert mixed.unary[:, C3].argmin() == 1 and mixed.unary[:, C4].argmin() == 2
 
     def test_a_candidate_far_from_the_curve_gets_no_vote_on_its_level(self):
-        aside = [on_curve([row], mm) for row, mm in ((10, 0), (16, FARTHEST_MM + 1), (22, FARTHEST_MM - 1))]
-        mixed = named_by_count(evidence_at(np.concatenate(aside)), random_count(), 0.1)
+        aside = [
+            on_curve([row], mm) for row, mm in ((10, 0), (16, NUMBERS.farthest_mm + 1), (22, NUMBERS.farthest_mm - 1))
+        ]
+        mixed = named_by_count(evidence_at(np.concatenate(aside)), random_count(), replace(NUMBERS, weight=0.1))
         spread = np.ptp(mixed.unary - 0.9 * self.evidence.unary, axis=1)
         assert spread[1] < 1e-9  # the same for every level
         assert (spread[[0, 2]] > 0.1).all()
@@ -220,9 +226,9 @@ class TestMixing:
         ("last", "kept"),
         [
             (np.inf, [10, 16, 22, 28]),
-            (28 + 6 * END_ROOM + 0.1, [10, 16, 22, 28]),
-            (28 + 6 * END_ROOM - 0.1, [10, 16, 22]),
-            (22 + 6 * END_ROOM - 0.1, [10, 16]),
+            (28 + 6 * NUMBERS.end_room + 0.1, [10, 16, 22, 28]),
+            (28 + 6 * NUMBERS.end_room - 0.1, [10, 16, 22]),
+            (22 + 6 * NUMBERS.end_room - 0.1, [10, 16]),
         ],
     )
     def test_bodies_that_the_end_of_the_field_of_view_cuts_are_left_out(self, last, kept):
@@ -234,8 +240,8 @@ class TestMixing:
 
     def test_a_part_of_the_spine_beyond_the_end_of_the_curve_is_kept(self):
         """Where the spine leaves the field of view and comes back, the rest of it is not cut: it is elsewhere."""
-        elsewhere = on_curve([40, 46], FARTHEST_MM + 1)
-        count = random_count(last=22 + 6 * END_ROOM + 0.1, gap=6.0)
+        elsewhere = on_curve([40, 46], NUMBERS.farthest_mm + 1)
+        count = random_count(last=22 + 6 * NUMBERS.end_room + 0.1, gap=6.0)
         mixed = named_by_count(evidence_at(np.concatenate([on_curve((10, 16, 22, 28)), elsewhere])), count)
         np.testing.assert_allclose(mixed.points, np.concatenate([on_curve((10, 16, 22)), elsewhere]), atol=0.1)
 
@@ -290,13 +296,13 @@ class TestRecount:
         np.testing.assert_allclose(row, rows, atol=0.1)
         assert (apart <= ROW_MM / 2 + 0.1).all()
         assert np.isinf(count.last)
-        mixed = named_by_count(with_counted_bodies(evidence, count), count, weight=1.0)
+        mixed = named_by_count(with_counted_bodies(evidence, count), count, ALONE)
         assert mixed.unary.argmin(axis=1).tolist() == [0, 1, 3, 4, 2]
         np.testing.assert_allclose(mixed.points[4], BALLS[2], atol=1.0)
 
     @pytest.mark.parametrize(("below_mm", "kept"), [(40.0, 5), (11.0, 5), (5.0, 4), (-8.0, 4)])
     def test_a_last_body_whose_middle_the_scan_cuts_is_left_out(self, below_mm, kept):
-        """Bodies are 24 mm apart: the last needs 7.2 mm (END_ROOM) of image below its centre."""
+        """Bodies are 24 mm apart: the last needs 7.2 mm (NUMBERS.end_room) of image below its centre."""
         whole = phantom(BALLS)
         first = round((BALLS[-1, 2] - below_mm - whole.corners[:, 2].min()) / 3.0)
         matrix = whole.ijk_to_ras.copy()

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, USUAL_LEVELS
-from VertebraLabelingLib.pipeline.missing_vertebrae import DETECTION, at_rest, look_again, with_possible, with_skipped
+from VertebraLabelingLib.core.parameters import SHIPPED
+from VertebraLabelingLib.pipeline.missing_vertebrae import at_rest, look_again, with_possible, with_skipped
 from VertebraLabelingLib.solver.chain import cheapest_chain, solve
+
+NUMBERS = SHIPPED.missing
 
 LEVELS = USUAL_LEVELS[1:9]  # C2-T2
 
@@ -85,7 +88,7 @@ def test_a_vertebra_beyond_an_end_that_should_be_in_view_gets_a_candidate_near_i
 def test_a_candidate_beyond_an_end_that_does_not_come_to_rest_is_dropped():
     given, _ = without()
     weak = given.detection.copy()
-    weak[0] = weak[-1] = 0.9 * DETECTION
+    weak[0] = weak[-1] = 0.9 * NUMBERS.detection
     given = replace(given, detection=weak)
     kept = at_rest(given, len(given.points) - 1)
     np.testing.assert_array_equal(kept.points, given.points[:-1])
@@ -136,7 +139,7 @@ class TestLookAgain:
     """Skipped levels first, then what is only possible; each place is looked at where there is one."""
 
     @staticmethod
-    def looked(given, detection=DETECTION):
+    def looked(given, detection=NUMBERS.detection):
         asked = []
 
         def place(wider, first):
@@ -160,7 +163,11 @@ class TestLookAgain:
         assert asked == [(len(LEVELS), len(LEVELS) - 1)] and len(found.points) == len(LEVELS)
         assert [USUAL_LEVELS[k] for k in chain.levels] == list(LEVELS)
 
-    @pytest.mark.parametrize(("detection", "number"), [(DETECTION, 1), (0.9 * DETECTION, 0)], ids=["at rest", "not"])
+    @pytest.mark.parametrize(
+        ("detection", "number"),
+        [(NUMBERS.detection, 1), (0.9 * NUMBERS.detection, 0)],
+        ids=["at rest", "not"],
+    )
     def test_a_possible_vertebra_joins_the_chain_where_it_comes_to_rest(self, detection, number):
         whole, _ = without()
         given = replace(without("T2")[0], corners=whole.corners, presence=whole.presence)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import Volume, apply_affine
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.pipeline.pose_search import LARGEST, UNSURE, Findings, find_pose
+from VertebraLabelingLib.pipeline.pose_search import LARGEST, Findings, find_pose
 from VertebraLabelingLib.preprocessing.pose import PatientPose
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
@@ -43,7 +44,7 @@ def test_each_turn_is_found_within_half_a_fine_step_where_it_matters(patient):
     look = network_looking_at(patient)
     found = find_pose(look(PatientPose()), look)
     assert found.enlarged == 1
-    if Findings.of(look(PatientPose())).sure:
+    if Findings.of(look(PatientPose())).sure(SHIPPED.pose):
         assert found == PatientPose() and not patient.head_down and min(patient.degrees, 360 - patient.degrees) <= 30
     else:
         assert found.head_down == patient.head_down
@@ -65,7 +66,7 @@ def test_what_is_found_no_better_in_another_way_stays_as_it_is(elsewhere):
 def test_a_spine_that_is_clear_but_makes_no_chain_is_looked_at_again_with_the_head_down():
     upright = evidence(0.6)
     shuffled = replace(upright, unary=upright.unary[[3, 0, 5, 2, 4, 1]])
-    assert Findings.of(shuffled).certainty >= UNSURE and not Findings.of(shuffled).sure
+    assert Findings.of(shuffled).certainty >= SHIPPED.pose.unsure and not Findings.of(shuffled).sure(SHIPPED.pose)
     assert find_pose(shuffled, lambda turn: upright if turn.head_down else shuffled) == PatientPose(head_down=True)
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import MOVED
+from VertebraLabelingLib.core.parameters import ChainParameters
 from VertebraLabelingLib.errors import InputError, NoSpineError
+from VertebraLabelingLib.solver import chain_graph
 from VertebraLabelingLib.solver.chain import relabel, solve
 from VertebraLabelingLib.solver.chain_graph import ChainGraph
-from VertebraLabelingLib.solver.chain_parameters import ChainParameters
 from VertebraLabelingLib.solver.spine_curve import spine_curve
 
 BOX = np.array(np.meshgrid((-100, 100), (-100, 100), (-10, 600), indexing="ij")).reshape(3, 8).T.astype(float)
@@ -72,12 +73,15 @@ def test_fixed_points_survive_or_are_refused(count, seed, fixed_count, moved):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_best_chain_and_posterior_agree_with_enumerating_all_chains(seed, temperature):
+def test_best_chain_and_posterior_agree_with_enumerating_all_chains(seed, temperature, monkeypatch):
+    scales = np.linspace(-2.5, 2.5, 5)  # fewer than the solver tries: all chains are enumerated
+    monkeypatch.setattr(chain_graph, "SCALE_SDS", scales)
+    monkeypatch.setattr(chain_graph, "SCALE_COST", 0.5 * scales**2 + np.log(np.exp(-0.5 * scales**2).sum()))
     rng = np.random.default_rng(seed)
     points = np.array([(0, 0, 90), (3, 2, 60), (-2, 1, 28)]) + rng.normal(0, 3, (3, 3))
     evidence = Evidence(points, rng.uniform(0, 4, (3, 26)), rng.uniform(0.3, 0.9, 3), rng.random(26), BOX)
-    parameters = ChainParameters(temperature=temperature, scale_steps=5, max_missed=25, false_positive=2.0)
-    graph = _graph(evidence, parameters)
+    parameters = ChainParameters(temperature=temperature, false_positive=2.0)
+    graph = _graph(evidence, parameters, every_hop=True)
     chains = list(_all_chains(graph))
     best = min(chains, key=lambda chain: chain[1])
     assert graph.best_path().nodes == best[0]
@@ -106,13 +110,13 @@ def test_the_posterior_sums_to_one_where_no_candidate_may_be_left_out():
     np.testing.assert_allclose(posterior.sum(axis=1), 1.0, atol=1e-9)
 
 
-def _graph(evidence: Evidence, parameters: ChainParameters) -> ChainGraph:
+def _graph(evidence: Evidence, parameters: ChainParameters, every_hop: bool = False) -> ChainGraph:
     curve = spine_curve(evidence.points, evidence.detection, evidence.unary)
     order, count = curve.order, len(evidence.points)
     evidence = Evidence(
         evidence.points[order], evidence.unary[order], evidence.detection[order], evidence.presence, evidence.corners
     )
-    return ChainGraph(evidence, curve, np.full(count, -1), np.zeros(count, bool), parameters)
+    return ChainGraph(evidence, curve, np.full(count, -1), np.zeros(count, bool), parameters, every_hop)
 
 
 def _all_chains(graph: ChainGraph):
@@ -128,7 +132,7 @@ def _all_chains(graph: ChainGraph):
             for levels in combinations(range(len(LEVELS)), size):
                 nodes = tuple(zip(chosen, levels))
                 fixed = left_out + sum(graph.node[node] for node in nodes)
-                fixed = fixed + graph.start[nodes[0]] + graph.end[nodes[-1]] + graph.parameters.scale_cost
+                fixed = fixed + graph.start[nodes[0]] + graph.end[nodes[-1]] + chain_graph.SCALE_COST
                 ways = [fixed]
                 for (m, j), (n, k) in zip(nodes, nodes[1:]):
                     ways = [way + graph.pairs[row[n, m], hop] for way in ways for hop in between[j, k]]

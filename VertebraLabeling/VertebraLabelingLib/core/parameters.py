@@ -1,0 +1,289 @@
+"""Every number of the pipeline that was chosen on data: value, unit, and what it was chosen on.
+
+A model's card holds the values that belong to its networks (:mod:`.weights` reads them from there); those below are
+the shipped model's. How far the score moves with each of them is in docs/parameters.md, written by
+``python -m VertebraLabelingTraining.evaluation.parameter_effects``. Numbers that follow from anatomy, from the layout
+of a network or from what a computer can do are constants beside the code that uses them, each with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+FOLDS = "held-out scans and crops of the cross-validation"
+POSES = "held-out scans turned, scaled, upside down"
+VERSE = "centroids of VerSe 2019 and 2020"
+IMPLANTED = "held-out scans with painted cement, screws and rods"
+
+
+def tuned(default: float | tuple[float, ...], unit: str, chosen_on: str):
+    """A field that holds a chosen number, or several of one unit."""
+    return field(default=default, metadata={"unit": unit, "chosen_on": chosen_on})
+
+
+@dataclass(frozen=True)
+class DetectionParameters:
+    """From the maps of the detection network to candidates.
+
+    Attributes:
+        threshold: below it a maximum of the center map is no candidate.
+        min_distance_mm: two candidates are not nearer; C4 and C5 of a small adult are about 13 mm apart.
+        level_distance_mm: the same for a candidate from a level's own heat map.
+        level_presence: levels less likely to be in view add no candidate.
+        level_weight, heat_weight, slice_weight: of level map, heat map and Bi-LSTM in a candidate's level costs.
+        heat_reach_mm: the share of a heat map this near a candidate is the candidate's.
+    """
+
+    threshold: float = tuned(0.08, "probability", FOLDS)
+    min_distance_mm: float = tuned(9.0, "mm", FOLDS)
+    level_distance_mm: float = tuned(7.0, "mm", FOLDS)
+    level_presence: float = tuned(0.3, "probability", FOLDS)
+    level_weight: float = tuned(0.3, "share", FOLDS)
+    heat_weight: float = tuned(0.5, "share", FOLDS)
+    slice_weight: float = tuned(0.2, "share", FOLDS)
+    heat_reach_mm: float = tuned(10.0, "mm", FOLDS)
+
+
+@dataclass(frozen=True)
+class PoseParameters:
+    """When the detection network looks again, and when another pose is kept; see :class:`.pose_search.Findings`.
+
+    Attributes:
+        small: size of the spine, 1 for an adult's, below which the patient is looked at enlarged.
+        enlarged_gain: times as much that must be named there.
+        child: enlargement that is tried where too little is found to tell the size.
+        unsure, dubious: certainty, and the sum of certainty and named share, below which likely turns are tried.
+        doubtful, hardly_named: certainty and named share below which all turns are tried.
+        convincing: certainty that another pose must reach.
+        turned_gain: times as much that must be named in it.
+    """
+
+    small: float = tuned(0.88, "of an adult's size", POSES)
+    enlarged_gain: float = tuned(1.1, "ratio", POSES)
+    child: float = tuned(1.35, "ratio", POSES)
+    unsure: float = tuned(0.34, "certainty", POSES)
+    dubious: float = tuned(1.1, "certainty + share", POSES)
+    doubtful: float = tuned(0.27, "certainty", POSES)
+    hardly_named: float = tuned(0.4, "share", POSES)
+    convincing: float = tuned(0.25, "certainty", POSES)
+    turned_gain: float = tuned(1.3, "ratio", POSES)
+
+
+@dataclass(frozen=True)
+class LevelParameters:
+    """From the rows of the level network to level costs.
+
+    Attributes:
+        weight: of the level network in the mean of the costs of a level.
+        temperature: its costs are divided by it; on patients that it has not seen it is too sure (Guo et al. 2017).
+        farthest_mm: candidates farther from the curve are no part of the straightened spine.
+        new_mm: a level's mean row becomes a candidate where none is this near along the curve.
+        new_detection: of such a candidate.
+        center_sd_mm, off_center_cost: of a candidate away from the mean row of a level, and the most it costs.
+        compact: sd of a level's rows over their number, at most; 0.29 for one body, 0.58 for two that share it evenly.
+        fewest_rows: mass of a level that has a mean row.
+        end_room: share of the last gap below a body's center; with less in view the body counts as cut.
+    """
+
+    weight: float = tuned(0.85, "share", FOLDS)
+    temperature: float = tuned(1.5, "ratio", FOLDS)
+    farthest_mm: float = tuned(25.0, "mm", FOLDS)
+    new_mm: float = tuned(5.0, "mm", FOLDS)
+    new_detection: float = tuned(0.6, "probability", FOLDS)
+    center_sd_mm: float = tuned(5.0, "mm", FOLDS)
+    off_center_cost: float = tuned(4.0, "nat", FOLDS)
+    compact: float = tuned(0.45, "ratio", FOLDS)
+    fewest_rows: float = tuned(1.5, "rows of 4 mm", FOLDS)
+    end_room: float = tuned(0.3, "of a gap", FOLDS)
+
+
+@dataclass(frozen=True)
+class CentroidParameters:
+    """Which candidates settle on a body in the centroid network, and what it is shown.
+
+    Attributes:
+        farthest_mm: a candidate that moves farther stays where it was.
+        last_step_mm: of a candidate that settles, in the last round.
+        spread_mm: standard deviation of the heat map of a candidate that settles.
+        unsettled: factor of the detection of a candidate that does not.
+        alike_mm: the two pairs of views are averaged where they are no farther apart.
+        lowest_hu: what is darker is shown as this; air in large voxels would draw points aside.
+    """
+
+    farthest_mm: float = tuned(8.0, "mm", FOLDS)
+    last_step_mm: float = tuned(4.0, "mm", FOLDS)
+    spread_mm: float = tuned(4.0, "mm", FOLDS)
+    unsettled: float = tuned(0.3, "ratio", FOLDS)
+    alike_mm: float = tuned(2.0, "mm", FOLDS)
+    lowest_hu: float = tuned(-300.0, "HU", "the demo CT in voxels of 0.5 to 8 mm")
+
+
+@dataclass(frozen=True)
+class MissingParameters:
+    """Where a vertebra may be missing, and what a candidate that is tried there looks like.
+
+    Attributes:
+        detection: of the candidate; where a vertebra is only possible it must keep as much.
+        step_cost: of each level away from the one that is missing.
+        wide: distance of two neighbors over the usual one, in distances of this spine, where one may lie between.
+        least_room, most_room: measured over usual distance of the neighbors of a gap.
+    """
+
+    detection: float = tuned(0.5, "probability", FOLDS)
+    step_cost: float = tuned(2.0, "nat", FOLDS)
+    wide: float = tuned(1.3, "ratio", FOLDS)
+    least_room: float = tuned(0.7, "ratio", FOLDS)
+    most_room: float = tuned(1.4, "ratio", FOLDS)
+
+
+@dataclass(frozen=True)
+class SmoothingParameters:
+    """How far points move toward the line of their neighbors.
+
+    Attributes:
+        stiffness: weight of the bends, each in mm over the usual distances of its neighbors, against the ways moved.
+        most_mm: a fractured or slipped body keeps its place.
+    """
+
+    stiffness: float = tuned(0.1, "ratio", FOLDS)
+    most_mm: float = tuned(0.7, "mm", FOLDS)
+
+
+@dataclass(frozen=True)
+class ImplantParameters:
+    """How much metal or cement is an implant.
+
+    Attributes:
+        near_mm: of the points.
+        least_mm3: two screws and a rod; near the points of 77 held-out scans is less than 2000.
+        at_level_mm3: near one point.
+    """
+
+    near_mm: float = tuned(20.0, "mm", IMPLANTED)
+    least_mm3: float = tuned(2500.0, "mm³", IMPLANTED)
+    at_level_mm3: float = tuned(200.0, "mm³", IMPLANTED)
+
+
+@dataclass(frozen=True)
+class ChainParameters:
+    """Weights of the chain solver. Every cost is a negative log-likelihood up to a factor, so costs add.
+
+    Attributes:
+        appearance: factor of ``Evidence.unary``.
+        confusion: how much likelier (unary cost) a network is to mistake a vertebra for its neighbor than for one a
+            level further, in the neck, the chest and the lumbar spine; see :mod:`.level_confusion`. ``None`` takes the
+            unary costs as they are.
+        detection: factor of the log-odds of ``Evidence.detection``.
+        false_positive: cost of leaving out a candidate with detection 0.5.
+        missed: cost of each vertebra passed over between two found ones.
+        unseen: cost of each level beyond the ends that should lie in view, of at most ``unseen_most`` of them.
+        spacing_sd: standard deviation of the logarithm of a distance, given the scan's scale. Centers are some mm off,
+            so it is more than that of VerSe, 0.066.
+        spacing_cap: highest spacing cost of one hop: a collapsed or fused vertebra must not break the chain.
+        scale_sd: standard deviation of the logarithm of the scan's scale.
+        bend, bend_cap: cost per squared radian between a hop and the smoothed spine curve, and the most of it.
+        t13, no_t12, l6: costs of the enumeration variants, the logarithm of how rare they are (2, 2 and 5 of 100).
+        presence: factor of -log(2p) for levels in the chain; ``absence``: of -log(2(1-p)) for levels that are not,
+            though their place lies in the field of view. p = 0.5 is neutral.
+        temperature: costs are divided by it before they are read as log probabilities.
+        calibration: weights of :func:`.confidence.terms` that turn the posterior into the confidence; ``None`` takes
+            the posterior itself.
+        shift_sign: warn where the strongest sign (:func:`.confidence.strongest_sign`) against a shift is less.
+        landmark_sign: what a landmark among the names (:func:`.chain_ends.landmarks_in_view`) adds to that sign.
+    """
+
+    appearance: float = tuned(2.0, "ratio", FOLDS)
+    confusion: tuple[float, float, float] | None = tuned((4.0, 0.6, 0.6), "nat", FOLDS)
+    detection: float = tuned(1.0, "ratio", FOLDS)
+    false_positive: float = tuned(6.0, "nat", FOLDS)
+    missed: float = tuned(6.0, "nat", FOLDS)
+    unseen: float = tuned(1.0, "nat", FOLDS)
+    unseen_most: int = tuned(3, "levels", FOLDS)
+    spacing_sd: float = tuned(0.16, "log distance", FOLDS)
+    spacing_cap: float = tuned(30.0, "nat", FOLDS)
+    scale_sd: float = tuned(0.081, "log size", VERSE)
+    bend: float = tuned(4.0, "nat / rad²", FOLDS)
+    bend_cap: float = tuned(6.0, "nat", FOLDS)
+    t13: float = tuned(4.0, "nat", VERSE)
+    no_t12: float = tuned(4.0, "nat", VERSE)
+    l6: float = tuned(3.0, "nat", VERSE)
+    presence: float = tuned(0.5, "ratio", FOLDS)
+    absence: float = tuned(0.5, "ratio", FOLDS)
+    temperature: float = tuned(4.0, "ratio", FOLDS)
+    calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166), "log odds", FOLDS)
+    shift_sign: float = tuned(3.75, "nat", FOLDS)
+    landmark_sign: float = tuned(1.0, "nat", FOLDS)
+
+
+@dataclass(frozen=True)
+class PipelineParameters:
+    """All chosen numbers of one model, stage by stage."""
+
+    detection: DetectionParameters = DetectionParameters()
+    pose: PoseParameters = PoseParameters()
+    levels: LevelParameters = LevelParameters()
+    centroids: CentroidParameters = CentroidParameters()
+    missing: MissingParameters = MissingParameters()
+    smoothing: SmoothingParameters = SmoothingParameters()
+    implants: ImplantParameters = ImplantParameters()
+    chain: ChainParameters = ChainParameters()
+
+    def to_json(self) -> dict[str, dict]:
+        """Plain JSON types; see :meth:`from_json`."""
+        return {group: group_to_json(getattr(self, group)) for group in GROUPS}
+
+    @classmethod
+    def from_json(cls, data: object) -> PipelineParameters:
+        """Read what :meth:`to_json` made; a stage or number left out keeps the shipped model's value.
+
+        Raises:
+            ValueError: an unknown stage or number, or a value that is no finite number of the kind.
+        """
+        if not isinstance(data, Mapping) or set(data) - set(GROUPS):
+            raise ValueError("the parameters are no table of stages")
+        return cls(**{group: group_from_json(GROUPS[group], values) for group, values in data.items()})
+
+
+SHIPPED = PipelineParameters()
+"""The numbers of the shipped model."""
+
+GROUPS: dict[str, type] = {item.name: type(item.default) for item in fields(PipelineParameters)}
+"""Stage -> the class of its numbers, in the order of the run."""
+
+
+def group_to_json(group) -> dict[str, object]:
+    """The numbers of one stage as plain JSON types."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(group).items()}
+
+
+def group_from_json(kind: type, data: object):
+    """Read what :func:`group_to_json` made of a ``kind``.
+
+    Raises:
+        ValueError: see :meth:`PipelineParameters.from_json`.
+    """
+    known = {item.name: item.default for item in fields(kind)}
+    if not isinstance(data, Mapping) or set(data) - set(known):
+        raise ValueError(f"{kind.__name__} holds an unknown number")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    for name, value in values.items():
+        default = known[name]
+        numbers, expected = (each if isinstance(each, tuple) else (each,) for each in (value, default))
+        if value is None and isinstance(default, tuple):
+            continue
+        if isinstance(value, tuple) != isinstance(default, tuple) or len(numbers) != len(expected):
+            raise ValueError(f"{name} has another shape")
+        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+            raise ValueError(f"{name} is not a number")
+        if isinstance(default, int) and type(value) is not int:
+            raise ValueError(f"{name} is not a whole number")
+    return kind(**values)
+
+
+def chosen_numbers() -> Iterator[tuple[str, str, float | tuple[float, ...], str, str]]:
+    """Every chosen number or group of numbers: stage, name, value, unit, what it was chosen on."""
+    for group, kind in GROUPS.items():
+        for item in fields(kind):
+            yield group, item.name, item.default, item.metadata["unit"], item.metadata["chosen_on"]
