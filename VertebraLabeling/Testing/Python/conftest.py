@@ -7,13 +7,21 @@ import locale
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def pytest_configure():
-    """Take the locale of the user, as a Qt program does at its start: with LC_ALL=de_DE.UTF-8, decimal commas."""
+    """Take the locale of the user, as a Qt program does at its start: with LC_ALL=de_DE.UTF-8, decimal commas.
+
+    No property test fails because a busy computer took longer than hypothesis expects of one example.
+    """
+    hypothesis.settings.register_profile(
+        "busy computer", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("busy computer")
     with contextlib.suppress(locale.Error):  # one that this computer does not have
         locale.setlocale(locale.LC_ALL, "")
 
