@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 GOAL_SECONDS, GOAL_GB, GOAL_RATIO = 5.0, 1.5, 20.0
@@ -53,7 +54,7 @@ def goals(results: dict) -> list[tuple[str, str, bool]]:
         found.append(("time linear in voxels", f"exponent {exponent:.2f}", exponent <= GOAL_EXPONENT))
     for peer in results["peers"]:
         if peer["ratio"] is not None:
-            goal = f"at least {GOAL_RATIO:.0f} x faster than {peer['name'].split(' (')[0]}, {peer['scan']}"
+            goal = f"at least {GOAL_RATIO:.0f} x faster than {_plain_name(peer)}, {peer['scan']}"
             found.append((goal, _ratio(peer), peer["ratio"] >= GOAL_RATIO))
     return found
 
@@ -63,9 +64,11 @@ def markdown(results: dict) -> str:
     machine = results["machine"]
     bf16 = "with" if machine["bf16"] else "without"
     lines = [
-        f"{machine['threads']} threads of {machine['cores']} cores, {bf16} bfloat16 instructions, "
-        f"PyTorch {machine['torch']}, VertebraLabeling {machine['vertebra_labeling']}. "
-        f"Load before the run: {machine['load']}{', too busy for times' if is_busy(machine) else ''}.",
+        *_wrapped(
+            f"{machine['threads']} threads of {machine['cores']} cores, {bf16} bfloat16 instructions, "
+            f"PyTorch {machine['torch']}, VertebraLabeling {machine['vertebra_labeling']}. "
+            f"Load before the run: {machine['load']}{', too busy for times' if is_busy(machine) else ''}."
+        ),
         "",
         *_labeling_table(results["labeling"]),
     ]
@@ -94,18 +97,28 @@ def _labeling_table(rows: Sequence[dict]) -> list[str]:
             body.append((*about, f"{row['seconds']:.2f}", *times, _memory(row)))
         else:
             body.append((*about, "failed", *[""] * (len(stages) + 1)))
-            failures += ["", f"{', '.join(about)}: {row['failed']}"]
-    head = ("scan", "precision", "device", "seconds", *[_SHORT.get(s, s) for s in stages], "GB above input")
-    return _table(head, body) + failures
+            failures += ["", *_wrapped(f"{', '.join(about)}: {row['failed']}")]
+    head = ("scan", "type", "device", "seconds", *[_SHORT.get(s, s) for s in stages], "GB")
+    return [
+        *_table(head, body),
+        "",
+        "After the total, the seconds of each stage; GB of memory above the input.",
+        *failures,
+    ]
 
 
 def _peer_table(peers: Sequence[dict]) -> list[str]:
-    body = []
+    body, notes = [], []
     for peer in peers:
         seconds = f"{peer['seconds']:.0f}" if "seconds" in peer else ""
-        how = peer.get("how", peer.get("failed", ""))
-        body.append((peer["name"], peer["scan"], how, seconds, _ratio(peer), _memory(peer)))
-    return _table(("peer, speed only", "scan", "measured", "seconds", "times ours", "GB above input"), body)
+        body.append((_plain_name(peer), peer["scan"], seconds, _ratio(peer), _memory(peer)))
+        notes += _wrapped(f"{peer['name']}, {peer['scan']}: {peer.get('how', peer.get('failed', ''))}", bullet="- ")
+    return [*_table(("peer, speed only", "scan", "seconds", "times ours", "GB"), body), "", *notes]
+
+
+def _plain_name(peer: dict) -> str:
+    """Without the version and what else stands in brackets."""
+    return peer["name"].split(" (")[0]
 
 
 def _ratio(peer: dict) -> str:
@@ -116,6 +129,12 @@ def _ratio(peer: dict) -> str:
 
 def _memory(row: dict) -> str:
     return "" if row.get("memory_gb") is None else f"{row['memory_gb']:.2f}"
+
+
+def _wrapped(text: str, bullet: str = "") -> list[str]:
+    """Lines of at most 120 characters."""
+    indent = " " * len(bullet)
+    return textwrap.wrap(text, 120, initial_indent=bullet, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -284,6 +285,13 @@ def test_the_tables_name_what_failed_and_what_was_too_slow(results):
     assert "no memory" in text and "stopped after 900 s" in text and "over " in text and "No module named x" in text
     lines = [line for line in text.splitlines() if line.startswith(("| peer", "| spine-segment", "| nnU-Net"))]
     assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1
+
+
+def test_the_published_tables_are_those_of_the_published_numbers_in_lines_that_fit():
+    folder = Path(__file__).resolve().parents[4] / "docs" / "benchmark"
+    text = (folder / "benchmark.md").read_text(encoding="utf-8")
+    assert text == markdown(json.loads((folder / "benchmark.json").read_text(encoding="utf-8")))
+    assert max(map(len, text.splitlines())) <= 120
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
