@@ -1,10 +1,10 @@
 # The networks of the cross-validation: every fold from one schedule, with seeds, steps and learning rates fixed here.
 # Run again, it goes on where it was stopped. Two jobs on two cores take about five hours.
 #
-#   make -f configs/crossval.mk -j2 DATA=<data folder> SYNTHETIC=<folder made by training.synthetic>
+#   make -f configs/crossval.mk -j2 DATA=<data folder> SYNTHETIC=<made by synthetic.make_synthetic>
 #
-# Afterwards OUT/fold-0, fold-1 and fold-2 each hold the first network, counting/ and placing/, as
-# training.crossval, training.crop_test, training.alteration_test and training.calibration read them.
+# Afterwards OUT/fold-0, fold-1 and fold-2 each hold the detection network, counting/ (level network) and placing/
+# (centroid network), as evaluation.crossval, field_of_view_crops, altered_scans and calibration read them.
 
 DATA      ?= ../shared/data
 SYNTHETIC ?= runs/synthetic
@@ -15,7 +15,6 @@ DONE      := $(OUT)/done
 
 export OMP_NUM_THREADS := 1
 TRAIN = $(BIN)/vertebra-labeling train
-SMALL = $(BIN)/python -m VertebraLabelingTraining.networks.small
 CASES = --data $(DATA) $(SYNTHETIC) --splits $(DATA)/splits.json --fold $* --resume
 LOG    = > $@.log 2>&1 && touch $@
 
@@ -33,13 +32,13 @@ $(DONE)/second-%: $(DONE)/first-%
 	$(TRAIN) --config configs/second.json $(CASES) --init $(OUT)/first-$*/checkpoint.pt --out $(OUT)/fold-$* $(LOG)
 
 $(DONE)/early-counting-%: | $(DONE)
-	$(SMALL) counting $(CASES) --seed 1 --out $(OUT)/early-counting-$* $(LOG)
+	$(TRAIN) --network level $(CASES) --seed 1 --out $(OUT)/early-counting-$* $(LOG)
 
 $(DONE)/counting-%: $(DONE)/early-counting-%
-	$(SMALL) counting $(CASES) --seed 2 --learning-rate 1.5e-3 --init $(OUT)/early-counting-$*/checkpoint.pt \
+	$(TRAIN) --network level $(CASES) --seed 2 --learning-rate 1.5e-3 --init $(OUT)/early-counting-$*/checkpoint.pt \
 	  --out $(OUT)/fold-$*/counting $(LOG)
 
-# Seeds of placing: 1, then 2 and 5. That of fold 0 ended with heat maps too wide for its own cases, which training.small
+# Seeds of placing: 1, then 2 and 5. That of fold 0 ended with heat maps too wide for its own cases, which the command
 # refuses; it was trained anew from other seeds. Seeds say the same of the same code only: the published early and middle
 # runs are of 6df84fd to 25b21e6, before networks knew of phases, when pairs weighed once (docs/decisions/0003).
 EARLY_0 := 3
@@ -47,12 +46,12 @@ LATE_0  := 4
 seed = $(or $($(1)_$*),$(2))
 
 $(DONE)/early-placing-%: | $(DONE)
-	$(SMALL) placing $(CASES) --seed $(call seed,EARLY,1) --steps 2400 --out $(OUT)/early-placing-$* $(LOG)
+	$(TRAIN) --network centroid $(CASES) --seed $(call seed,EARLY,1) --steps 2400 --out $(OUT)/early-placing-$* $(LOG)
 
 $(DONE)/middle-placing-%: $(DONE)/early-placing-%
-	$(SMALL) placing $(CASES) --seed $(call seed,LATE,2) --steps 1500 --learning-rate 1e-3 --init $(OUT)/early-placing-$*/checkpoint.pt \
-	  --out $(OUT)/middle-placing-$* $(LOG)
+	$(TRAIN) --network centroid $(CASES) --seed $(call seed,LATE,2) --steps 1500 --learning-rate 1e-3 \
+	  --init $(OUT)/early-placing-$*/checkpoint.pt --out $(OUT)/middle-placing-$* $(LOG)
 
 $(DONE)/placing-%: $(DONE)/middle-placing-%
-	$(SMALL) placing $(CASES) --seed 5 --steps 2000 --learning-rate 1.5e-3 --init $(OUT)/middle-placing-$*/checkpoint.pt \
-	  --out $(OUT)/fold-$*/placing $(LOG)
+	$(TRAIN) --network centroid $(CASES) --seed 5 --steps 2000 --learning-rate 1.5e-3 \
+	  --init $(OUT)/middle-placing-$*/checkpoint.pt --out $(OUT)/fold-$*/placing $(LOG)

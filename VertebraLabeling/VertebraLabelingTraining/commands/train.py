@@ -1,4 +1,4 @@
-"""``vertebra-labeling train``: train from scratch, in stages, resume, or fine-tune on one's own corrected scans."""
+"""``vertebra-labeling train``: train a network from scratch, in stages, resume, or fine-tune on own corrected scans."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from pathlib import Path
 
 from VertebraLabelingLib.commands.options import device_name
 
+NETWORKS = ("detection", "level", "centroid")
+
 _EXAMPLES = """\
 examples:
   vertebra-labeling train --config config.json --data cases/ --out runs/first      from scratch
+  vertebra-labeling train --network level --data cases/ --out runs/first/counting  the level network of the same run
   vertebra-labeling train --init shipped --data corrected/ --out runs/mine         fine-tune the shipped weights
   vertebra-labeling label new.nii.gz -o out --weights runs/mine/<name>.pt          use the result
 
-Fine-tuning (--init without --config) keeps some cases for validation, prints the scores before and after, and writes a
-model only if the score has not fallen.
+Fine-tuning (--init without --config, detection network) keeps some cases for validation, prints the scores before and
+after, and writes a model only if the score has not fallen.
+
+In the folders counting (level network) and placing (centroid network) of a run of the detection network the other two
+are found by the evaluation and the export.
 """
 
 
@@ -22,12 +28,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Register the sub-command."""
     parser = subparsers.add_parser(
         "train",
-        help="train or fine-tune the network on CT with .mrk.json truth",
-        description="Train the network on CT files with .mrk.json truth of the same name beside them, or fine-tune "
+        help="train or fine-tune the networks on CT with .mrk.json truth",
+        description="Train a network on CT files with .mrk.json truth of the same name beside them, or fine-tune "
         "weights on your own corrected scans.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--network", choices=NETWORKS, default="detection", help="which to train (default: detection)")
     parser.add_argument(
         "--config", type=Path, help="JSON file with the settings of the run (default: the built-in ones)"
     )
@@ -39,13 +46,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         metavar="DIR",
         help="folder of .mrk.json files for CTs that have none beside them, at the same path as below --data "
-        "(default: the truth reviewed for this project)",
+        "(default: the truth reviewed for this project; none for the centroid network)",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, history and curves")
     parser.add_argument("--splits", type=Path, help="splits.json: leaves out the demo patient and the fold of --fold")
     parser.add_argument("--fold", type=int, help="with --splits: the fold to leave out, for cross-validation")
     parser.add_argument(
-        "--init", help="start from a model file, a checkpoint, or 'shipped'; without --config this is fine-tuning"
+        "--init",
+        help="start from a model file, a checkpoint, or 'shipped'; for the detection network without --config this is "
+        "fine-tuning",
     )
     parser.add_argument("--resume", action="store_true", help="continue exactly from the checkpoint in --out")
     parser.add_argument("--device", default="auto", type=device_name, help="auto, cpu, cuda or cuda:N (default: auto)")
@@ -72,15 +81,20 @@ def run(arguments: argparse.Namespace) -> int:
     from VertebraLabelingLib.errors import InputError
 
     from ..data.cases import left_out
-    from ..networks.config import FINE_TUNING, TrainConfig
-    from ..networks.loop import CHECKPOINT
+    from ..networks.detection_task import FINE_TUNING
+    from ..networks.trainer import CHECKPOINT
 
-    tuning = bool(arguments.init) and not arguments.config
-    config = TrainConfig.read(arguments.config) if arguments.config else FINE_TUNING if tuning else TrainConfig()
+    kind = _trainers()[arguments.network]
+    tuning = arguments.network == "detection" and bool(arguments.init) and not arguments.config
+    config = kind.settings.read(arguments.config) if arguments.config else FINE_TUNING if tuning else kind.settings()
     config = _overridden(config, arguments)
     exclude = [*config.exclude, *left_out(arguments.splits, arguments.fold)]
     device = arguments.device
-    if device == "auto":
+    if arguments.network != "detection":
+        if device not in ("auto", "cpu"):
+            raise InputError(f"The {arguments.network} network trains on the CPU alone: leave out --device.")
+        device = "cpu"
+    elif device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if (arguments.out / CHECKPOINT).exists() and not arguments.resume:
         raise InputError(f"{arguments.out} already holds a run: give --resume to continue it, or another --out.")
@@ -90,7 +104,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("Fine-tuning takes the points beside each CT: leave out --truth, or give a --config.")
     if tuning:
         return _fine_tune(arguments, config, exclude, device)
-    return _train(arguments, config, exclude, device)
+    return _train(arguments, kind, config, exclude, device)
+
+
+def _trainers() -> dict:
+    """Network -> what trains it."""
+    from ..networks.centroid_task import PlacingTrainer
+    from ..networks.detection_task import DetectionTrainer
+    from ..networks.level_task import CountingTrainer
+
+    return dict(zip(NETWORKS, (DetectionTrainer, CountingTrainer, PlacingTrainer)))
 
 
 def _overridden(config, arguments: argparse.Namespace):
@@ -101,28 +124,29 @@ def _overridden(config, arguments: argparse.Namespace):
     return replace(config, **{name: value for name, value in said.items() if value is not None})
 
 
-def _train(arguments: argparse.Namespace, config, exclude: list[str], device: str) -> int:
+def _train(arguments: argparse.Namespace, kind, config, exclude: list[str], device: str) -> int:
     from VertebraLabelingLib.errors import InputError
 
     from ..data.cases import GROWN_TRUTH, find_cases, read_cases
-    from ..data.provenance import start_of
     from ..models.curves import plot_curves
-    from ..networks.loop import CHECKPOINT, HISTORY, Trainer
+    from ..networks.trainer import CHECKPOINT, HISTORY
 
     if arguments.truth and not arguments.truth.is_dir():
         raise InputError(f"The truth folder {arguments.truth} does not exist: give a folder of .mrk.json files.")
-    truth = arguments.truth or GROWN_TRUTH
+    truth = arguments.truth or (GROWN_TRUTH if kind.reviewed_truth else None)
     cases = read_cases(find_cases(arguments.data, exclude, truth=truth), truth)
-    print(f"{len(cases)} cases, {sum(len(case.levels) for case in cases)} vertebrae, device {device}")
-    trainer = Trainer(config, cases, arguments.out, device)
+    trainer = kind(config, cases, arguments.out, *([device] if arguments.network == "detection" else []))
+    print(f"{len(trainer.cases)} cases, {sum(len(case.levels) for case in trainer.cases)} vertebrae, device {device}")
     if arguments.init:
-        path = _start_path(arguments.init)
-        state, seen = _initial_state(path, exclude)
-        trainer.initialize(state, start_of(path), seen)
+        trainer.initialize(_start_path(arguments.init))
+        known = sorted(set(trainer.seen).intersection(exclude))
+        if known:  # a score on it would not be honest
+            raise InputError(f"{arguments.init} was trained on {known[0]}, which this run leaves out: give another.")
     if arguments.resume and trainer.resume():
         print(f"resumed at step {trainer.step}")
     trainer.run(progress=_print_progress)
     plot_curves(arguments.out / HISTORY, arguments.out / "curves.png")
+    trainer.check()
     print(f"\ndone: {arguments.out / CHECKPOINT}")
     return 0
 
@@ -151,28 +175,6 @@ def _start_path(text: str) -> Path:
     from ..finetuning.finetune import SHIPPED
 
     return default_weights() if text == SHIPPED else Path(text)
-
-
-def _initial_state(path: Path, exclude: list[str]) -> tuple[dict, list[str]]:
-    """Tensors of a model file (checked against its card) or of a training checkpoint (its averaged weights), and the
-    cases that they were trained on.
-
-    Raises:
-        InputError: the start has seen a case that this run leaves out: a score on it would not be honest.
-    """
-    import torch
-    from VertebraLabelingLib.errors import InputError
-    from VertebraLabelingLib.networks.weights import load_state, read_card
-
-    if path.with_suffix(".json").is_file():
-        state, seen = load_state(path), read_card(path).get("training", {}).get("cases", [])
-    else:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        state, seen = saved["average"], [*saved["cases"], *saved.get("seen", ())]
-    known = sorted(set(seen) & set(exclude))
-    if known:
-        raise InputError(f"{path.name} was trained on {known[0]}, which this run leaves out: start from other weights.")
-    return state, seen
 
 
 def _share(text: str) -> float:

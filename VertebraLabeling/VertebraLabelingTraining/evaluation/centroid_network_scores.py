@@ -30,7 +30,7 @@ from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 from ..data.cases import find_cases, fold_names, truth_file
-from ..networks.loop import CHECKPOINT
+from ..networks.trainer import CHECKPOINT
 from .crossval import refuse_seen
 
 AWAY_MM = 2.0  # standard deviation of the starting points along each axis

@@ -30,7 +30,7 @@ from ..data.added_truth import read_truth
 from ..data.cases import find_cases, fold_names
 from ..data.evidence_folder import evidence_path, nothing_found, truth_path
 from ..models.export import export, parts_of
-from ..networks.loop import CHECKPOINT
+from ..networks.trainer import CHECKPOINT
 
 LabelerOf = Callable[[Path, Collection[str], int], VertebraLabeler]
 """Run folder, names of the cases to label, fold -> who labels them; raises where they were seen in training."""

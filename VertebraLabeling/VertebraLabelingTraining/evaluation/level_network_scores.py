@@ -3,7 +3,7 @@
     python -m VertebraLabelingTraining.evaluation.level_network_scores --data DATA --model MODEL.pt \\
         --runs C0 C1 C2 --out DIR
 
-``C0`` to ``C2`` are run folders of counting networks that have not seen fold 0, 1, 2 (``small counting --fold K``). The
+``C0`` to ``C2`` are run folders of counting networks that have not seen fold 0, 1, 2 (``train --network level``). The
 bodies are found and placed by the other networks of ``MODEL.pt``, which may have seen every scan; the names are those
 of the counting network alone. So the numbers compare counting networks; they are no score of the product: that is
 :mod:`.crossval` and :mod:`.field_of_view_crops`, which need a detection network for each fold. Folds may be
@@ -26,7 +26,7 @@ from VertebraLabelingLib.system.atomic import write_text
 
 from ..data.evidence_folder import read_samples
 from ..models.export import export_further, parameters_of
-from ..networks.loop import CHECKPOINT
+from ..networks.trainer import CHECKPOINT
 from .crop_scores import Scored, score_sample
 from .crossval import label_held_out, refuse_seen
 from .draw_crops import patients_of

@@ -21,15 +21,14 @@ import torch
 from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 from VertebraLabelingLib.formats.mrk_json import read_labels
-from VertebraLabelingLib.networks.weights import default_weights, load_state, read_card
+from VertebraLabelingLib.networks.weights import default_weights, read_card
 
 from ..data.cases import find_cases, read_cases, truth_file
-from ..data.provenance import start_of
 from ..evaluation.validation import is_worse, score_model, table
 from ..models.curves import plot_curves
 from ..models.export import export
-from ..networks.config import TrainConfig
-from ..networks.loop import CHECKPOINT, HISTORY, Trainer
+from ..networks.detection_task import DetectionConfig, DetectionTrainer
+from ..networks.trainer import CHECKPOINT, HISTORY
 from .tuned_card import write_tuned_card
 
 SHIPPED = "shipped"  # stands for the weights that come with the program
@@ -52,7 +51,7 @@ def fine_tune(
     start: str,
     data: Sequence[Path],
     out: Path,
-    config: TrainConfig,
+    config: DetectionConfig,
     held_out: HeldOut,
     device: str = "cpu",
     exclude: Collection[str] = (),
@@ -88,10 +87,10 @@ def fine_tune(
     print(f"validation: {len(validation)} of {len(found)} cases, seed {config.seed}: {', '.join(validation)}")
 
     before = score_model(parent, validation, device, _stage(progress, "labeling before: "))
-    trainer = Trainer(replace(config, widths=tuple(card["widths"])), read_cases(training), out, device)
-    trainer.initialize(load_state(parent), start_of(parent), seen)
-    if resume:
-        _resume(trainer)
+    trainer = DetectionTrainer(replace(config, widths=tuple(card["widths"])), read_cases(training), out, device)
+    trainer.initialize(parent)
+    if resume and trainer.resume():  # with another split it would be refused: it trained on what this one validates on
+        print(f"resumed at step {trainer.step}")
     trainer.run(progress=progress)
     if not all(value.isfinite().all() for value in trainer.average.state_dict().values()):
         raise VertebraLabelingError("The training diverged, so no model was written: give a lower --learning-rate.")
@@ -190,16 +189,6 @@ def _uncorrected(cases: Mapping[str, Path]) -> str:
         for ct in cases.values()
     )
     return f"; {plain} of them hold no point that was moved, named or confirmed: were they corrected?" if plain else ""
-
-
-def _resume(trainer: Trainer) -> None:
-    """Continue a run, but only with the cases it began with: another split would train on what it validates on."""
-    names = [case.name for case in trainer.cases]
-    saved = torch.load(trainer.out / CHECKPOINT, map_location="cpu", weights_only=True)["cases"]
-    if saved != names:
-        raise InputError(f"The cases in the data folders are not those of {trainer.out}: begin again in another --out.")
-    trainer.resume()
-    print(f"resumed at step {trainer.step}")
 
 
 def _stage(progress: Callable[[float, str], None] | None, prefix: str) -> Callable[[float, str], None] | None:

@@ -10,7 +10,7 @@ import torch
 from VertebraLabelingLib.core.parameters import SHIPPED, PipelineParameters
 from VertebraLabelingLib.networks.weights import PARTS, load_parts, load_state, read_card, write_model
 
-from ..networks.loop import CHECKPOINT
+from ..networks.trainer import CHECKPOINT
 
 
 def export(
@@ -24,7 +24,7 @@ def export(
     """Write the averaged weights of a training checkpoint as a model file and its card.
 
     Args:
-        checkpoint: written by :class:`loop.Trainer`.
+        checkpoint: written by :class:`trainer.Trainer`.
         weights: the ``.pt`` file to write.
         version: model version shown to users.
         more: further entries of the card's training summary; they replace entries of the same name.

@@ -1,4 +1,4 @@
-"""Training samples of the counting network: straightened pieces of spines, many of them spliced from two patients.
+"""Training samples of the level network: straightened pieces of spines, many of them spliced from two patients.
 
 A splice takes one patient's spine down to some level and another's from the next level on, cut through the disc. The
 vertebrae stay in their right order and look as they should, but nothing else agrees (size, organs, table, noise), so

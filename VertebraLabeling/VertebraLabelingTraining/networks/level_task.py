@@ -1,4 +1,4 @@
-"""The loss and the batches of the counting network (:mod:`..level_network`); run by :mod:`.small`."""
+"""The loss and the batches of the level network (:mod:`..level_network`), and the settings of its runs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from VertebraLabelingLib.networks.layers import window
 from VertebraLabelingLib.networks.level_network import MULTIPLE, STRIDE, Counted, CountingNet
 
 from ..data.cases import Case
+from .config import RunConfig
 from .level_samples import FEWEST, IGNORE, Sample, SampleSettings, draw_sample
-from .small_loop import SmallConfig, SmallTrainer
+from .trainer import Trainer
 
 
 @dataclass(frozen=True)
-class CountingConfig(SmallConfig):
+class CountingConfig(RunConfig):
     """Further settings: weights of the loss terms beside that of the level, and how samples vary."""
 
     steps: int = 3000
+    shares: dict[str, float] = field(default_factory=lambda: {"openkbp/*": 0.35, "ct/*": 0.42, "*": 0.23})
     local_weight: float = 0.5
     center_weight: float = 0.5
     samples: SampleSettings = field(default_factory=SampleSettings)
 
 
-class CountingTrainer(SmallTrainer):
+class CountingTrainer(Trainer):
     """Trains a :class:`CountingNet`; cases with fewer than three vertebrae are left out."""
 
-    part = "counting"
+    settings, part = CountingConfig, "counting"
 
     def __init__(self, config: CountingConfig, cases: list[Case], out: Path) -> None:
         super().__init__(CountingNet, config, [_head_to_foot(c) for c in cases if len(c.levels) >= FEWEST], out)
@@ -43,7 +45,7 @@ class CountingTrainer(SmallTrainer):
         settings = self.config.samples
         return stack([draw_sample(self.cases, self.probabilities, rng, settings) for rng in self.random(step)])
 
-    def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """See :func:`counting_loss`."""
         return counting_loss(self.network(window(images)), *targets, self.config)
 
@@ -64,16 +66,15 @@ def stack(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def counting_loss(
     counted: Counted, level: Tensor, center: Tensor, weight: Tensor, config: CountingConfig
-) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of the level after and before the Bi-LSTM, and of the body centres; (B, S/2) targets."""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Cross-entropy of the level after and before the Bi-LSTM, and of the body centers; (B, S/2) targets."""
     centers = functional.binary_cross_entropy_with_logits(counted.center, center, reduction="none")
     terms = {
         "level": functional.cross_entropy(counted.level.flatten(0, 1), level.flatten(), ignore_index=IGNORE),
         "local": functional.cross_entropy(counted.local.flatten(0, 1), level.flatten(), ignore_index=IGNORE),
         "center": (centers * weight).sum() / weight.sum().clamp(min=1),
     }
-    total = terms["level"] + config.local_weight * terms["local"] + config.center_weight * terms["center"]
-    return total, {name: round(float(value.detach()), 5) for name, value in terms.items()}
+    return terms["level"] + config.local_weight * terms["local"] + config.center_weight * terms["center"], terms
 
 
 def _head_to_foot(case: Case) -> Case:

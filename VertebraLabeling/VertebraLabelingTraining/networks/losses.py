@@ -34,7 +34,7 @@ class LossWeights:
 
 def total_loss(
     prediction: Prediction, targets: list[Targets], weights: LossWeights, temperature: Tensor, coordinates: bool
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Sum the weighted terms over a batch.
 
     Args:
@@ -45,7 +45,7 @@ def total_loss(
         coordinates: whether the two coordinate terms count (false during the warm-up).
 
     Returns:
-        the loss and the plain value of each term, for the curves.
+        the loss and each term, for the curves.
     """
     present = torch.stack([t.presence for t in targets])
     terms = {
@@ -60,7 +60,7 @@ def total_loss(
     for name, value in terms.items():
         if coordinates or not name.endswith("_mm"):
             total = total + getattr(weights, name) * value
-    return total, {name: float(value.detach()) for name, value in terms.items()}
+    return total, terms
 
 
 def center_loss(logits: Tensor, targets: list[Targets]) -> Tensor:

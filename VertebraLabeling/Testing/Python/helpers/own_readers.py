@@ -117,9 +117,9 @@ def _sound_card() -> bytes:
 
 
 def _sound_config() -> bytes:
-    from VertebraLabelingTraining.networks.config import TrainConfig
+    from VertebraLabelingTraining.networks.detection_task import DetectionConfig
 
-    return json.dumps(TrainConfig(shares={"*": 1.0}, exclude=("x",)).to_dict()).encode()
+    return json.dumps(DetectionConfig(shares={"*": 1.0}, exclude=("x",)).to_dict()).encode()
 
 
 def _read_card(path: Path) -> dict:
@@ -128,9 +128,9 @@ def _read_card(path: Path) -> dict:
 
 
 def _read_config(path: Path):
-    from VertebraLabelingTraining.networks.config import TrainConfig
+    from VertebraLabelingTraining.networks.detection_task import DetectionConfig
 
-    return TrainConfig.read(path)
+    return DetectionConfig.read(path)
 
 
 def _read_text(read: Callable[[str], object], path: Path) -> object:

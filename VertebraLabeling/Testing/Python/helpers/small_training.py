@@ -1,4 +1,4 @@
-"""Spines to train the two small networks on, and trainers of a few steps."""
+"""Spines to train the level and the centroid network on, and trainers of a few steps."""
 
 from __future__ import annotations
 

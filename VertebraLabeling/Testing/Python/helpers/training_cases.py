@@ -9,9 +9,9 @@ import torch
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.labels import CONFIRMED, LabeledPoint, SpineLabels
 from VertebraLabelingTraining.data.cases import Case
-from VertebraLabelingTraining.networks.config import TrainConfig
+from VertebraLabelingTraining.networks.detection_task import DetectionConfig
 
-TINY = TrainConfig(steps=6, batch=1, shapes=((48, 32, 32),), widths=(4, 8, 8, 8, 8), checkpoint_every=100)
+TINY = DetectionConfig(steps=6, batch=1, shapes=((48, 32, 32),), widths=(4, 8, 8, 8, 8), checkpoint_every=100)
 
 
 def ball_case(name="balls", first="T4", count=8, spacing=(3.0, 2.0, 2.0)) -> Case:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from VertebraLabelingTraining.data.cases import find_cases
 from VertebraLabelingTraining.evaluation.validation import is_worse, table
 from VertebraLabelingTraining.finetuning import finetune
 from VertebraLabelingTraining.finetuning.finetune import HeldOut, split_cases
-from VertebraLabelingTraining.networks import config
+from VertebraLabelingTraining.networks import detection_task
 
 CARD = (
     "| licence of the weights | CC BY-SA 4.0 |\n\n| source | scans | licence |\n|---|---|---|\n| A | 3 | CC BY 3.0 |\n"
@@ -45,7 +46,7 @@ def parent(tmp_path):
 @pytest.fixture
 def quick(monkeypatch):
     """Fine-tuning with crops and steps for a test."""
-    monkeypatch.setattr(config, "FINE_TUNING", config.TrainConfig(**{**vars(TINY), "freeze_norms_from": 0.0}))
+    monkeypatch.setattr(detection_task, "FINE_TUNING", replace(TINY, freeze_norms_from=0.0))
     monkeypatch.setattr(finetune, "plot_curves", lambda history, png: None)  # test_training.py looks at them
 
 
@@ -146,7 +147,7 @@ def test_a_model_that_is_no_worse_is_written_with_card_and_parent_and_can_label(
     assert tune(parent, scans, tmp_path / "mine", "--resume") == 0
     write_case(scans, ball_case("four", count=4))
     assert tune(parent, scans, tmp_path / "mine", "--resume") == 1
-    assert "begin again in another --out" in capsys.readouterr().err
+    assert "of other cases or seed: give another --out" in capsys.readouterr().err
 
 
 def test_a_worse_model_is_refused_with_one_sentence_and_leaves_no_model(

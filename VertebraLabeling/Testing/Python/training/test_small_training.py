@@ -1,4 +1,4 @@
-"""Training of the two small networks: what a sample depends on, exact resume, the command."""
+"""Training of the level and the centroid network: what a sample depends on, exact resume, the command."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import pytest
 import torch
 from small_training import counting_trainer, placing_trainer, spine_case
 from training_cases import ball_case, write_case
+from VertebraLabelingLib.commands.cli import main
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.networks.centroid_network import PlacingNet
 from VertebraLabelingLib.networks.detection_network import VertebraNet
 from VertebraLabelingLib.networks.weights import write_model
-from VertebraLabelingTraining.networks import small
-from VertebraLabelingTraining.networks.centroid_task import PlacingConfig, PlacingTrainer
 from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
 
 TRAINERS = pytest.mark.parametrize("make", [counting_trainer, placing_trainer])
@@ -96,52 +95,53 @@ def data(tmp_path_factory):
 
 class TestCommand:
     @pytest.fixture(autouse=True)
-    def quick(self, monkeypatch):
-        monkeypatch.setitem(small.KINDS, "counting", (CountingTrainer, CountingConfig(batch=1), ()))
-        monkeypatch.setitem(small.KINDS, "placing", (PlacingTrainer, PlacingConfig(batch=2), ("*+*",)))
+    def config(self, tmp_path_factory):
+        self.batch_of_two = tmp_path_factory.mktemp("config") / "config.json"
+        self.batch_of_two.write_text('{"batch": 2}')
 
-    @staticmethod
-    def call(kind, data, out, *more) -> int:
-        return small.main([str(part) for part in (kind, "--data", data, "--out", out, *more)])
+    def call(self, network, data, out, *more) -> int:
+        words = ("train", "--network", network, "--config", self.batch_of_two, "--data", data, "--out", out, *more)
+        return main([str(word) for word in words])
 
     @pytest.mark.parametrize(
-        ("kind", "fold", "cases"),
+        ("network", "fold", "cases"),
         [
-            ("counting", ("--fold", 1), ["one", "one+two"]),
-            ("counting", ("--fold", 0), ["two"]),
-            ("placing", ("--fold", 1), ["one"]),
-            ("placing", (), ["one", "two"]),
+            ("level", ("--fold", 1), ["one", "one+two"]),
+            ("level", ("--fold", 0), ["two"]),
+            ("centroid", ("--fold", 1), ["one"]),
+            ("centroid", (), ["one", "two"]),
         ],
     )
-    def test_it_trains_on_the_cases_that_it_may_see(self, data, tmp_path, kind, fold, cases):
+    def test_it_trains_on_the_cases_that_it_may_see(self, data, tmp_path, network, fold, cases):
         splits = ("--splits", data / "splits.json", *fold)
-        assert self.call(kind, data, tmp_path, "--steps", 1, "--seed", 7, *splits) == 0
+        assert self.call(network, data, tmp_path, "--steps", 1, "--seed", 7, *splits) == 0
         saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
         assert (saved["cases"], saved["step"], saved["config"]["seed"]) == (cases, 1, 7)
+        assert saved["kind"] == {"level": "CountingConfig", "centroid": "PlacingConfig"}[network]
 
     def test_a_run_is_continued_only_when_told_to(self, data, tmp_path, capsys):
-        assert self.call("placing", data, tmp_path, "--steps", 1) == 0
+        assert self.call("centroid", data, tmp_path, "--steps", 1) == 0
         before = (tmp_path / "checkpoint.pt").read_bytes()
-        assert self.call("placing", data, tmp_path, "--steps", 2) == 1
+        assert self.call("centroid", data, tmp_path, "--steps", 2) == 1
         assert "already holds a run" in capsys.readouterr().err
         assert (tmp_path / "checkpoint.pt").read_bytes() == before
-        assert self.call("placing", data, tmp_path, "--steps", 2, "--resume") == 0
+        assert self.call("centroid", data, tmp_path, "--steps", 2, "--resume") == 0
         assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
 
     def test_it_starts_from_an_earlier_run_of_the_same_network(self, data, tmp_path, capsys):
-        assert self.call("placing", data, tmp_path / "first", "--steps", 1) == 0
+        assert self.call("centroid", data, tmp_path / "first", "--steps", 1) == 0
         init = ("--init", tmp_path / "first" / "checkpoint.pt")
-        assert self.call("placing", data, tmp_path / "next", "--steps", 1, "--learning-rate", 1e-4, *init) == 0
+        assert self.call("centroid", data, tmp_path / "next", "--steps", 1, "--learning-rate", 1e-4, *init) == 0
         saved = torch.load(tmp_path / "next" / "checkpoint.pt", weights_only=True)
         assert saved["config"]["learning_rate"] == 1e-4 and "one+two" not in saved["seen"] and "demo" in saved["seen"]
         capsys.readouterr()
         held_out = ("--splits", data / "splits.json", "--fold", 0)
-        assert self.call("placing", data, tmp_path / "fold", "--steps", 1, *init, *held_out) == 1
+        assert self.call("centroid", data, tmp_path / "fold", "--steps", 1, *init, *held_out) == 1
         assert "which this run leaves out" in capsys.readouterr().err
-        assert self.call("counting", data, tmp_path / "other", "--steps", 1, *init) == 1
-        assert "the other small network" in capsys.readouterr().err
+        assert self.call("level", data, tmp_path / "other", "--steps", 1, *init) == 1
+        assert "holds another network" in capsys.readouterr().err
         (tmp_path / "damaged.pt").write_bytes(b"no checkpoint")
-        assert self.call("placing", data, tmp_path / "other", "--steps", 1, "--init", tmp_path / "damaged.pt") == 1
+        assert self.call("centroid", data, tmp_path / "other", "--steps", 1, "--init", tmp_path / "damaged.pt") == 1
         assert "is no checkpoint" in capsys.readouterr().err
         assert not (tmp_path / "fold").exists() and not (tmp_path / "other").exists()
 
@@ -151,22 +151,26 @@ class TestCommand:
         card = {"cases": ["one", "older/case"], "steps": 1}
         write_model(tmp_path / "m.pt", first.state_dict(), (4, 4, 4, 4, 4), "0", card, {"placing": part.state_dict()})
         init = ("--init", tmp_path / "m.pt", "--steps", 1, "--learning-rate", 1e-9)
-        assert self.call("placing", data, tmp_path / "out", *init) == 0
+        assert self.call("centroid", data, tmp_path / "out", *init) == 0
         saved = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
         assert saved["seen"] == ["older/case", "one"] and saved["start"]["file"].endswith("/m.pt")
         for key, value in part.state_dict().items():
             if "running" not in key and "num_batches" not in key:
                 np.testing.assert_allclose(saved["average"][key], value, atol=2e-3)
         capsys.readouterr()
-        assert self.call("counting", data, tmp_path / "other", *init) == 1
+        assert self.call("level", data, tmp_path / "other", *init) == 1
         assert "lacks the network to train" in capsys.readouterr().err
         other = {"placing": PlacingNet((8, 16)).state_dict()}
         write_model(tmp_path / "m.pt", first.state_dict(), (4, 4, 4, 4, 4), "0", card, other)
-        assert self.call("placing", data, tmp_path / "other", *init) == 1
-        assert "does not fit this version's network" in capsys.readouterr().err
+        assert self.call("centroid", data, tmp_path / "other", *init) == 1
+        assert "does not fit the network of this run" in capsys.readouterr().err
         (tmp_path / "m.pt").write_bytes(b"swapped")
-        assert self.call("placing", data, tmp_path / "other", *init) == 1
+        assert self.call("centroid", data, tmp_path / "other", *init) == 1
         assert "SHA-256" in capsys.readouterr().err
+
+    def test_the_other_networks_are_trained_on_the_cpu_alone(self, data, tmp_path, capsys):
+        assert self.call("level", data, tmp_path / "run", "--device", "cuda") == 1
+        assert "trains on the CPU alone" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("more", "message"),
@@ -174,6 +178,6 @@ class TestCommand:
     )
     def test_a_fold_that_cannot_be_left_out_is_refused(self, data, tmp_path, capsys, monkeypatch, more, message):
         monkeypatch.chdir(data)
-        assert self.call("counting", data, tmp_path / "run", "--steps", 1, *more) == 1
+        assert self.call("level", data, tmp_path / "run", "--steps", 1, *more) == 1
         assert message in capsys.readouterr().err
         assert not (tmp_path / "run").exists()

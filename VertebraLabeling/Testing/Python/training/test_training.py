@@ -17,9 +17,9 @@ from VertebraLabelingLib.networks.detection_network import BACKGROUND
 from VertebraLabelingTraining.augmentation.crops import CropSettings, random_crop
 from VertebraLabelingTraining.data.cases import demo_names, find_cases, fold_names
 from VertebraLabelingTraining.data.provenance import code_commit, start_of
-from VertebraLabelingTraining.networks.config import TrainConfig
-from VertebraLabelingTraining.networks.loop import Trainer, case_probabilities, learning_rate
+from VertebraLabelingTraining.networks.detection_task import DetectionConfig, DetectionTrainer
 from VertebraLabelingTraining.networks.targets import IGNORE, make_targets
+from VertebraLabelingTraining.networks.trainer import case_probabilities, learning_rate
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -73,10 +73,10 @@ def test_a_crop_without_vertebrae_trains_as_background():
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     cases = [ball_case("a"), ball_case("b", "L1", 5)]
-    whole = Trainer(TINY, cases, tmp_path / "whole")
+    whole = DetectionTrainer(TINY, cases, tmp_path / "whole")
     whole.run()
-    Trainer(TINY, cases, tmp_path / "parts").run(until=3)
-    second = Trainer(TINY, cases, tmp_path / "parts")
+    DetectionTrainer(TINY, cases, tmp_path / "parts").run(until=3)
+    second = DetectionTrainer(TINY, cases, tmp_path / "parts")
     assert second.resume() and second.step == 3
     second.run()
     for name, value in whole.network.state_dict().items():
@@ -87,7 +87,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 def test_the_loss_falls(tmp_path):
     config = replace(TINY, steps=30, learning_rate=5e-3)
-    trainer = Trainer(config, [ball_case()], tmp_path)
+    trainer = DetectionTrainer(config, [ball_case()], tmp_path)
     losses = [trainer.train_step() for _ in range(30)]
     for term in ("center", "level"):
         assert np.mean([row[term] for row in losses[-5:]]) < 0.8 * np.mean([row[term] for row in losses[:5]]), term
@@ -111,11 +111,11 @@ def test_an_unknown_setting_is_named(tmp_path):
     path = tmp_path / "config.json"
     path.write_text('{"stepz": 5}')
     with pytest.raises(InputError, match="stepz"):
-        TrainConfig.read(path)
+        DetectionConfig.read(path)
 
 
 def test_a_configuration_survives_json():
-    assert TrainConfig.from_dict(json.loads(json.dumps(TINY.to_dict()))) == TINY
+    assert DetectionConfig.from_dict(json.loads(json.dumps(TINY.to_dict()))) == TINY
 
 
 def test_the_held_out_fold_and_the_demo_patient_are_never_found(shared_data):
@@ -166,10 +166,10 @@ def test_the_commit_is_that_of_this_repository_and_nothing_outside_one():
 
 
 def test_a_checkpoint_of_an_earlier_version_without_commit_is_resumed(tmp_path):
-    trainer = Trainer(TINY, [ball_case()], tmp_path)
+    trainer = DetectionTrainer(TINY, [ball_case()], tmp_path)
     tmp_path.mkdir(exist_ok=True)
     trainer.save()
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    del saved["commit"], saved["start"]
+    del saved["commit"], saved["start"], saved["kind"]
     torch.save(saved, tmp_path / "checkpoint.pt")
-    assert Trainer(TINY, [ball_case()], tmp_path).resume()
+    assert DetectionTrainer(TINY, [ball_case()], tmp_path).resume()

@@ -24,8 +24,9 @@ from VertebraLabelingLib.networks.weights import (
 from VertebraLabelingTraining.evaluation.crossval import held_out_labeler
 from VertebraLabelingTraining.models.export import export, parts_of
 from VertebraLabelingTraining.networks.centroid_task import PlacingConfig, PlacingTrainer
+from VertebraLabelingTraining.networks.detection_task import DetectionTrainer
 from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
-from VertebraLabelingTraining.networks.loop import CHECKPOINT, Trainer
+from VertebraLabelingTraining.networks.trainer import CHECKPOINT
 
 WIDTHS = (4, 8, 8, 8, 8)
 
@@ -177,7 +178,7 @@ def run(tmp_path):
     """An untrained run folder with both parts; the case ``a`` is known to all, ``b`` and ``c`` to one part each."""
     folder = tmp_path / "run"
     trainers = {
-        ".": Trainer(TINY, [ball_case("a")], folder),
+        ".": DetectionTrainer(TINY, [ball_case("a")], folder),
         "counting": CountingTrainer(CountingConfig(), [ball_case("a"), ball_case("b")], folder / "counting"),
         "placing": PlacingTrainer(PlacingConfig(), [ball_case("a"), ball_case("c")], folder / "placing"),
     }
