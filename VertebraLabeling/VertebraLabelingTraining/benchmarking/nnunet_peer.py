@@ -29,23 +29,23 @@ FEATURES = (32, 64, 128, 256, 320, 320)
 STRIDES = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 1, 1))
 
 
-def patch_starts(shape: Sequence[int], patch: Sequence[int] = PATCH) -> list[tuple[int, ...]]:
+def patch_starts(shape: Sequence[int]) -> list[tuple[int, ...]]:
     """First voxels of the sliding window's patches over a padded image, as nnU-Net lays them: evenly, half overlapping.
 
     Args:
-        shape: image size (K, J, I), at least ``patch`` along every axis.
+        shape: image size (K, J, I), at least :data:`PATCH` along every axis.
     """
     axes = []
-    for size, side in zip(shape, patch):
+    for size, side in zip(shape, PATCH):
         count = ceil((size - side) / (side / 2)) + 1
         step = (size - side) / max(1, count - 1)
         axes.append([round(step * n) for n in range(count)])
     return list(product(*axes))
 
 
-def padded_shape(extent_mm: Sequence[float], patch: Sequence[int] = PATCH) -> tuple[int, ...]:
+def padded_shape(extent_mm: Sequence[float]) -> tuple[int, ...]:
     """Size (K, J, I) of the 3 mm image of a scan of this extent (K, J, I, mm), padded to at least a patch."""
-    return tuple(max(side, ceil(mm / SPACING_MM)) for mm, side in zip(extent_mm, patch))
+    return tuple(max(side, ceil(mm / SPACING_MM)) for mm, side in zip(extent_mm, PATCH))
 
 
 def measure_nnunet(scan: str, larger_mm: Sequence[float] | None = None) -> dict:

@@ -12,17 +12,17 @@ from .cases import TRUTH_SUFFIX, truth_file
 ADDED = Path(__file__).parent / "truth_added"
 
 
-def read_truth(name: str, ct: Path, folder: Path | None = None) -> list[MarkupPoint]:
+def read_truth(name: str, ct: Path) -> list[MarkupPoint]:
     """Read the truth of a case.
 
     Args:
         name: case name, e.g. ``ct/ts_example_ct``.
-        ct: its image; ``folder``: of truth for CTs that have none beside them, as in :func:`cases.truth_file`.
+        ct: its image, with the truth of the data folder beside it.
 
     Raises:
         InputError: a truth file is damaged.
     """
-    given = read_points(truth_file(ct, name, folder))
+    given = read_points(truth_file(ct))
     return [*given, *read_added(name, given)]
 
 

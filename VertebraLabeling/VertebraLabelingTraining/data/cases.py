@@ -57,7 +57,6 @@ class Case:
 def find_cases(
     folders: Iterable[Path],
     exclude: Sequence[str] = (),
-    include: Sequence[str] = ("*",),
     truth: Path | None = None,
 ) -> dict[str, Path]:
     """Find CT files with truth below the folders.
@@ -65,7 +64,6 @@ def find_cases(
     Args:
         folders: searched recursively; a case is named by its path below its folder.
         exclude: shell patterns of case names to leave out (other patients, the demo).
-        include: shell patterns of which one must match.
         truth: folder of truth without images: a CT that has no truth file beside it is found when this folder has one
             at the same relative path. Give the same folder to :func:`read_cases`.
 
@@ -83,10 +81,7 @@ def find_cases(
         for root, path in known:
             name = path.relative_to(root).as_posix()[: -len(TRUTH_SUFFIX)]
             ct = next((folder / (name + s) for s in CT_SUFFIXES if (folder / (name + s)).is_file()), None)
-            wanted = any(fnmatch.fnmatch(name, p) for p in include) and not any(
-                fnmatch.fnmatch(name, p) for p in exclude
-            )
-            if ct is not None and wanted:
+            if ct is not None and not any(fnmatch.fnmatch(name, p) for p in exclude):
                 found[name] = ct
     return dict(sorted(found.items()))
 

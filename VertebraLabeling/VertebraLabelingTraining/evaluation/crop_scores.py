@@ -14,7 +14,6 @@ import numpy as np
 from VertebraLabelingLib.core.label_warning import REVIEW_KINDS
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import score_case
-from VertebraLabelingLib.core.parameters import SHIPPED, ChainParameters
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.solver.chain import solve
 
@@ -58,12 +57,10 @@ class Scored:
         return self.warned or self.lowest < LOW_CONFIDENCE
 
 
-def score_sample(
-    sample: Sample, patient: str, anchors: Sequence[str] = (), parameters: ChainParameters = SHIPPED.chain
-) -> Scored:
+def score_sample(sample: Sample, patient: str, anchors: Sequence[str] = ()) -> Scored:
     """Solve one sample as the product does and compare it with its truth."""
     try:
-        labels = solve(sample.evidence, parameters=parameters)
+        labels = solve(sample.evidence)
         points = {point.level: point.ras for point in labels.points}
         lowest = min(point.confidence for point in labels.points)
         warned = any(warning.kind in REVIEW_KINDS for warning in labels.warnings)
@@ -76,9 +73,7 @@ def score_sample(
     )
 
 
-def share(
-    scored: Sequence[Scored], of: Callable[[Scored], bool], value: Callable[[Scored], bool], seed: int = 0
-) -> dict[str, object]:
+def share(scored: Sequence[Scored], of: Callable[[Scored], bool], value: Callable[[Scored], bool]) -> dict[str, object]:
     """Share of the crops chosen by ``of`` for which ``value`` holds, with an interval by bootstrap over patients.
 
     Returns:
@@ -94,7 +89,7 @@ def share(
     total = int(chosen.sum())
     if not total:
         return {"n": 0, "share": None, "interval": None}
-    drawn = np.random.default_rng(seed).integers(0, len(patients), (BOOTSTRAP, len(patients)))
+    drawn = np.random.default_rng(0).integers(0, len(patients), (BOOTSTRAP, len(patients)))
     sums = chosen[drawn].sum(axis=1)
     values = hits[drawn].sum(axis=1)[sums > 0] / sums[sums > 0]
     low, high = np.percentile(values, (2.5, 97.5))

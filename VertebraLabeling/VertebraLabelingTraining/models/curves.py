@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+SMOOTHING = 50
+
 log = logging.getLogger(__name__)
 
 
-def plot_curves(history: Path, png: Path, smoothing: int = 50) -> None:
-    """Plot every loss term over the steps, as a moving mean over ``smoothing`` steps.
+def plot_curves(history: Path, png: Path) -> None:
+    """Plot every loss term over the steps, as a moving mean over :data:`SMOOTHING` steps.
 
     Without matplotlib there is no plot and a warning: it must not cost the training that has just ended.
     """
@@ -30,7 +32,7 @@ def plot_curves(history: Path, png: Path, smoothing: int = 50) -> None:
     for place, name in enumerate(names):
         axis = figure.add_subplot(2, -(-len(names) // 2), place + 1)
         values = np.array([row[name] for row in rows])
-        width = max(1, min(smoothing, len(values) // 4))
+        width = max(1, min(SMOOTHING, len(values) // 4))
         mean = np.convolve(values, np.ones(width) / width, mode="valid")
         axis.plot([row["step"] for row in rows][width - 1 :], mean, linewidth=1)
         axis.set_title(name)

@@ -16,6 +16,7 @@ from VertebraLabelingLib.networks.soft_argmax import blocks_of_two, global_integ
 
 from .targets import IGNORE, Targets
 
+BACKGROUND_WEIGHT = 0.05  # of a voxel of the level map, 1 for one of a body
 LOCAL_RADIUS = 3  # voxels: the window that places points at inference
 
 
@@ -72,13 +73,13 @@ def center_loss(logits: Tensor, targets: list[Targets]) -> Tensor:
     return loss.sum() / max(1, sum(len(t.points) for t in targets)) / 10
 
 
-def level_loss(logits: Tensor, targets: list[Targets], background_weight: float = 0.05) -> Tensor:
+def level_loss(logits: Tensor, targets: list[Targets]) -> Tensor:
     """Cross-entropy of the 27 classes in balls of 10 mm around the centres; background counts little."""
     truth = torch.stack([t.level for t in targets])
     loss = functional.cross_entropy(logits, truth, ignore_index=IGNORE, reduction="none")
     body = (truth != BACKGROUND) & (truth != IGNORE)
     background = truth == BACKGROUND
-    total = loss[body].sum() + background_weight * loss[background].sum()
+    total = loss[body].sum() + BACKGROUND_WEIGHT * loss[background].sum()
     return total / (2 * max(1, int(body.sum())) + 100)
 
 

@@ -73,20 +73,16 @@ class SyntheticCase(NamedTuple):
     bodies: np.ndarray | None = None
 
 
-def synthesize(
-    source: LabelMapSource, seed: int, with_bodies: bool = False, variant: str | None = None
-) -> SyntheticCase:
-    """Draw one case. The same source, seed and variant give the same case.
+def synthesize(source: LabelMapSource, seed: int, with_bodies: bool = False) -> SyntheticCase:
+    """Draw one case, mostly of the usual anatomy. The same source and seed give the same case.
 
     Args:
         source: one of :func:`sources.sources`.
         seed: any non-negative integer.
         with_bodies: return the warped mask of vertebral bodies too (for checks).
-        variant: a kind of :mod:`variants`; drawn if left out, mostly the usual anatomy.
     """
     rng = np.random.default_rng([seed, zlib.crc32(source.name.encode())])
-    drawn = draw_variant(source, rng)
-    anatomy = _prepared(source, variant or drawn)
+    anatomy = _prepared(source, draw_variant(source, rng))
     patient = draw_patient(anatomy, rng)
     hu, bodies = paint(anatomy, patient, rng), anatomy.bodies.copy()
     centres = afflict(hu, bodies, anatomy, patient, rng)

@@ -83,14 +83,13 @@ class Warp:
         return line, tangent
 
 
-def draw_warp(centre: np.ndarray, height: float, rng: np.random.Generator, strength: float = 1.0) -> Warp:
+def draw_warp(centre: np.ndarray, height: float, rng: np.random.Generator) -> Warp:
     """Draw a deformation for a label map.
 
     Args:
         centre: (2,) mean x and y of the spine, mm.
         height: height of the label map, mm.
         rng: source of randomness.
-        strength: 0 gives the identity, 1 the usual variety.
 
     Spread: body size 0.85-1.15 with up to 6 % between axes; sagittal curve about +-8 degrees; scoliosis mostly slight,
     in one case of five up to 15 degrees of tilt either way (about 30 degrees Cobb); elastic part about 2 mm.
@@ -98,11 +97,8 @@ def draw_warp(centre: np.ndarray, height: float, rng: np.random.Generator, stren
     reach = 250.0
     s = np.arange(-reach, height + reach, _TABLE_MM)
     scoliosis = rng.uniform(6.0, 15.0) if rng.random() < 0.2 else abs(rng.normal(0.0, 2.0))
-    tilt = (
-        np.stack([_smooth_angle(s, scoliosis, rng), _smooth_angle(s, abs(rng.normal(0.0, 6.0)), rng)], axis=1)
-        * strength
-    )
-    tilt += np.radians(rng.normal(0.0, (2.0, 3.0))) * strength
+    tilt = np.stack([_smooth_angle(s, scoliosis, rng), _smooth_angle(s, abs(rng.normal(0.0, 6.0)), rng)], axis=1)
+    tilt += np.radians(rng.normal(0.0, (2.0, 3.0)))
     # beyond the map the line goes on straight
     inside = np.clip(s, 0.0, height)
     tilt = np.stack([np.interp(inside, s, tilt[:, axis]) for axis in (0, 1)], axis=1)
@@ -110,13 +106,11 @@ def draw_warp(centre: np.ndarray, height: float, rng: np.random.Generator, stren
     line = np.cumsum(slope, axis=0) * _TABLE_MM
     middle = len(s) // 2
     line += np.array([*centre, s[middle]]) - line[middle]
-    scale = np.exp(np.clip(rng.normal(0.0, 0.066), -0.15, 0.15) * strength) * np.exp(
-        rng.normal(0.0, 0.03, 3) * strength
-    )
+    scale = np.exp(np.clip(rng.normal(0.0, 0.066), -0.15, 0.15)) * np.exp(rng.normal(0.0, 0.03, 3))
     length = rng.uniform(70.0, 260.0, _WAVES)
     direction = rng.normal(size=(_WAVES, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    swing = rng.normal(0.0, 1.0, (_WAVES, 3)) * (length / 260.0)[:, None] * 0.9 * strength
+    swing = rng.normal(0.0, 1.0, (_WAVES, 3)) * (length / 260.0)[:, None] * 0.9
     return Warp(
         np.asarray(centre, dtype=float),
         height,
