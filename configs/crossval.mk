@@ -39,8 +39,8 @@ $(DONE)/counting-%: $(DONE)/early-counting-%
 	  --out $(OUT)/fold-$*/counting $(LOG)
 
 # Seeds of placing: 1, then 2 and 5. That of fold 0 ended with heat maps too wide for its own cases, which the command
-# refuses; it was trained anew from other seeds. Seeds say the same of the same code only: the published early and middle
-# runs are of 6df84fd to 25b21e6, before networks knew of phases, when pairs weighed once (docs/decisions/0003).
+# refuses; it was trained anew from other seeds. Seeds say the same of the same code only: the published early and
+# middle runs are of 6df84fd to 25b21e6, before networks knew of phases, when pairs weighed once (docs/decisions/0003).
 EARLY_0 := 3
 LATE_0  := 4
 seed = $(or $($(1)_$*),$(2))

@@ -70,5 +70,5 @@ def read_samples(folder: Path) -> list[Sample]:
             )
         )
     if not samples:
-        raise InputError(f"{folder} holds no evidence: give the output folder of crossval or crop_test.")
+        raise InputError(f"{folder} holds no evidence: give the output folder of crossval or field_of_view_crops.")
     return samples

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with splits.json")
     parser.add_argument("--evidence", type=Path, required=True, help="output folder of crossval: whole scans")
-    parser.add_argument("--crops", type=Path, required=True, help="output folder of crop_test")
+    parser.add_argument("--crops", type=Path, required=True, help="output folder of field_of_view_crops")
     parser.add_argument("--plot", type=Path, help="draw the reliability of the confidence into this PNG")
     options = parser.parse_args(arguments)
     try:
