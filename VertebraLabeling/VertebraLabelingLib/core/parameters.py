@@ -178,15 +178,11 @@ class ChainParameters:
         detection: factor of the log-odds of ``Evidence.detection``.
         false_positive: cost of leaving out a candidate with detection 0.5.
         missed: cost of each vertebra passed over between two found ones.
-        unseen: cost of each level beyond the ends that should lie in view, of at most ``unseen_most`` of them.
         spacing_sd: standard deviation of the logarithm of a distance, given the scan's scale. Centers are some mm off,
             so it is more than that of VerSe, 0.066.
-        spacing_cap: highest spacing cost of one hop: a collapsed or fused vertebra must not break the chain.
         scale_sd: standard deviation of the logarithm of the scan's scale.
-        bend, bend_cap: cost per squared radian between a hop and the smoothed spine curve, and the most of it.
-        t13, no_t12, l6: costs of the enumeration variants, the logarithm of how rare they are (2, 2 and 5 of 100).
-        presence: factor of -log(2p) for levels in the chain; ``absence``: of -log(2(1-p)) for levels that are not,
-            though their place lies in the field of view. p = 0.5 is neutral.
+        presence: factor of -log(2p) for levels in the chain, and of -log(2(1-p)) for levels that are not, though their
+            place lies in the field of view. p = 0.5 is neutral.
         temperature: costs are divided by it before they are read as log probabilities.
         calibration: weights of :func:`.confidence.terms` that turn the posterior into the confidence; ``None`` takes
             the posterior itself.
@@ -199,18 +195,9 @@ class ChainParameters:
     detection: float = tuned(1.0, "ratio", FOLDS)
     false_positive: float = tuned(6.0, "nat", FOLDS)
     missed: float = tuned(6.0, "nat", FOLDS)
-    unseen: float = tuned(1.0, "nat", FOLDS)
-    unseen_most: int = tuned(3, "levels", FOLDS)
     spacing_sd: float = tuned(0.16, "log distance", FOLDS)
-    spacing_cap: float = tuned(30.0, "nat", FOLDS)
     scale_sd: float = tuned(0.081, "log size", VERSE)
-    bend: float = tuned(4.0, "nat / rad²", FOLDS)
-    bend_cap: float = tuned(6.0, "nat", FOLDS)
-    t13: float = tuned(4.0, "nat", VERSE)
-    no_t12: float = tuned(4.0, "nat", VERSE)
-    l6: float = tuned(3.0, "nat", VERSE)
     presence: float = tuned(0.5, "ratio", FOLDS)
-    absence: float = tuned(0.5, "ratio", FOLDS)
     temperature: float = tuned(4.0, "ratio", FOLDS)
     calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166), "log odds", FOLDS)
     shift_sign: float = tuned(3.75, "nat", FOLDS)
@@ -277,8 +264,6 @@ def group_from_json(kind: type, data: object):
             raise ValueError(f"{name} has another shape")
         if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
             raise ValueError(f"{name} is not a number")
-        if isinstance(default, int) and type(value) is not int:
-            raise ValueError(f"{name} is not a whole number")
     return kind(**values)
 
 

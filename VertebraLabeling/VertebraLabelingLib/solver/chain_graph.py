@@ -25,6 +25,10 @@ FORBIDDEN = 1e6  # far above any sum of costs, and still a number that can be ad
 EXIT_MM, NO_EXIT_MM = 15.0, 30.0  # from a face of the field of view: half a vertebra and a whole one
 ANCHORED = 30.0  # cost of leaving out a vertebra that is certain: more than a chain through it, less than forbidden
 MOST_MISSED = 6  # vertebrae passed over at once, without limit where points are fixed: a longer hop costs time only
+SPACING_CAP = 30.0  # cost of one hop, five missed vertebrae: a collapsed or fused one must not break the chain
+UNSEEN = 1.0  # cost of each level beyond the ends that should lie in view: it is e times likelier to be seen
+UNSEEN_MOST = 3  # levels that cost so: farther away it is uncertain where a bent spine goes
+VARIANT_COSTS = {T13: 4.0, NO_T12: 4.0, L6: 3.0}  # minus the logarithm of how common they are: 2, 2 and 5 of 100
 SCALE_SDS = np.linspace(-2.5, 2.5, 13)  # sizes of the spine that are tried: 99 of 100 people, in steps below 4 %
 SCALE_COST = 0.5 * SCALE_SDS**2 + np.log(np.exp(-0.5 * SCALE_SDS**2).sum())  # (S,) their priors sum to one
 _K = len(LEVELS)
@@ -196,9 +200,9 @@ def _node_costs(
 
 
 def _log_presence(presence: np.ndarray, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
-    """(26,) weighted log(2p) of a level in the chain and log(2(1-p)) of one that is not; zero at p = 0.5."""
+    """(26,) weighted log(2p) of a level in the chain, and log(2(1-p)) of one that is not; zero at p = 0.5."""
     q = np.clip(presence, 1e-3, 1 - 1e-3)
-    return p.presence * np.log(2 * q), p.absence * np.log(2 * (1 - q))
+    return p.presence * np.log(2 * q), p.presence * np.log(2 * (1 - q))
 
 
 def _hop_costs(hops: Hops, presence: np.ndarray, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
@@ -206,7 +210,7 @@ def _hop_costs(hops: Hops, presence: np.ndarray, p: ChainParameters) -> tuple[np
 
     They are there, so presence counts.
     """
-    variants = sum(penalty * hops.variants[name] for name, penalty in ((T13, p.t13), (NO_T12, p.no_t12), (L6, p.l6)))
+    variants = sum(cost * hops.variants[name] for name, cost in VARIANT_COSTS.items())
     return variants, p.missed * (hops.steps - 1.0) - hops.passed @ _log_presence(presence, p)[0]
 
 
@@ -219,10 +223,9 @@ def _pair_costs(evidence: Evidence, curve: SpineCurve, hops: Hops, p: ChainParam
     expected = np.log(hops.distance)[:, None] + SCALE_SDS * p.scale_sd
     off = (np.log(distance)[:, None, None] - expected) ** 2
     off *= (0.5 / p.spacing_sd**2 * hops.steps)[:, None]
-    np.minimum(off, p.spacing_cap, out=off)
+    np.minimum(off, SPACING_CAP, out=off)
     variants, missed = _hop_costs(hops, evidence.presence, p)
     off += (variants + missed)[:, None]
-    off += _bend_costs(vector / distance[:, None], curve, later, earlier, p)[:, None, None]
     outside = _outside(evidence, later, earlier)
     pairs = np.flatnonzero(outside)
     off[pairs] -= (outside[pairs, None] * missed)[:, :, None]
@@ -239,21 +242,8 @@ def _outside(evidence: Evidence, later: np.ndarray, earlier: np.ndarray) -> np.n
     return np.clip((NO_EXIT_MM - nearest) / (NO_EXIT_MM - EXIT_MM), 0.0, 1.0)
 
 
-def _bend_costs(
-    direction: np.ndarray, curve: SpineCurve, later: np.ndarray, earlier: np.ndarray, p: ChainParameters
-) -> np.ndarray:
-    """(pairs,) cost of the angle between a hop and the curve's own way between the two."""
-    chord = curve.foot[later] - curve.foot[earlier] + 1e-3 * curve.tangent[later]
-    chord /= np.maximum(np.linalg.norm(chord, axis=1, keepdims=True), 1e-9)
-    angle = np.arccos(np.clip((direction * chord).sum(axis=1), -1.0, 1.0))
-    return np.minimum(p.bend * angle**2, p.bend_cap)
-
-
 def _terminal_costs(evidence: Evidence, curve: SpineCurve, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
     """(N, K, S) costs of the first and of the last vertebra: levels beyond it that should be in view but are not."""
-    if p.unseen == 0 and not _log_presence(evidence.presence, p)[1].any():
-        nothing = np.zeros((len(evidence.points), _K, len(SCALE_SDS)))
-        return nothing, nothing
     table = distance_from()
     scale = np.exp(SCALE_SDS * p.scale_sd)
     index = np.arange(_K)
@@ -263,6 +253,6 @@ def _terminal_costs(evidence: Evidence, curve: SpineCurve, p: ChainParameters) -
         place = np.where(beyond, table, np.inf)[:, :, None] * scale  # (level, level beyond, S)
         seen = place[None] < room[:, None, None, None]
         absent = -np.einsum("nkjs,j->nks", seen, _log_presence(evidence.presence, p)[1])
-        unseen = p.unseen * np.minimum(seen.sum(axis=2), p.unseen_most)
+        unseen = UNSEEN * np.minimum(seen.sum(axis=2), UNSEEN_MOST)
         costs.append(absent + unseen)
     return costs[0], costs[1]

@@ -26,13 +26,11 @@ class SpineCurve:
     Attributes:
         order: (N,) indices of the candidates from head to foot.
         position: (N,) arc length along the curve of the ordered candidates, mm, ascending.
-        foot: (N, 3) their nearest points on the curve, world mm.
         tangent: (N, 3) unit direction toward the feet there.
     """
 
     order: np.ndarray
     position: np.ndarray
-    foot: np.ndarray
     tangent: np.ndarray
 
 
@@ -47,13 +45,13 @@ def spine_curve(points: np.ndarray, weight: np.ndarray, unary: np.ndarray) -> Sp
     weight, n = np.clip(weight, LEAST_WEIGHT, 1.0), len(points)
     path = _backbone(points, weight)
     if len(path) == 1:  # all candidates stand at one place
-        return SpineCurve(np.arange(n), np.zeros(n), points.copy(), np.tile((0.0, 0.0, -1.0), (n, 1)))
+        return SpineCurve(np.arange(n), np.zeros(n), np.tile((0.0, 0.0, -1.0), (n, 1)))
     line = _smooth(points, weight, path)
-    position, foot, tangent = _project(points, line)
+    position, tangent = _project(points, line)
     if _upside_down(points, position, weight, unary):
         position, tangent = -position, -tangent
     order = np.lexsort((np.arange(len(points)), position))
-    return SpineCurve(order, position[order], foot[order], tangent[order])
+    return SpineCurve(order, position[order], tangent[order])
 
 
 def _backbone(points: np.ndarray, weight: np.ndarray) -> list[int]:
@@ -127,8 +125,8 @@ def _smooth(points: np.ndarray, weight: np.ndarray, path: list[int]) -> np.ndarr
     return smooth
 
 
-def _project(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Arc length, nearest point and tangent on a polyline whose first and last segments go on for ever."""
+def _project(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Arc length and tangent on a polyline whose first and last segments go on for ever."""
     start, step = line[:-1], np.diff(line, axis=0)
     length = np.maximum(np.linalg.norm(step, axis=1), 1e-6)
     direction = step / length[:, None]
@@ -145,7 +143,7 @@ def _project(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarr
     tangent = direction[segment] + direction[np.clip(beside, 0, len(length) - 1)]  # at a joint, of both sides
     norm = np.linalg.norm(tangent, axis=1, keepdims=True)
     tangent = np.where(norm > 1e-3, tangent / np.maximum(norm, 1e-3), direction[segment])  # a line that turns back
-    return offset[segment] + place, foot[rows, segment], tangent
+    return offset[segment] + place, tangent
 
 
 def _upside_down(points: np.ndarray, position: np.ndarray, weight: np.ndarray, unary: np.ndarray) -> bool:

@@ -24,7 +24,7 @@ def test_the_card_of_the_shipped_model_holds_the_numbers():
 
 
 def test_numbers_survive_json():
-    other = replace(SHIPPED, chain=replace(SHIPPED.chain, confusion=None, missed=5.0, unseen_most=2))
+    other = replace(SHIPPED, chain=replace(SHIPPED.chain, confusion=None, missed=5.0))
     assert PipelineParameters.from_json(json.loads(json.dumps(other.to_json()))) == other
     assert PipelineParameters.from_json({"chain": {"missed": 5}}).chain == ChainParameters(missed=5)
     assert PipelineParameters.from_json({}) == SHIPPED
@@ -43,7 +43,6 @@ def test_numbers_survive_json():
         {"chain": {"missed": True}},
         {"chain": {"missed": [6.0]}},
         {"chain": {"missed": float("nan")}},
-        {"chain": {"unseen_most": 2.5}},
         {"chain": {"confusion": [1.0, 2.0]}},
         {"chain": {"confusion": 1.0}},
         {"chain": {"calibration": [1.0, 2.0, 3.0, 4.0, "5"]}},

@@ -47,8 +47,8 @@ def test_a_gap_between_two_parts_of_the_spine_is_bridged(missing):
     lower = lower + np.array([25.0, 0.0, 0.0])  # aside: only a line through both parts goes there
     curve = spine_curve(np.vstack([lower, upper]), np.full(12, 0.6), np.zeros((12, 26)))
     assert list(curve.order) == [*range(6, 12), *range(6)]
-    on_the_line = np.linalg.norm(curve.foot - np.vstack([upper, lower]), axis=1)
-    assert on_the_line.max() < 8.0
+    ways = np.linalg.norm(np.diff(np.vstack([upper, lower]), axis=0), axis=1)
+    assert np.abs(np.diff(curve.position) - ways).max() < 8.0
 
 
 def test_two_vertebrae_far_apart_are_still_put_in_order():

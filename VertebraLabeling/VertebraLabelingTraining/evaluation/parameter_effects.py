@@ -1,0 +1,302 @@
+"""How far the answers move when a chosen number moves by a third, on scans that the shipped model has never seen.
+
+    python -m VertebraLabelingTraining.evaluation.parameter_effects --golden FOLDER --data DATA --out docs/parameters.md
+
+The numbers of the solver are moved on the golden evidence (:mod:`.golden_evidence`), in minutes and without torch.
+Those of the other stages are moved where the networks run: on the scans of :data:`.golden_evidence.HELD_OUT`, whole,
+and two fields of view of each; those of the pose search on some of the scans turned, upside down and small. Each run
+begins with the stage whose number is moved; what the detection network says of a pose is kept. Some hours on two cores;
+``--stages`` names the stages to measure anew, the rows of the others stay as they are in ``--out``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.labels import SpineLabels
+from VertebraLabelingLib.core.metrics import score_case
+from VertebraLabelingLib.core.parameters import GROUPS, SHIPPED, PipelineParameters, chosen_numbers
+from VertebraLabelingLib.errors import NoSpineError
+from VertebraLabelingLib.solver.chain import solve
+from VertebraLabelingLib.system.atomic import write_text
+
+from .golden_evidence import CROPS_OF_EACH, HELD_OUT, SEED, read_evidence
+
+PART = 1 / 3
+CROPS = 2  # of each scan, of the CROPS_OF_EACH of the golden evidence
+POSED = ("lidc_idri_0001", "crlm1006", "nlst_ohif", "gewb_f67")
+POSES = ("turned by 45 degrees", "on the belly", "feet first", "size 0.65")
+HEAD = ("| stage | number | value | on | a third less | a third more |", "|---|---|---|---|---|---|")
+TEXT = """# Chosen numbers
+
+Every number of the pipeline that was chosen on data (`core/parameters.py`, where each is explained). The card of a
+model holds them. The last two columns tell what changes when one number alone moves by a third (shares and
+probabilities to at most 0.99), on scans that the shipped model has never seen: whole vertebrae that are strictly
+identified, gained or lost; mean distance (mm); mean confidence ("sure"); cases whose warnings change. "=": nothing.
+
+`chain`: 72 cases of the golden evidence (12 scans, 60 fields of view). `pose`: 4 scans, each turned by 45 degrees, on
+the belly, feet first and at 0.65 of its size. Other stages: the 12 scans, and 24 fields of view.
+
+Chosen on:
+{sources}.
+
+```sh
+python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --out docs/parameters.md
+```
+
+"""
+
+
+class Labeled(Protocol):
+    """What labels all cases with other numbers."""
+
+    def __call__(self, parameters: PipelineParameters) -> dict[str, SpineLabels | None]: ...
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Where the vertebrae of a case are: level -> world RAS mm, and which of them the image shows whole."""
+
+    points: dict[str, Sequence[float]]
+    whole: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one set of numbers on all cases."""
+
+    named: int
+    total: int
+    distance: float
+    confidence: float
+    told: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def moved(parameters: PipelineParameters, group: str, name: str, factor: float) -> PipelineParameters:
+    """The parameters with one number (or tuple of numbers) times ``factor``."""
+    numbers = getattr(parameters, group)
+    value = getattr(numbers, name)
+    unit = next(item.metadata["unit"] for item in fields(numbers) if item.name == name)
+    if isinstance(value, tuple):
+        return replace(parameters, **{group: replace(numbers, **{name: tuple(factor * each for each in value)})})
+    other = factor * value
+    if unit in ("share", "probability") and value < 1:
+        other = min(other, 0.99)
+    return replace(parameters, **{group: replace(numbers, **{name: other})})
+
+
+def score(labels: dict[str, SpineLabels | None], truths: dict[str, Truth]) -> Score:
+    """Compare the labels of all cases with their truths."""
+    named, total, distances, sure, told = 0, 0, [], [], {}
+    for name, truth in truths.items():
+        found = labels[name]
+        points = {point.level: point.ras for point in found.points} if found else {}
+        case = score_case(name, points, truth.points, set(truth.points) - truth.whole)
+        hits = [vertebra for vertebra in case.vertebrae if vertebra.strict]
+        named, total = named + len(hits), total + len(case.vertebrae)
+        distances += [np.linalg.norm(np.subtract(points[hit.level], truth.points[hit.level])) for hit in hits]
+        sure += [point.confidence for point in found.points] if found else []
+        told[name] = tuple(map(str, found.warnings)) if found else ("no vertebra found",)
+    return Score(named, total, float(np.mean(distances)), float(np.mean(sure)), told)
+
+
+def difference(before: Score, after: Score) -> str:
+    """What changes, in a cell of the table."""
+    said = []
+    if after.named != before.named:
+        said.append(f"{after.named - before.named:+d} named")
+    if abs(after.distance - before.distance) >= 0.005:
+        said.append(f"{after.distance - before.distance:+.2f} mm")
+    if abs(after.confidence - before.confidence) >= 0.0005:
+        said.append(f"{after.confidence - before.confidence:+.3f} sure")
+    warned = sum(after.told[name] != before.told[name] for name in before.told)
+    if warned:
+        said.append(f"{warned} warned")
+    return ", ".join(said) or "="
+
+
+def effects(group: str, label: Labeled, truths: dict[str, Truth]) -> Iterator[tuple[str, str, str]]:
+    """Name of each number of a stage, and what a third less and a third more change."""
+    before = score(label(SHIPPED), truths)
+    for item in fields(GROUPS[group]):
+        cells = [
+            difference(before, score(label(moved(SHIPPED, group, item.name, factor)), truths))
+            for factor in (1 - PART, 1 + PART)
+        ]
+        print(group, item.name, *cells, sep=" | ", file=sys.stderr, flush=True)
+        yield item.name, cells[0], cells[1]
+
+
+def golden(folder: Path) -> tuple[Labeled, dict[str, Truth]]:
+    """The solver on the golden evidence."""
+    cases = read_evidence(folder)
+    evidence = {
+        name: Evidence.from_json(json.dumps(case["evidence"])) for name, case in cases.items() if case["evidence"]
+    }
+    truths = {name: Truth(case["truth"], frozenset(case["whole"])) for name, case in cases.items()}
+
+    def label(parameters: PipelineParameters) -> dict[str, SpineLabels | None]:
+        return {name: _or_none(partial(solve, evidence.get(name), None, parameters.chain)) for name in cases}
+
+    return label, truths
+
+
+def _or_none(run: Callable[[], SpineLabels]) -> SpineLabels | None:
+    try:
+        return run()
+    except (NoSpineError, AttributeError):  # no vertebra, or no evidence of one
+        return None
+
+
+class Runs:
+    """Scans labeled from a stage on, again and again."""
+
+    def __init__(self, data: Path) -> None:
+        from VertebraLabelingLib.networks.weights import load_model
+
+        self.data, self.model = data, load_model()
+        self.kept: dict[tuple, Evidence] = {}
+
+    def of(self, group: str) -> tuple[Labeled, dict[str, Truth]]:
+        """What labels the cases of a stage with other numbers, and their truths."""
+        from VertebraLabelingLib.pipeline import stages
+
+        cases = dict(self.posed() if group == "pose" else self.usual())
+        chosen = {
+            "detection": stages.DETECT,
+            "pose": stages.POSE,
+            "levels": stages.LEVELS,
+            "centroids": stages.CENTROIDS,
+            "missing": stages.MISSING,
+            "smoothing": stages.SMOOTH,
+            "implants": stages.IMPLANTS,
+        }
+        every = (*stages.FIRST_STAGES, *stages.NETWORK_STAGES, *stages.LAST_STAGES)
+        first = every.index(chosen[group])
+        begun = {
+            name: stages.run_stages(every[:first], stages.State(volume), self._engine(SHIPPED))
+            for name, (volume, _) in cases.items()
+        }
+
+        def label(parameters: PipelineParameters) -> dict[str, SpineLabels | None]:
+            engine = self._engine(parameters)
+
+            def one(state) -> SpineLabels:
+                done = stages.run_stages(every[first:], state, engine)
+                return replace(done.labels, warnings=(*done.labels.warnings, *done.warnings))
+
+            return {name: _or_none(partial(one, state)) for name, state in begun.items()}
+
+        return label, {name: truth for name, (_, truth) in cases.items()}
+
+    def _engine(self, parameters: PipelineParameters):
+        from VertebraLabelingLib.pipeline import stages
+        from VertebraLabelingLib.pipeline.reporting import Reporter
+
+        model = replace(self.model, parameters=parameters)
+        return stages.Engine(lambda: model, "cpu", Reporter(None, None))
+
+    def _scans(self, names: Sequence[str]):
+        from VertebraLabelingLib.core.volume import to_canonical
+        from VertebraLabelingLib.formats.mrk_json import read_points
+        from VertebraLabelingLib.scans.read_scan import read_volume
+        from VertebraLabelingLib.scans.sample_ct import fetch_sample
+
+        for name in names:
+            path = self.data / "ct" / f"{name}.nii.gz"
+            volume = to_canonical(read_volume(path if path.is_file() else fetch_sample(Path(".cache"))))
+            yield name, volume, read_points(self.data / "ct" / f"{name}.mrk.json")
+
+    def usual(self):
+        """Whole scans, and fields of view of them."""
+        from .draw_crops import draw_crop
+
+        for name, volume, points in self._scans(HELD_OUT):
+            places = {point.level: point.ras for point in points}
+            yield name, (volume, Truth(places, frozenset(point.level for point in points if not point.cut)))
+            rng = np.random.default_rng([SEED, *name.encode()])
+            crops = [draw_crop(volume, points, rng) for _ in range(CROPS_OF_EACH)][:CROPS]
+            for number, crop in enumerate(crops):
+                if crop is not None:
+                    yield f"{name}__{number}", (crop.volume, Truth(places, frozenset(crop.whole)))
+
+    def posed(self):
+        """Scans in which the patient lies or is otherwise than the networks know."""
+        from .alterations import ALTERATIONS
+
+        for name, volume, points in self._scans(POSED):
+            for pose in POSES:
+                altered, places = ALTERATIONS[pose](volume, np.array([point.ras for point in points]))
+                truth = {point.level: tuple(place) for point, place in zip(points, places.tolist())}
+                yield f"{name}, {pose}", (altered, Truth(truth, frozenset(p.level for p in points if not p.cut)))
+
+
+def keep_looks(kept: dict) -> None:
+    """Let the detection network look at each grid once for each set of its own numbers."""
+    from VertebraLabelingLib.pipeline import stages
+
+    look = stages.run_network
+
+    def remembered(network, grid, volume, device, report, span, p):
+        key = (grid.array.shape, grid.ijk_to_ras.tobytes(), float(np.sum(grid.array, dtype=np.float64)), p)
+        key += (volume.corners.tobytes(),)
+        if key not in kept:
+            kept[key] = look(network, grid, volume, device, report, span, p)
+        return kept[key]
+
+    stages.run_network = remembered
+
+
+def rows_of(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """(stage, number) -> the last two cells of a table that is there."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return {(row[0], row[1].strip("`")): (row[4], row[5]) for row in cells if len(row) == 6}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--golden", type=Path, default=Path("VertebraLabeling/Testing/Python/data/golden"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of CT with truth")
+    parser.add_argument("--out", type=Path, required=True, help="the table, Markdown")
+    parser.add_argument("--stages", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="to measure anew")
+    options = parser.parse_args(arguments)
+    rows = rows_of(options.out)
+    runs = None
+    for group in options.stages:
+        if group == "chain":
+            label, truths = golden(options.golden)
+        else:
+            if runs is None:
+                runs = Runs(options.data)
+                keep_looks(runs.kept)
+            label, truths = runs.of(group)
+        rows |= {(group, name): cells for name, *cells in effects(group, label, truths)}
+        write_text(options.out, page(rows))
+    return 0
+
+
+def page(rows: dict[tuple[str, str], Sequence[str]]) -> str:
+    """The page with a row for each number; one that was not measured has question marks."""
+    lines, letters = list(HEAD), {}
+    for group, name, value, unit, chosen_on in chosen_numbers():
+        letter = letters.setdefault(chosen_on, "ABCDEFGH"[len(letters)])
+        shown = ", ".join(f"{each:g}" for each in (value if isinstance(value, tuple) else (value,)))
+        less, more = rows.get((group, name), ("?", "?"))
+        lines.append(f"| {group} | `{name}` | {shown} {unit} | {letter} | {less} | {more} |")
+    sources = ";\n".join(f"{letter}: {chosen_on}" for chosen_on, letter in letters.items())
+    return TEXT.format(sources=sources) + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
