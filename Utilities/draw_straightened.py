@@ -1,4 +1,4 @@
-"""Draw what the counting network sees of a CT: the straightened spine, and the level that it reads in each row.
+"""Draw what the level network sees of a CT: the straightened spine, and the level that it reads in each row.
 
     python Utilities/draw_straightened.py CT.nii.gz docs/images/straightened.png
 
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "VertebraLabeling")
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.networks.level_network import STRIDE
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.pipeline.level_classification import count_rows, straighten_along, to_mm
+from VertebraLabelingLib.pipeline.level_classification import classify_rows, straighten_along, to_mm
 from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.straightening import CELL_MM, STEP_MM
 from VertebraLabelingLib.scans.read_scan import read_volume
@@ -31,7 +31,7 @@ def main(ct: str, png: str) -> None:
     points = labeler.label(volume).points
     ras = np.array([point.ras for point in points])
     grid, sections, image = straighten_along(PreparedScan.of(volume), ras, ras)
-    share = np.exp(count_rows(labeler.model.counting, image))[:, : len(LEVELS)]
+    share = np.exp(classify_rows(labeler.model.level_network, image))[:, : len(LEVELS)]
 
     figure = Figure(figsize=(7.5, 8), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)

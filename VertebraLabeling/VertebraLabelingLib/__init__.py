@@ -1,4 +1,4 @@
-"""Vertebra labelling in CT by integral regression: the engine. It knows nothing of Slicer, Qt or the web.
+"""Vertebra labeling in CT by integral regression: the engine. It knows nothing of Slicer, Qt or the web.
 
 >>> from VertebraLabelingLib import VertebraLabeler, read_volume      # doctest: +SKIP
 >>> labels = VertebraLabeler().label(read_volume("ct.nii.gz"))        # doctest: +SKIP

@@ -37,11 +37,11 @@ class ScanResult:
         status: ``done``; ``present``: all outputs were there; ``skipped``: found in a tree and no CT; ``failed``.
         message: why it was skipped or failed, one sentence.
         points: (level, r, a, s, confidence) of each vertebra, head to foot, RAS mm.
-        warnings: of the labelling and of the reader, sentences.
-        seconds: reading, labelling and writing together.
+        warnings: of the labeling and of the reader, sentences.
+        seconds: reading, labeling and writing together.
         files: names of the output files.
         kept: the points are those of an earlier run, perhaps corrected by hand since.
-        provenance: of the labelling: model, weights, device.
+        provenance: of the labeling: model, weights, device.
     """
 
     name: str

@@ -106,8 +106,8 @@ def table(scores: dict) -> str:
     lines = [head, *(_row(name, scores["regions"][name]) for name in REGIONS if scores["regions"][name]["n_vertebrae"])]
     lines += [_row("all", scores), ""]
     lines.append(
-        f"{scores['scans_right']} of {scores['n_scans']} scans fully right, {scores['shifted_scans']} shifted by a "
-        f"level, {scores['false_positives']} false positives"
+        f"{scores['scans_all_correct']} of {scores['n_scans']} scans all correct, {scores['shifted_scans']} shifted by "
+        f"a level, {scores['false_positives']} false positives"
     )
     for name, case in scores["cases"].items():
         if case["missed"] or case["wrong"]:

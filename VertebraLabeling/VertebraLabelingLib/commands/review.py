@@ -148,7 +148,7 @@ def apply(table: Path, proposals: Path, out: Path) -> int:
             else:
                 points = read_points(proposals / (row.case + SUFFIX))
                 truth = apply_decision(row, {point.level: point.ras for point in points})
-                write_truth(target, truth.points, truth.cut, f"status=reviewed;anchor={row.anchor}")
+                write_truth(target, truth.points, truth.cut, f"status=reviewed;landmark={row.landmark}")
             counts[row.verdict or "not looked at"] = counts.get(row.verdict or "not looked at", 0) + 1
         except InputError as error:
             failures.append(str(error))

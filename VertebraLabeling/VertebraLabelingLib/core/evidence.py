@@ -18,7 +18,7 @@ class Evidence:
     """What the solver needs to name the vertebrae, and to name them again after a correction.
 
     Attributes:
-        points: (N, 3) candidate body centres, world RAS mm, each placed by integral regression.
+        points: (N, 3) candidate body centers, world RAS mm, each placed by integral regression.
         unary: (N, 26) cost (negative log-likelihood, >= 0) of candidate n being level k, columns as :data:`LEVELS`.
         detection: (N,) probability 0..1 that the candidate is a vertebral body at all.
         presence: (26,) probability 0..1 that level k lies in the field of view (the Bi-LSTM's multi-label output).
@@ -39,7 +39,7 @@ class Evidence:
             if value.size == 0:
                 value = value.reshape(shape)
             if value.shape != shape or not np.isfinite(value).all():
-                raise InputError(f"The labelling evidence is damaged ({name} must be finite, {shape}): label again.")
+                raise InputError(f"The labeling evidence is damaged ({name} must be finite, {shape}): label again.")
             object.__setattr__(self, name, value)
 
     def kept(self, keep: np.ndarray) -> Evidence:
@@ -48,7 +48,7 @@ class Evidence:
         return replace(self, **arrays)
 
     def to_json(self) -> str:
-        """Serialise compactly (a whole spine takes about 10 kB); see :meth:`from_json`."""
+        """Serialize compactly (a whole spine takes about 10 kB); see :meth:`from_json`."""
         decimals = {"points": 2, "unary": 2, "detection": 3, "presence": 4, "corners": 1}
         fields = {name: np.round(getattr(self, name), places).tolist() for name, places in decimals.items()}
         return json.dumps({"version": 1, **fields}, separators=(",", ":"))
@@ -81,7 +81,7 @@ class Evidence:
         except InputError:
             raise
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            message = "The labelling evidence kept with these points is damaged: label the scan again."
+            message = "The labeling evidence kept with these points is damaged: label the scan again."
             raise InputError(message) from error
 
 

@@ -1,4 +1,4 @@
-"""The result of labelling a scan: named points, their confidence, and the evidence they were decided from."""
+"""The result of labeling a scan: named points, their confidence, and the evidence they were decided from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LabeledPoint:
 
     Attributes:
         level: one of :data:`anatomy.LEVELS`.
-        ras: centre of the vertebral body, world RAS, mm.
+        ras: center of the vertebral body, world RAS, mm.
         confidence: probability 0..1 that the level is right.
         status: ``predicted``, ``moved`` (dragged by the user) or ``confirmed`` (accepted by the user).
     """

@@ -136,8 +136,8 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, float | int | None]:
 
     Returns:
         ``strict_id``, ``verse_id``, ``precision`` (0..1); ``mean_mm``, ``median_mm``, ``p95_mm`` over strict hits and
-        ``mean_all_mm`` over all pairs of the same level; the counts ``scans_right``, ``shifted_scans``, ``n_scans``,
-        ``n_vertebrae``, ``false_positives``. A score without anything to count is ``None``.
+        ``mean_all_mm`` over all pairs of the same level; the counts ``scans_all_correct``, ``shifted_scans``,
+        ``n_scans``, ``n_vertebrae``, ``false_positives``. A score without anything to count is ``None``.
     """
     vertebrae = [vertebra for case in cases for vertebra in case.vertebrae]
     strict = sum(vertebra.strict for vertebra in vertebrae)
@@ -152,7 +152,7 @@ def summarize(cases: Sequence[CaseScore]) -> dict[str, float | int | None]:
         "median_mm": _statistic(np.median, errors),
         "p95_mm": _statistic(lambda values: np.percentile(values, 95), errors),
         "mean_all_mm": _statistic(np.mean, pairs),
-        "scans_right": sum(not case.missed and not case.false_positives for case in cases),
+        "scans_all_correct": sum(not case.missed and not case.false_positives for case in cases),
         "shifted_scans": sum(case.shifted != 0 for case in cases),
         "n_scans": len(cases),
         "n_vertebrae": len(vertebrae),
@@ -171,7 +171,7 @@ def report(cases: Sequence[CaseScore]) -> dict:
         parts = [part for part in (case.within(name) for case in cases) if part.vertebrae or part.false_positives]
         regions[name] = summarize(parts)
         regions[name]["n_scans"] = sum(bool(part.vertebrae) for part in parts)
-        regions[name]["scans_right"] = sum(
+        regions[name]["scans_all_correct"] = sum(
             bool(part.vertebrae) and not part.missed and not part.false_positives for part in parts
         )
     per_case = {

@@ -31,7 +31,7 @@ VERSE_SPACING: dict[tuple[str, str], float] = {
     **dict(zip(zip(LEVELS[20:25], LEVELS[21:26]), (33.4, 34.1, 33.8, 31.7, 30.6))),
     **{("T12", "T13"): 32.3, ("T13", "L1"): 35.0, ("T11", "L1"): 31.0},
 }
-"""Mean distance between the body centres of neighboring levels, mm: VerSe 2020 training landmarks (Sekuboyina et al.
+"""Mean distance between the body centers of neighboring levels, mm: VerSe 2020 training landmarks (Sekuboyina et al.
 2021, Löffler et al. 2020), 113 scans, 1428 vertebrae. C1 is the point at the dens, as everywhere in this project.
 Log-distances scatter by 0.066 between scans (size of the patient) and by 0.037 within one."""
 

@@ -1,7 +1,7 @@
 """The one place where RAS, LPS and IJK meet.
 
 World is RAS mm everywhere in this project. Arrays are indexed ``[k, j, i]`` and an affine ``ijk_to_ras`` maps the
-column ``(i, j, k, 1)`` of a voxel centre to world. *Canonical* means K runs to Superior, J to Anterior, I to Right.
+column ``(i, j, k, 1)`` of a voxel center to world. *Canonical* means K runs to Superior, J to Anterior, I to Right.
 LPS appears only in the two functions that name it, for SimpleITK and for files.
 """
 
@@ -60,7 +60,7 @@ class Volume:
 
     @property
     def corners(self) -> np.ndarray:
-        """(8, 3) outer corners of the field of view (voxel edges, not centres), world RAS mm."""
+        """(8, 3) outer corners of the field of view (voxel edges, not centers), world RAS mm."""
         size = np.array(self.array.shape[::-1], dtype=float)
         ijk = np.array(np.meshgrid(*[(-0.5, s - 0.5) for s in size], indexing="ij")).reshape(3, 8).T
         return apply_affine(self.ijk_to_ras, ijk)

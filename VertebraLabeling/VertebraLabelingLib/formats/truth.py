@@ -12,7 +12,7 @@ from .mrk_json import CUT, SCHEMA
 
 
 def write_truth(path: Path, truth: dict[str, tuple[float, float, float]], cut: frozenset[str], note: str = "") -> None:
-    """Write body centres (world RAS mm), whole or not at all; ``note`` describes the points that are not cut.
+    """Write body centers (world RAS mm), whole or not at all; ``note`` describes the points that are not cut.
 
     Raises:
         OSError: the file cannot be written.

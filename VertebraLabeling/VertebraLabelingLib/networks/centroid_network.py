@@ -1,4 +1,4 @@
-"""A small network that places one vertebral-body centre in a cube around its estimate, by integral regression.
+"""A small network that places one vertebral-body center in a cube around its estimate, by integral regression.
 
 The cube is sampled around the estimate itself, not on a grid of the scan, so the place no longer depends on where the
 voxels of the working grid fall (Sun et al. 2018, "Integral Human Pose Regression", arXiv 1711.08229, for the
@@ -32,7 +32,7 @@ class Placed:
     """What the network says of a batch.
 
     Attributes:
-        offset: (B, 3) mm (z, y, x) from the middle of the cube to the body centre: the mean of the heat map.
+        offset: (B, 3) mm (z, y, x) from the middle of the cube to the body center: the mean of the heat map.
         spread: (B,) mm, standard deviation of the heat map along its widest axis. A heat map that hesitates between
             two bodies, or sees none, is wide.
     """
@@ -59,7 +59,7 @@ def voxel_phase(places: np.ndarray, size_mm: np.ndarray) -> Tensor:
     return torch.from_numpy(phase.astype(np.float32)).flatten(1, 2)
 
 
-class PlacingNet(nn.Module):
+class CentroidNetwork(nn.Module):
     """Inputs: windowed HU (B, 1, CELLS, CELLS, CELLS) and, where it is known, :func:`voxel_phase` (B, 9, CELLS)."""
 
     def __init__(self, widths: tuple[int, ...] = (24, 48)) -> None:
@@ -92,7 +92,7 @@ class PlacingNet(nn.Module):
         deep = self.up(self.coarse(functional.relu_(self.down(x))))
         x = self.fuse(x + functional.interpolate(deep, scale_factor=2, mode="trilinear"))
         heat = torch.softmax(self.heat(x).float().flatten(1), dim=1).view(len(x), *x.shape[2:])
-        # the stem's strided cells are centred half a voxel before the middle of their pairs: the offset is learned
+        # the stem's strided cells are centered half a voxel before the middle of their pairs: the offset is learned
         along = torch.stack([heat.sum(dim=others) for others in ((2, 3), (1, 3), (1, 2))], dim=1)
         mean = (along * self.axis).sum(2)
         variance = (along * (self.axis - mean[:, :, None]) ** 2).sum(2)

@@ -2,12 +2,12 @@
 
 A residual encoder-decoder with skip connections fuses features of five scales. Three heads read them:
 
-* ``center``: one class-free heat map of vertebral-body centres on the 4 mm grid;
+* ``center``: one class-free heat map of vertebral-body centers on the 4 mm grid;
 * ``level``: 26 level maps and a background map on the 8 mm grid. The heat map of a level is the sum of both;
 * ``sequence``: a Bi-LSTM along the body axis over features pooled around the spine gives a level for every 8 mm slice,
   the multi-label presence of the 26 levels, and the null logit of each level's heat map.
 
-Grid sizes are for the 4 mm working grid; channel widths are :attr:`VertebraNet.widths`.
+Grid sizes are for the 4 mm working grid; channel widths are :attr:`DetectionNetwork.widths`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STRIDE = 8  # input sizes are padded to multiples of this many voxels (32 mm, th
 BACKGROUND = len(LEVELS)
 SPINE_LOGIT = -2.0  # of a vertebra of any level, in a coarse voxel that may show one
 SPINE_MARGIN = 3  # coarse voxels kept around all that may show one: 24 mm
-NOWHERE = -20.0  # logit of a body's centre where none is looked for
+NO_CENTER = -20.0  # logit of a body's center where none is looked for
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Prediction:
     """What the network says of a batch.
 
     Attributes:
-        center: (B, D, H, W) logit of "a vertebral body is centred here", 4 mm grid; :data:`NOWHERE` where a network
+        center: (B, D, H, W) logit of "a vertebral body is centered here", 4 mm grid; :data:`NO_CENTER` where a network
             that is ``near_spine`` did not look.
         level: (B, 27, D/2, H/2, W/2) logits of the 26 levels and of background (last), 8 mm grid.
         slices: (B, D/2, 27) logits of the level that each 8 mm slice shows (last: none).
-        presence: (B, 26) logits of "the centre of this level lies in the field of view".
+        presence: (B, 26) logits of "the center of this level lies in the field of view".
         null: (B, 26) logit of the null cell of each level's heat map.
     """
 
@@ -75,11 +75,11 @@ class SequenceHead(nn.Module):
         return self.slices(hidden), presence, slope * presence + offset
 
 
-class VertebraNet(nn.Module):
+class DetectionNetwork(nn.Module):
     """See the module's docstring. Input (B, 1, D, H, W): :func:`window`-ed HU on the 4 mm grid, sizes in STRIDE.
 
     Attributes:
-        near_spine: look for centres only in the box where the level map sees vertebrae. For inference: the fine grid
+        near_spine: look for centers only in the box where the level map sees vertebrae. For inference: the fine grid
             is the largest array of the network, and most of a scan is no spine.
     """
 
@@ -103,7 +103,7 @@ class VertebraNet(nn.Module):
         self.center = nn.Conv3d(8, 1, 1)
         self.sequence = SequenceHead(w1 + w2)
         self.log_temperature = nn.Parameter(torch.zeros(()))
-        # centres and levels are rare: start from their prior instead of spending steps on it
+        # centers and levels are rare: start from their prior instead of spending steps on it
         nn.init.constant_(self.center.bias, -5.0)
         self.level.bias.data[BACKGROUND] += 5.0
 
@@ -138,7 +138,7 @@ class VertebraNet(nn.Module):
 
     def _center_near_spine(self, level: Tensor, d1: Tensor, stem: Tensor) -> Tensor:
         """:meth:`_center` in one box around all that the level map takes for a vertebra, in any scan of the batch."""
-        center = torch.full((len(stem), *stem.shape[2:]), NOWHERE, device=stem.device)
+        center = torch.full((len(stem), *stem.shape[2:]), NO_CENTER, device=stem.device)
         seen = (spine_logit(level) > SPINE_LOGIT).nonzero()[:, 1:]
         if len(seen) == 0:
             return center
@@ -161,7 +161,7 @@ class VertebraNet(nn.Module):
         return torch.cat([fine, coarse.repeat_interleave(2, dim=1)], dim=2)
 
 
-def widen_input(network: VertebraNet) -> VertebraNet:
+def widen_input(network: DetectionNetwork) -> DetectionNetwork:
     """Give the folded stem a second input of zero weights, in place; the output stays the same.
 
     PyTorch leaves a convolution to oneDNN only where batch x channels x depth x height exceeds 20480. One channel of

@@ -20,7 +20,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 class ConvNorm(nn.Sequential):
-    """3x3x3 (or 1x1x1) convolution and batch normalisation, folded into one convolution by :func:`fold_norms`."""
+    """3x3x3 (or 1x1x1) convolution and batch normalization, folded into one convolution by :func:`fold_norms`."""
 
     def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int | tuple[int, int, int] = 1) -> None:
         super().__init__(
@@ -61,7 +61,7 @@ class Up(nn.Module):
 
 
 def fold_norms(network: nn.Module) -> nn.Module:
-    """Merge every batch normalisation into its convolution, in place; for inference only."""
+    """Merge every batch normalization into its convolution, in place; for inference only."""
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     for name, child in network.named_children():

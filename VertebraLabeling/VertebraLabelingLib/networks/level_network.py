@@ -29,7 +29,7 @@ class Counted:
     Attributes:
         level: (B, S/2, 27) logits of the level at each row, after the Bi-LSTM.
         local: (B, S/2, 27) the same from each row's surroundings alone.
-        center: (B, S/2) logit of "a body centre lies here".
+        center: (B, S/2) logit of "a body center lies here".
     """
 
     level: Tensor
@@ -37,7 +37,7 @@ class Counted:
     center: Tensor
 
 
-class CountingNet(nn.Module):
+class LevelNetwork(nn.Module):
     """Input (B, 1, S, DEPTH_CELLS, SIDE_CELLS): windowed HU, S even."""
 
     def __init__(self, widths: tuple[int, ...] = (16, 24, 48, 64), features: int = 128, hidden: int = 96) -> None:

@@ -33,7 +33,7 @@ def local_integral(heat: Tensor, centers: Tensor, radius: int, rivals: Tensor | 
         centers: (N, 3) integer voxel indices (z, y, x), the modes.
         radius: half width of the cube, voxels.
         rivals: (M, 3) positions that compete for the window: voxels nearer to a rival than to the center are left
-            out, so that a neighbouring vertebra inside the window does not pull. Usually ``centers`` itself.
+            out, so that a neighboring vertebra inside the window does not pull. Usually ``centers`` itself.
 
     Returns:
         (N, 3) positions (z, y, x), fractional voxel indices, and (N,) their standard deviation in voxels (root of the
@@ -94,7 +94,7 @@ def _cells(center_heat: Tensor) -> Tensor:
 def log_heat(
     block_logits: Tensor, level_logits: Tensor, null_logits: Tensor, temperature: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Normalise the per-level heat maps over the field of view and one null cell.
+    """Normalize the per-level heat maps over the field of view and one null cell.
 
     Args:
         block_logits: (B, D, H, W) log-sum-exp of the class-free map (:func:`blocks_of_two`).

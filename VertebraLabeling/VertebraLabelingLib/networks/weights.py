@@ -4,8 +4,8 @@ A model is two files: ``<name>.pt`` (fp16 tensors) and ``<name>.json`` (its *car
 training summary). The hash is checked before the file is opened, and the file is opened with ``weights_only=True``, so
 it can hold nothing but tensors.
 
-Beside the tensors of :class:`detection_network.VertebraNet` a file holds those of its *parts*, with the part's name
-before each: ``counting`` (:class:`level_network.CountingNet`), ``placing`` (:class:`centroid_network.PlacingNet`). A
+Beside the tensors of :class:`detection_network.DetectionNetwork` a file holds those of its *parts*, with a name before
+each: ``counting`` (:class:`level_network.LevelNetwork`), ``placing`` (:class:`centroid_network.CentroidNetwork`). A
 training of the detection network alone makes a model without parts, which labels with that network alone.
 """
 
@@ -24,7 +24,7 @@ from ..core.parameters import SHIPPED, PipelineParameters
 from ..errors import WeightsError
 
 FORMAT = 2
-PARTS = ("counting", "placing")
+PARTS = ("counting", "placing")  # level network, centroid network: as files and folders of runs name them
 DEFAULT_MODEL = "vertebra-labeling-8.pt"
 MAX_WIDTH = 1024
 
@@ -36,12 +36,12 @@ class Model:
     ``parameters`` are the numbers that were chosen for it (:mod:`.parameters`).
     """
 
-    network: object
+    detection_network: object
     name: str
     version: str
     sha256: str
-    counting: object = None
-    placing: object = None
+    level_network: object = None
+    centroid_network: object = None
     parameters: PipelineParameters = SHIPPED
 
 
@@ -105,7 +105,7 @@ def sha256_of(path: Path) -> str:
 
 
 def load_state(weights: Path) -> dict:
-    """The tensors of the first network alone; see :func:`load_tensors`."""
+    """The tensors of the detection network alone; see :func:`load_tensors`."""
     return _split(load_tensors(weights))[0]
 
 
@@ -115,7 +115,7 @@ def load_parts(weights: Path) -> dict[str, dict]:
 
 
 def _split(tensors: dict) -> tuple[dict, dict[str, dict]]:
-    """The tensors of the first network, and those of the parts without the part's name."""
+    """The tensors of the detection network, and those of the parts without the part's name."""
     first: dict = {}
     parts: dict[str, dict] = {}
     for name, value in tensors.items():
@@ -155,7 +155,7 @@ def _read(weights: Path) -> bytes:
 
 
 def load_model(weights: Path | None = None) -> Model:
-    """Load a model ready for inference: normalisations folded into convolutions, input widened, centres sought near
+    """Load a model ready for inference: normalizations folded into convolutions, input widened, centers sought near
     the spine.
 
     Args:
@@ -164,23 +164,23 @@ def load_model(weights: Path | None = None) -> Model:
     Raises:
         WeightsError: see :func:`load_state`, or tensors that do not fit the network.
     """
-    from .centroid_network import PlacingNet
-    from .detection_network import VertebraNet, widen_input
+    from .centroid_network import CentroidNetwork
+    from .detection_network import DetectionNetwork, widen_input
     from .layers import fold_norms
-    from .level_network import CountingNet
+    from .level_network import LevelNetwork
 
     weights = Path(weights) if weights else default_weights()
     card, tensors = read_card(weights), load_tensors(weights)
     state, parts = _split(tensors)
     try:
-        network = VertebraNet(tuple(card["widths"]))
+        network = DetectionNetwork(tuple(card["widths"]))
         network.load_state_dict(state)
         loaded = {}
-        for name, kind in (("counting", CountingNet), ("placing", PlacingNet)):
+        for name, field, kind in zip(PARTS, ("level_network", "centroid_network"), (LevelNetwork, CentroidNetwork)):
             if name in parts:
-                loaded[name] = kind()
-                loaded[name].load_state_dict(parts[name])
-                fold_norms(loaded[name].eval())
+                loaded[field] = kind()
+                loaded[field].load_state_dict(parts[name])
+                fold_norms(loaded[field].eval())
     except (RuntimeError, ValueError) as error:  # other tensors, another number of widths
         raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
     network = widen_input(fold_norms(network.eval()))
@@ -202,7 +202,7 @@ def write_model(
 
     Args:
         weights: the ``.pt`` file to write.
-        state: tensors of a :class:`detection_network.VertebraNet`; stored as fp16.
+        state: tensors of a :class:`detection_network.DetectionNetwork`; stored as fp16.
         widths: channel widths of the network.
         version: model version shown to users.
         training: summary kept on the card (cases, steps, configuration).

@@ -1,6 +1,6 @@
 """Place the candidates once more, each in a cube around itself; see :mod:`.centroid_network`.
 
-What does not come to rest there is hardly a vertebral body: between two of them, cut by the field of view, or none.
+What does not settle there is hardly a vertebral body: between two of them, cut by the field of view, or none.
 Such a candidate stays, with little detection left.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.evidence import Evidence
 from ..core.parameters import SHIPPED, CentroidParameters
 from ..core.volume import Volume, ras_to_ijk
-from ..networks.centroid_network import CELL_PLACES_MM, PlacingNet, has_phase, voxel_phase
+from ..networks.centroid_network import CELL_PLACES_MM, CentroidNetwork, has_phase, voxel_phase
 from ..networks.layers import window
 from ..preprocessing.interpolation import sample_around
 from ..preprocessing.prepared_scan import PreparedScan
@@ -27,7 +27,7 @@ ROUNDS = 2  # a third moves nothing: a candidate that settles has taken its last
 MARGIN_MM = 45.0  # of the box around the candidates: half the diagonal of a cube and the way to its center
 View = tuple[float, float, float, bool]  # mm (z, y, x) from the point to the middle of the cube; mirrored
 ONE_VIEW: tuple[View, ...] = ((0, 0, 0, False),)
-TWO_VIEWS: tuple[View, ...] = ((0, 0, 0, False), (0, 0, 0, True))  # say whether a candidate is at rest
+TWO_VIEWS: tuple[View, ...] = ((0, 0, 0, False), (0, 0, 0, True))  # say whether a candidate settles
 ASIDE: tuple[View, ...] = ((2, 2, 2, False), (2, 2, -2, True))  # by half a cell of the heat map: its phase averages out
 BATCH = 32  # cubes at most; oneDNN is slower for each with fewer than 16 or more than 50
 _FINE_MM = 2.0  # the cells of the cube: finer detail is averaged away there
@@ -37,15 +37,15 @@ _MIRRORED_PHASE = torch.tensor([[1.0], [-1.0], [1.0]])  # the sine changes its s
 def place(
     evidence: Evidence,
     scan: PreparedScan,
-    network: PlacingNet,
+    network: CentroidNetwork,
     device: str = "cpu",
     first: int = 0,
     p: CentroidParameters = SHIPPED.centroids,
 ) -> Evidence:
-    """Move each candidate to where the network sees the centre of its body.
+    """Move each candidate to where the network sees the center of its body.
 
     Args:
-        evidence: of the first network; points and detection change.
+        evidence: of the detection network; points and detection change.
         scan: the prepared scan; what is darker than ``lowest_hu`` is shown as that.
         network: in evaluation mode.
         first: candidates before this one stay as they are.
@@ -77,9 +77,9 @@ def place(
 
 @torch.inference_mode()
 def steps(
-    network: PlacingNet, image: Tensor, box: Volume, divided: np.ndarray, points: np.ndarray, views: Sequence[View]
+    network: CentroidNetwork, image: Tensor, box: Volume, divided: np.ndarray, points: np.ndarray, views: Sequence[View]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(V, N, 3) mm, RAS, from each point to the centre, and (V, N) spread, mm, of its heat map, in each of V views.
+    """(V, N, 3) mm, RAS, from each point to the center, and (V, N) spread, mm, of its heat map, in each of V views.
 
     Args:
         box: the volume that the cubes are sampled from; ``image`` are its voxels.

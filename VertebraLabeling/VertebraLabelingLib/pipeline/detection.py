@@ -1,4 +1,4 @@
-"""From network output to evidence: body-centre candidates placed by the local integral, and what each could be."""
+"""From network output to evidence: body-center candidates placed by the local integral, and what each could be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from ..core.evidence import MAX_COST, Evidence
 from ..core.parameters import SHIPPED, DetectionParameters
 from ..core.volume import AIR_HU, Volume, ijk_to_ras
-from ..networks.detection_network import BACKGROUND, GRID_MM, NOWHERE, STRIDE, Prediction, VertebraNet
+from ..networks.detection_network import BACKGROUND, GRID_MM, NO_CENTER, STRIDE, DetectionNetwork, Prediction
 from ..networks.layers import window
 from ..networks.soft_argmax import block_mass, local_integral, log_heat
 from ..preprocessing.cropping import AIR_MARGIN
@@ -86,7 +86,7 @@ def level_modes(
 
     Args:
         modes: (N, 3) voxels of :func:`find_modes`.
-        center: (D, H, W) body-centre logits.
+        center: (D, H, W) body-center logits.
         heat: (26, D/2, H/2, W/2) log-probability of each level's heat map over the field of view and the null cell.
         presence: (26,) probability of each level.
 
@@ -163,7 +163,7 @@ def _nearby_mass(log_probability: Tensor, points: Tensor, reach_mm: float) -> Te
 
 @torch.inference_mode()
 def run_network(
-    network: VertebraNet,
+    network: DetectionNetwork,
     grid: Volume,
     volume: Volume,
     device: str,
@@ -189,9 +189,9 @@ def run_network(
         for hook in hooks:
             hook.remove()
     # The padding may not hold candidates or heat.
-    prediction.center[:, grid.array.shape[0] :] = NOWHERE
-    prediction.center[:, :, grid.array.shape[1] :] = NOWHERE
-    prediction.center[:, :, :, grid.array.shape[2] :] = NOWHERE
+    prediction.center[:, grid.array.shape[0] :] = NO_CENTER
+    prediction.center[:, :, grid.array.shape[1] :] = NO_CENTER
+    prediction.center[:, :, :, grid.array.shape[2] :] = NO_CENTER
     return evidence_from(prediction, network.temperature, grid, volume, p)
 
 
@@ -202,7 +202,7 @@ _SHARES = {
 """Share of each block in the time of a pass, measured on two cores."""
 
 
-def _report_layers(network: VertebraNet, report: Reporter, span: tuple[float, float]) -> list:
+def _report_layers(network: DetectionNetwork, report: Reporter, span: tuple[float, float]) -> list:
     """Report (and allow to cancel) before each of the network's blocks, weighted by the time each takes."""
     done, hooks = span[0], []
 

@@ -1,7 +1,7 @@
-"""Name the candidates a second time, by counting along the straightened spine; see :mod:`.level_network`.
+"""Name the candidates a second time, by reading levels along the straightened spine; see :mod:`.level_network`.
 
-The first network finds the bodies and a first chain. Through that chain the spine is straightened, and the counting
-network names every row of it. The mean row of a level (integral regression along the curve) tells where its centre is:
+The detection network finds the bodies and a first chain. Through that chain the spine is straightened, and the level
+network names every row of it. The mean row of a level (integral regression along the curve) tells where its center is:
 where no candidate is near, one is added. Each candidate's level costs become a weighted mean of both networks', at the
 row where it lies once it has been placed (:mod:`.centroid_refinement`).
 """
@@ -20,7 +20,7 @@ from ..core.evidence import MAX_COST, Evidence
 from ..core.parameters import SHIPPED, ChainParameters, LevelParameters
 from ..core.volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk
 from ..networks.layers import window
-from ..networks.level_network import MULTIPLE, STRIDE, CountingNet
+from ..networks.level_network import MULTIPLE, STRIDE, LevelNetwork
 from ..preprocessing.prepared_scan import PreparedScan
 from ..preprocessing.resampling import block_factors, block_mean, grid_axes, to_working_grid
 from ..preprocessing.straightening import STEP_MM, Sections, along, rows_on, sections_through, straighten
@@ -35,8 +35,8 @@ _SPINE = (slice(4, 11), slice(12, 20))  # cells 12 mm in front of the curve to 1
 
 
 @dataclass(frozen=True)
-class Count:
-    """What the counting network says along one spine; R rows of :data:`STRIDE` sections.
+class RowLevels:
+    """What the level network says along one spine; R rows of :data:`STRIDE` sections.
 
     Attributes:
         level: (R, 27) log-probability of the level that each row shows (last: no vertebra).
@@ -57,35 +57,35 @@ class Count:
         return rows_on(self.ras, way, points, ROW_MM)
 
 
-def count_along(
+def classify_along(
     evidence: Evidence,
     scan: PreparedScan,
-    network: CountingNet,
+    network: LevelNetwork,
     device: str = "cpu",
     chain_parameters: ChainParameters = SHIPPED.chain,
-) -> Count | None:
-    """Straighten the spine along the first network's chain and run the counting network on it.
+) -> RowLevels | None:
+    """Straighten the spine along the detection network's chain and run the level network on it.
 
     Args:
-        evidence: of the first network.
+        evidence: of the detection network.
         scan: the prepared scan.
-        network: the counting network, in evaluation mode.
+        network: the level network, in evaluation mode.
         chain_parameters: weights of the solver.
 
     Returns:
-        ``None`` where the first network's chain has fewer than two vertebrae.
+        ``None`` where the detection network's chain has fewer than two vertebrae.
     """
     chain = cheapest_chain(evidence, chain_parameters).points
     if len(chain) < 2:
         return None
     grid, sections, image = straighten_along(scan, chain, evidence.points, device)
-    level = count_rows(network.to(device), image)
+    level = classify_rows(network.to(device), image)
     at = (np.arange(len(level)) + 0.5) * STRIDE - 0.5
     curve = along(sections.center, np.arange(len(sections)), at)
     own = _to_row(sections, to_mm(grid, chain))
     gap = own[-2] - own[-3] if len(own) > 2 else own[-1] - own[-2]
     last = _lower_end(image, own[-1])
-    return Count(level, ijk_to_ras(grid, curve[:, ::-1] / grid.spacing), last, float(gap))
+    return RowLevels(level, ijk_to_ras(grid, curve[:, ::-1] / grid.spacing), last, float(gap))
 
 
 def straighten_along(
@@ -120,41 +120,41 @@ def _grid_around(scan: PreparedScan, candidates: np.ndarray) -> Volume:
 
 
 @torch.inference_mode()
-def count_rows(network: CountingNet, image: Tensor) -> np.ndarray:
+def classify_rows(network: LevelNetwork, image: Tensor) -> np.ndarray:
     """(R, 27) log-probability of the level of each row: the mean for a straightened spine (S, A, R) and its mirror
     image."""
     rows = -(-len(image) // STRIDE)
     image = functional.pad(image, (0, 0, 0, 0, 0, -len(image) % MULTIPLE), value=AIR_HU)
-    counted = network(window(torch.stack([image, image.flip(2)]))[:, None])
-    return functional.log_softmax(counted.level, dim=2).mean(0)[:rows].double().cpu().numpy()
+    read = network(window(torch.stack([image, image.flip(2)]))[:, None])
+    return functional.log_softmax(read.level, dim=2).mean(0)[:rows].double().cpu().numpy()
 
 
-def with_counted_bodies(evidence: Evidence, count: Count, p: LevelParameters = SHIPPED.levels) -> Evidence:
+def with_level_bodies(evidence: Evidence, rows: RowLevels, p: LevelParameters = SHIPPED.levels) -> Evidence:
     """Evidence with a candidate at the mean row of each level where none is near."""
-    row, apart = count.rows_of(evidence.points)
+    row, apart = rows.rows_of(evidence.points)
     known = np.where(apart > p.farthest_mm, np.inf, row)
-    centers = level_centers(count.level, p)
+    centers = level_centers(rows.level, p)
     added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= p.new_mm).all()])
     return replace(
         evidence,
-        points=np.concatenate([evidence.points, along(count.ras, np.arange(len(count.ras)), added)]),
-        unary=np.concatenate([evidence.unary, level_costs(count.level, added)]),
+        points=np.concatenate([evidence.points, along(rows.ras, np.arange(len(rows.ras)), added)]),
+        unary=np.concatenate([evidence.unary, level_costs(rows.level, added)]),
         detection=np.append(evidence.detection, np.full(len(added), p.new_detection)),
     )
 
 
-def named_by_count(evidence: Evidence, count: Count, p: LevelParameters = SHIPPED.levels) -> Evidence:
-    """Mix the level costs of a count, at the places of the candidates, into theirs.
+def named_by_rows(evidence: Evidence, rows: RowLevels, p: LevelParameters = SHIPPED.levels) -> Evidence:
+    """Mix the level costs of the rows, at the places of the candidates, into theirs.
 
     Candidates on the curve nearer to a lower end of the field of view than ``end_room`` are left out: of a body
-    that is cut in its middle, the middle of the visible part would be taken for its centre.
+    that is cut in its middle, the middle of the visible part would be taken for its center.
     """
-    row, apart = count.rows_of(evidence.points)
-    counted = (level_costs(count.level, row) + off_center_costs(level_centers(count.level, p), row, p)) / p.temperature
+    row, apart = rows.rows_of(evidence.points)
+    read = (level_costs(rows.level, row) + off_center_costs(level_centers(rows.level, p), row, p)) / p.temperature
     far = apart > p.farthest_mm
-    counted[far] = counted[far].mean(axis=1, keepdims=True)
-    keep = far | (row <= count.last - p.end_room * count.gap)
-    return replace(evidence, unary=((1 - p.weight) * evidence.unary + p.weight * counted).clip(0, MAX_COST)).kept(keep)
+    read[far] = read[far].mean(axis=1, keepdims=True)
+    keep = far | (row <= rows.last - p.end_room * rows.gap)
+    return replace(evidence, unary=((1 - p.weight) * evidence.unary + p.weight * read).clip(0, MAX_COST)).kept(keep)
 
 
 def level_centers(level: np.ndarray, p: LevelParameters = SHIPPED.levels) -> np.ndarray:

@@ -43,7 +43,7 @@ def look_again(
         chain, found = cheapest_chain(evidence, parameters.chain), len(evidence.points)
     wider = with_possible(evidence, chain, p)
     if wider is not evidence:
-        evidence = at_rest(place(wider, found), found, p)
+        evidence = settled(place(wider, found), found, p)
         chain = cheapest_chain(evidence, parameters.chain)
     return evidence, chain
 
@@ -85,7 +85,7 @@ def with_possible(evidence: Evidence, chain: Chain, p: MissingParameters = SHIPP
     return _with_candidates(evidence, places, likely, p)
 
 
-def at_rest(evidence: Evidence, first: int, p: MissingParameters = SHIPPED.missing) -> Evidence:
+def settled(evidence: Evidence, first: int, p: MissingParameters = SHIPPED.missing) -> Evidence:
     """Evidence without those candidates from ``first`` on that the centroid network took for hardly a body."""
     return evidence.kept((np.arange(len(evidence.points)) < first) | (evidence.detection >= p.detection))
 

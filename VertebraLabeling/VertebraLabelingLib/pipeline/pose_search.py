@@ -31,7 +31,7 @@ STEP_DEG, FINE_DEG = (
 
 @dataclass(frozen=True)
 class Findings:
-    """How much of a spine the first network sees.
+    """How much of a spine the detection network sees.
 
     Attributes:
         certainty: 0..1, mean over the candidates, weighted by their detection, of detection times the likeliest level's
@@ -51,7 +51,7 @@ class Findings:
 
     @classmethod
     def of(cls, evidence: Evidence, parameters: PipelineParameters = SHIPPED) -> Findings:
-        """Weigh the evidence of the first network."""
+        """Weigh the evidence of the detection network."""
         likely = level_probabilities(evidence.unary)
         amount = evidence.detection**2
         every = float((amount * likely.max(axis=1)).sum()) if len(amount) else 0.0
@@ -85,16 +85,16 @@ def find_pose(
     """How the patient lies and by how much he should be enlarged; the usual pose where no other is clearly better.
 
     Args:
-        evidence: of the first network, the patient as the scan says.
-        look: the first network's evidence for another pose.
+        evidence: of the detection network, the patient as the scan says.
+        look: the detection network's evidence for another pose.
         parameters: the chosen numbers.
     """
     search = _Search(look, parameters)
     search.found[PatientPose()] = Findings.of(evidence, parameters)
-    best = search.grown(PatientPose())
+    best = search.enlarged(PatientPose())
     if search.at(best).sure(parameters.pose):
         return best
-    return search.grown(search.turned(best))
+    return search.enlarged(search.turned(best))
 
 
 class _Search:
@@ -110,7 +110,7 @@ class _Search:
             self.found[pose] = Findings.of(self.look(pose), self.parameters)
         return self.found[pose]
 
-    def grown(self, pose: PatientPose) -> PatientPose:
+    def enlarged(self, pose: PatientPose) -> PatientPose:
         """Enlarged to an adult's size, as long as more is found there."""
         while self.at(pose).size < self.p.small and pose.enlarged < LARGEST:
             now = self.at(pose)

@@ -26,7 +26,7 @@ from . import implants
 from .centroid_refinement import place
 from .chain_smoothing import with_smooth_chain
 from .detection import run_network
-from .level_classification import Count, count_along, named_by_count, with_counted_bodies
+from .level_classification import RowLevels, classify_along, named_by_rows, with_level_bodies
 from .missing_vertebrae import look_again
 from .pose_search import find_pose
 from .reporting import Reporter, ever_shorter
@@ -68,7 +68,7 @@ class State:
         scan: it prepared for the networks, in the pose that they know.
         evidence: candidates and their costs, in the world of ``scan``.
         pose: how the patient lies in ``volume``; ``center`` is what the pose turns around, world RAS mm.
-        count: what the level network reads along the spine.
+        rows: what the level network reads along the spine.
         chain: the cheapest chain of ``evidence``.
         labels: the named vertebrae, in the world of ``volume``.
         warnings: what the user must know besides the solver's warnings.
@@ -80,7 +80,7 @@ class State:
     evidence: Evidence | None = None
     pose: PatientPose = field(default_factory=PatientPose)
     center: Sequence[float] = (0.0, 0.0, 0.0)
-    count: Count | None = None
+    rows: RowLevels | None = None
     chain: Chain | None = None
     labels: SpineLabels | None = None
     warnings: tuple[LabelWarning, ...] = ()
@@ -158,31 +158,33 @@ def find_the_pose(state: State, engine: Engine) -> State:
 
 def classify_levels(state: State, engine: Engine) -> State:
     """What the level network reads along the straightened spine, and the bodies that it sees besides."""
-    if engine.model.counting is None:
+    network = engine.model.level_network
+    if network is None:
         return state
-    count = count_along(state.evidence, state.scan, engine.model.counting, engine.device, engine.parameters.chain)
-    if count is None:
+    rows = classify_along(state.evidence, state.scan, network, engine.device, engine.parameters.chain)
+    if rows is None:
         return state
-    return replace(state, evidence=with_counted_bodies(state.evidence, count, engine.parameters.levels), count=count)
+    return replace(state, evidence=with_level_bodies(state.evidence, rows, engine.parameters.levels), rows=rows)
 
 
 def refine_centroids(state: State, engine: Engine) -> State:
     """Each candidate at the center that the centroid network sees, named by the level network at that place."""
-    evidence = state.evidence
-    if engine.model.placing is not None:
-        evidence = place(evidence, state.scan, engine.model.placing, engine.device, p=engine.parameters.centroids)
-    if state.count is not None:
-        evidence = named_by_count(evidence, state.count, engine.parameters.levels)
+    evidence, network = state.evidence, engine.model.centroid_network
+    if network is not None:
+        evidence = place(evidence, state.scan, network, engine.device, p=engine.parameters.centroids)
+    if state.rows is not None:
+        evidence = named_by_rows(evidence, state.rows, engine.parameters.levels)
     return replace(state, evidence=evidence)
 
 
 def find_missing_vertebrae(state: State, engine: Engine) -> State:
     """Where a vertebra may be missing, the centroid network looks again."""
-    if engine.model.placing is None:
+    network = engine.model.centroid_network
+    if network is None:
         return state
 
     def place_from(evidence: Evidence, first: int) -> Evidence:
-        return place(evidence, state.scan, engine.model.placing, engine.device, first, engine.parameters.centroids)
+        return place(evidence, state.scan, network, engine.device, first, engine.parameters.centroids)
 
     evidence, chain = look_again(state.evidence, place_from, engine.parameters)
     return replace(state, evidence=evidence, chain=chain)
@@ -199,7 +201,7 @@ def name(state: State, engine: Engine) -> State:
     """The solver's names, confidence and warnings, in the world of the scan."""
     evidence = state.evidence
     if state.pose != PatientPose():
-        evidence = state.pose.redone(evidence, state.center)
+        evidence = state.pose.from_usual(evidence, state.center)
     return replace(state, labels=solve(evidence, engine.fixed, engine.parameters.chain))
 
 
@@ -214,7 +216,7 @@ def look_for_implants(state: State, engine: Engine) -> State:
 
 def _look(scan: PreparedScan, grid: Volume, engine: Engine, span: tuple[float, float]) -> Evidence:
     """The detection network on a working grid of a scan."""
-    network, p = engine.model.network, engine.parameters.detection
+    network, p = engine.model.detection_network, engine.parameters.detection
     return run_network(network, grid, scan.volume, engine.device, engine.report, span, p)
 
 

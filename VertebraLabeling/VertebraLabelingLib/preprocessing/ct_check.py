@@ -31,7 +31,7 @@ def check_ct(volume: Volume) -> None:
 
     Raises:
         NotCtError: no finite values, constant, only air, a label map or 8-bit picture, or values that are not HU
-            (MR, PET, normalised arrays). One sentence each.
+            (MR, PET, normalized arrays). One sentence each.
     """
     hounsfield_offset(volume)
 
@@ -127,7 +127,7 @@ def _is_bone_only(values: np.ndarray) -> bool:
 def _is_stored_with_offset(values: np.ndarray) -> bool:
     """HU + 1024: nothing below zero but padding, and the tissue gathers in a narrow band around 1024.
 
-    In 280 real CT 46 to 78 % of the voxels above -500 HU lie in the fullest 150 HU, centred between fat and muscle.
+    In 280 real CT 46 to 78 % of the voxels above -500 HU lie in the fullest 150 HU, centered between fat and muscle.
     """
     below = values < -30
     if np.mean(below) > 0.005 and len(np.unique(values[below])) > 2:

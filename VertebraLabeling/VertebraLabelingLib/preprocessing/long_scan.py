@@ -1,6 +1,6 @@
 """The part of a long scan by which is judged how the patient lies.
 
-A whole-body scan holds legs, a head and arms, in which the first network finds a little here and there: the spine
+A whole-body scan holds legs, a head and arms, in which the detection network finds a little here and there: the spine
 must not seem less sure for it. And looking again takes as long as what is looked at.
 """
 
@@ -22,7 +22,7 @@ def spine_part(evidence: Evidence, grid: Volume) -> Volume:
     """As much of a scan as :data:`LONGEST_MM` along the patient, where the candidates are most and surest.
 
     Args:
-        evidence: of the first network.
+        evidence: of the detection network.
         grid: what it saw, in canonical order.
 
     Returns:

@@ -32,7 +32,7 @@ class PatientPose:
         back = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
         return self.enlarged * (np.diag([-1.0, 1.0, -1.0]) @ back if self.head_down else back)
 
-    def undone(self, volume: Volume, center: np.ndarray) -> Volume:
+    def to_usual(self, volume: Volume, center: np.ndarray) -> Volume:
         """The same voxels in a world in which the patient is as the networks know it.
 
         Args:
@@ -43,8 +43,8 @@ class PatientPose:
         affine[:3, 3] = self.matrix @ (affine[:3, 3] - center) + center
         return Volume(volume.array, affine)
 
-    def redone(self, evidence: Evidence, center: np.ndarray) -> Evidence:
-        """Evidence of :meth:`undone` back in the scan's world."""
+    def from_usual(self, evidence: Evidence, center: np.ndarray) -> Evidence:
+        """Evidence of :meth:`to_usual` back in the scan's world."""
         inverse = np.linalg.inv(self.matrix).T
         points, corners = ((places - center) @ inverse + center for places in (evidence.points, evidence.corners))
         return replace(evidence, points=points, corners=corners)

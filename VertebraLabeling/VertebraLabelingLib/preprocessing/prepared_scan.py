@@ -50,4 +50,4 @@ class PreparedScan:
 
     def in_pose(self, pose: PatientPose, center: np.ndarray) -> PreparedScan:
         """The scan in a world in which the patient lies as the networks know it; ``center`` stays where it is."""
-        return PreparedScan.of(pose.undone(self.volume, center))
+        return PreparedScan.of(pose.to_usual(self.volume, center))

@@ -41,7 +41,7 @@ def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     spreads over its block.
 
     Returns:
-        float32 volume whose voxel centres are the block centres.
+        float32 volume whose voxel centers are the block centers.
     """
     fi, fj, fk = factors
     k, j, i = volume.array.shape

@@ -37,7 +37,7 @@ def finer(volume: Volume) -> Volume:
         return volume
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array, dtype=np.float32))
     size, step = np.array(image.GetSize()) * parts, 1 / parts
-    first = (step - 1) / 2  # centre of the first small voxel, in large ones
+    first = (step - 1) / 2  # center of the first small voxel, in large ones
     fine = sitk.Resample(
         *(image, size.tolist(), sitk.Transform(), sitk.sitkBSpline, first.tolist(), step.tolist()),
         *(np.eye(3).ravel().tolist(), AIR_HU),

@@ -1,6 +1,6 @@
 """Curved sagittal and coronal views: flat pictures of surfaces that follow the spine, with every vertebra in view.
 
-The sagittal view shows the surface that runs through the body centres and straight forwards; the coronal view the one
+The sagittal view shows the surface that runs through the body centers and straight forwards; the coronal view the one
 that runs through them and straight sideways. Heights stay true and a kyphosis or scoliosis keeps its shape. Nothing
 farther than :data:`REACH_MM` from the spine is sampled, so that no picture of a head shows a face.
 """
@@ -19,7 +19,7 @@ ABOVE_MM, BELOW_MM = 22.0, 30.0
 SAGITTAL_SLAB_MM = 6.0
 CORONAL_SLAB_MM = 8.0
 RIB_SLAB_MM = (-26.0, 2.0)
-"""Reach of the rib view along the front axis from the body centres: heads, necks and the first bend of the ribs."""
+"""Reach of the rib view along the front axis from the body centers: heads, necks and the first bend of the ribs."""
 
 _UPRIGHT_DEG = 40.0  # a spine within this angle of the patient axis is drawn along that axis
 _MERGE_MM = 2.0
@@ -67,11 +67,11 @@ class CurvedImage:
 def spine_frame(
     volume: Volume, points: np.ndarray, above_mm: float = ABOVE_MM, below_mm: float = BELOW_MM
 ) -> SpineFrame:
-    """Lay a smooth curve through body centres.
+    """Lay a smooth curve through body centers.
 
     Args:
         volume: limits how far the view runs on beyond the last points.
-        points: (N, 3) body centres, RAS mm, N >= 1, head to foot.
+        points: (N, 3) body centers, RAS mm, N >= 1, head to foot.
         above_mm, below_mm: how far it runs on at most.
     """
     points = np.asarray(points, dtype=float).reshape(-1, 3)
@@ -120,7 +120,7 @@ def _axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _smooth(knots: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Cubic Hermite curve through (knots, values), slopes from the neighbours; straight beyond the ends."""
+    """Cubic Hermite curve through (knots, values), slopes from the neighbors; straight beyond the ends."""
     order = np.argsort(knots)
     knots, values = knots[order], values[order]
     groups = np.concatenate(([0], np.cumsum(np.diff(knots) > _MERGE_MM)))

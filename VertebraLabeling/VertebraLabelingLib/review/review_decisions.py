@@ -15,8 +15,8 @@ edit      right after ``edits``, which are separated by blanks and applied in th
           the image cuts, so that it counts neither way
 ========  ==============================================================================================================
 
-``anchor`` names what the levels were counted from: ``dens``, ``first rib``, ``last rib`` or ``sacrum``, several joined
-by ``+``. No truth is made without one.
+``landmark`` names what the levels were counted from: ``dens``, ``first rib``, ``last rib`` or ``sacrum``, several
+joined by ``+``. No truth is made without one.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from ..core.spacing import EDGES
 from ..errors import InputError
 from ..system.atomic import write_text
 
-COLUMNS = ("case", "verdict", "anchor", "edits", "note")
+COLUMNS = ("case", "verdict", "landmark", "edits", "note")
 ACCEPT, REJECT, SHIFT, EDIT = "accept", "reject", "shift", "edit"
 VERDICTS = ("", ACCEPT, REJECT, SHIFT, EDIT)
-ANCHORS = ("dens", "first rib", "last rib", "sacrum")
+LANDMARKS = ("dens", "first rib", "last rib", "sacrum")
 
-_GAP_MM = (8.0, 50.0)  # between neighboring body centres, from a child's neck to a tall adult's lumbar spine
+_GAP_MM = (8.0, 50.0)  # between neighboring body centers, from a child's neck to a tall adult's lumbar spine
 
 Position = tuple[float, float, float]
 
@@ -51,7 +51,7 @@ class Decision:
 
     case: str
     verdict: str = ""
-    anchor: str = ""
+    landmark: str = ""
     edits: str = ""
     note: str = ""
 
@@ -110,12 +110,12 @@ def apply_decision(decision: Decision, proposed: Mapping[str, Position]) -> Trut
         proposed: level -> world RAS mm.
 
     Raises:
-        InputError: no anchor is named, an edit cannot be done, or the result is no unbroken row of vertebrae.
+        InputError: no landmark is named, an edit cannot be done, or the result is no unbroken row of vertebrae.
     """
     if decision.verdict in ("", REJECT):
         return None
-    if not decision.anchor or any(part.strip() not in ANCHORS for part in decision.anchor.split("+")):
-        raise InputError(f"{decision.case}: the anchor {decision.anchor!r} is none of {', '.join(ANCHORS)}.")
+    if not decision.landmark or any(part.strip() not in LANDMARKS for part in decision.landmark.split("+")):
+        raise InputError(f"{decision.case}: the landmark {decision.landmark!r} is none of {', '.join(LANDMARKS)}.")
     try:
         if decision.verdict == SHIFT:
             truth = Truth(_shifted(proposed, int(decision.edits)), frozenset())

@@ -1,7 +1,7 @@
 """Contact sheets for a reviewer: per scan the spine from the side, from the front and with its ribs, points named.
 
-Several scans lie on one page, each at one scale, so that bodies can be counted from an anchor (dens, first or last rib,
-sacrum) and a point beside its body is seen. The ticks are mm along the patient's axes (RAS where the spine stands
+Several scans lie on one page, each at one scale, so that bodies can be counted from a landmark (dens, first or last
+rib, sacrum) and a point beside its body is seen. The ticks are mm along the patient's axes (RAS where the spine stands
 within 40 degrees of them): a wrong point can be moved by numbers read from the page. As in
 :mod:`.curved_planar_reformation`, nothing farther than 60 mm from the spine is drawn.
 """

@@ -6,7 +6,7 @@ the whole scan, missed vertebrae, false positives, enumeration variants (T13, no
 about which levels are present in the field of view. Dynamic programming finds the cheapest chain; summing over all
 chains gives each point's probability. See docs/decisions/0004-chain-solver.md for sources and measurements.
 
-numpy only: a result can be re-anchored in a Slicer without PyTorch.
+numpy only: a result can be named again around a correction in a Slicer without PyTorch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from .chain_ends import landmarks_in_view
 from .chain_graph import FORBIDDEN, ChainGraph, Path
 from .confidence import calibrated, strongest_sign
 from .corrected_evidence import after_removal, follow_fixed
-from .fixed_points import Anchor, anchors_for_relabel, check_order, drop_removed, join, new_anchors, reach_mm
+from .fixed_points import (
+    FixedPoint,
+    check_order,
+    drop_removed,
+    fixed_points_for_relabel,
+    join,
+    new_fixed_points,
+    reach_mm,
+)
 from .spine_curve import SpineCurve, spine_curve
 from .warnings import warnings_for, without_solver_warnings
 
@@ -63,7 +71,7 @@ def solve(
         NoSpineError: no candidate is accepted as a vertebra.
         InputError: the fixed points contradict each other (order along the spine, two levels at one place).
     """
-    return _to_labels(_search(evidence, new_anchors(fixed), None, parameters))
+    return _to_labels(_search(evidence, new_fixed_points(fixed), None, parameters))
 
 
 class Chain(NamedTuple):
@@ -125,9 +133,9 @@ def relabel(
     if labels.evidence is None:
         raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
     parameters = parameters or parameters_of(labels)
-    anchors = anchors_for_relabel(labels, fixed, removed, placed)
+    fixed_points = fixed_points_for_relabel(labels, fixed, removed, placed)
     counts = after_removal(labels, drop_removed(labels.evidence, labels, removed), removed)
-    solutions = [_search(evidence, anchors, labels, parameters) for evidence in counts]
+    solutions = [_search(evidence, fixed_points, labels, parameters) for evidence in counts]
     costs = [solution.path.cost + (RECOUNT if row else 0.0) for row, solution in enumerate(solutions)]
     result = _to_labels(solutions[int(np.argmin(costs))])
     warnings = result.warnings + without_solver_warnings(labels.warnings)
@@ -159,7 +167,7 @@ class _Solution:
 
     evidence: Evidence
     ordered: Evidence
-    anchors: list[Anchor]
+    fixed_points: list[FixedPoint]
     owner: np.ndarray
     clamp: np.ndarray  # levels that are settled
     graph: ChainGraph
@@ -168,16 +176,16 @@ class _Solution:
 
 
 def _search(
-    evidence: Evidence, anchors: list[Anchor], before: SpineLabels | None, parameters: ChainParameters
+    evidence: Evidence, fixed_points: list[FixedPoint], before: SpineLabels | None, parameters: ChainParameters
 ) -> _Solution:
     kept = _strongest(evidence, MOST_CANDIDATES)
     strongest = _reorder(evidence, kept)
-    joined, owner = join(strongest, anchors, [reach_mm(anchor.level, before) for anchor in anchors])
+    joined, owner = join(strongest, fixed_points, [reach_mm(fixed_point.level, before) for fixed_point in fixed_points])
     if len(joined.points) == 0:
         raise NoSpineError(_NO_SPINE)
     curve = spine_curve(joined.points, joined.detection, joined.unary)
-    named = check_order(anchors, owner, curve)
-    settled = np.array([row >= 0 and anchors[row].settled for row in owner[curve.order]], dtype=bool)
+    named = check_order(fixed_points, owner, curve)
+    settled = np.array([row >= 0 and fixed_points[row].settled for row in owner[curve.order]], dtype=bool)
     clamp = np.where(settled, named, -1)
     held = {(int(n), int(named[n])) for n in np.flatnonzero((named >= 0) & ~settled)}
     ordered, owner = _reorder(joined, curve.order), owner[curve.order]
@@ -192,9 +200,9 @@ def _search(
     path = graph.best_path()
     if path is not None and not held <= set(path.nodes):
         graph, path = _holding(held, ordered, curve, clamp, owner >= 0, path, parameters)
-    if path is None or (path.cost >= graph.rejected_cost and not anchors):
+    if path is None or (path.cost >= graph.rejected_cost and not fixed_points):
         raise NoSpineError(_NO_SPINE)
-    return _Solution(evidence, ordered, anchors, owner, clamp, graph, path, candidate)
+    return _Solution(evidence, ordered, fixed_points, owner, clamp, graph, path, candidate)
 
 
 def _holding(
@@ -202,7 +210,7 @@ def _holding(
     ordered: Evidence,
     curve: SpineCurve,
     clamp: np.ndarray,
-    anchored: np.ndarray,
+    certain: np.ndarray,
     path: Path,
     parameters: ChainParameters,
 ) -> tuple[ChainGraph, Path]:
@@ -214,8 +222,8 @@ def _holding(
     for n, k in held:
         holding[n] = k
     followed = follow_fixed(ordered, curve.position, holding, path.nodes)
-    around = ChainGraph(followed, curve, holding, anchored, parameters).best_path()
-    graph = ChainGraph(ordered, curve, clamp, anchored, parameters, every_hop=True)
+    around = ChainGraph(followed, curve, holding, certain, parameters).best_path()
+    graph = ChainGraph(ordered, curve, clamp, certain, parameters, every_hop=True)
     if around is None:
         return graph, path
     return graph, replace(around, cost=graph.path_cost(list(around.nodes)))
@@ -232,9 +240,9 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     confidence[fixed] = 1.0
     points = []
     for (n, k), sure in zip(path.nodes, confidence):
-        anchor = solution.anchors[solution.owner[n]] if solution.owner[n] >= 0 else None
-        ras = anchor.ras if anchor else tuple(float(value) for value in ordered.points[n])
-        points.append(LabeledPoint(LEVELS[k], ras, float(sure), anchor.status if anchor else PREDICTED))
+        fixed_point = solution.fixed_points[solution.owner[n]] if solution.owner[n] >= 0 else None
+        ras = fixed_point.ras if fixed_point else tuple(float(value) for value in ordered.points[n])
+        points.append(LabeledPoint(LEVELS[k], ras, float(sure), fixed_point.status if fixed_point else PREDICTED))
     warnings = warnings_for(
         [point.level for point in points],
         np.array([point.ras for point in points]),

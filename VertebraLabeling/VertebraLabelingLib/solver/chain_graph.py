@@ -23,7 +23,7 @@ from .spine_curve import SpineCurve
 
 FORBIDDEN = 1e6  # far above any sum of costs, and still a number that can be added
 EXIT_MM, NO_EXIT_MM = 15.0, 30.0  # from a face of the field of view: half a vertebra and a whole one
-ANCHORED = 30.0  # cost of leaving out a vertebra that is certain: more than a chain through it, less than forbidden
+CERTAIN = 30.0  # cost of leaving out a vertebra that is certain: more than a chain through it, less than forbidden
 MOST_MISSED = 6  # vertebrae passed over at once, without limit where points are fixed: a longer hop costs time only
 SPACING_CAP = 30.0  # cost of one hop, five missed vertebrae: a collapsed or fused one must not break the chain
 UNSEEN = 1.0  # cost of each level beyond the ends that should lie in view: it is e times likelier to be seen
@@ -57,7 +57,7 @@ class ChainGraph:
         evidence: Evidence,
         curve: SpineCurve,
         clamp: np.ndarray,
-        anchored: np.ndarray,
+        certain: np.ndarray,
         parameters: ChainParameters,
         every_hop: bool = False,
     ) -> None:
@@ -67,14 +67,14 @@ class ChainGraph:
             evidence: candidates, already in the order of ``curve``.
             curve: the spine's line; ``curve.order`` is 0..N-1.
             clamp: (N,) level index that a candidate is fixed to, -1 where it is free.
-            anchored: (N,) bool, the candidate is a vertebra for certain, whatever its level.
+            certain: (N,) bool, the candidate is a vertebra for certain, whatever its level.
             parameters: weights.
             every_hop: however many vertebrae were missed between two; so it is wherever a candidate is fixed.
         """
         p = self.parameters = parameters
         hops = all_hops()
         self.hops = hops if every_hop or (clamp >= 0).any() else hops.pick(hops.steps <= MOST_MISSED + 1)
-        self.node, self.reject = _node_costs(evidence, clamp, anchored, p)
+        self.node, self.reject = _node_costs(evidence, clamp, certain, p)
         self.pairs = _pair_costs(evidence, curve, self.hops, p)
         self.start, self.end = _terminal_costs(evidence, curve, p)
         self._skipped = np.concatenate([[0.0], np.cumsum(self.reject)])
@@ -186,12 +186,12 @@ class ChainGraph:
 
 
 def _node_costs(
-    evidence: Evidence, clamp: np.ndarray, anchored: np.ndarray, p: ChainParameters
+    evidence: Evidence, clamp: np.ndarray, certain: np.ndarray, p: ChainParameters
 ) -> tuple[np.ndarray, np.ndarray]:
     odds = np.clip(evidence.detection, 1e-4, 1 - 1e-4)
     reject = np.maximum(p.false_positive + p.detection * np.log(odds / (1 - odds)), 0.0)
     node = p.appearance * confused(evidence.unary, p.confusion)
-    reject[anchored] += ANCHORED
+    reject[certain] += CERTAIN
     fixed = np.flatnonzero(clamp >= 0)
     reject[fixed] = FORBIDDEN
     node[fixed] = FORBIDDEN

@@ -29,7 +29,7 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
 def strongest_sign(unary: np.ndarray, levels: np.ndarray) -> float:
     """What the clearest vertebra of a chain says against a shift by one level, up or down.
 
-    A spine is counted from an anchor: one vertebra that cannot be mistaken (dens, first rib, last rib, sacrum) settles
+    A spine is counted from a landmark: one vertebra that cannot be mistaken (dens, first rib, last rib, sacrum) settles
     the others, however alike they look, and where there is none, many weak votes settle nothing.
 
     Args:

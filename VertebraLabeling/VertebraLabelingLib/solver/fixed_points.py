@@ -21,14 +21,14 @@ SAME_PLACE_MM = 5.0  # no two vertebrae are so near
 
 
 @dataclass(frozen=True)
-class Anchor:
+class FixedPoint:
     """A point that is a vertebra for certain.
 
     Attributes:
         ras: world RAS mm; kept to the last digit.
         level: level name, or ``None`` where only the place is certain.
         status: the status that the point shall have in the result.
-        new: given in this call; an older anchor gives way to a new one where the two contradict each other.
+        new: given in this call; an older fixed point gives way to a new one where the two contradict each other.
         settled: the level is certain; else it is only kept, as the name that the user sees.
     """
 
@@ -42,13 +42,13 @@ class Anchor:
         return self.level is not None and self.status == CONFIRMED
 
 
-def new_anchors(fixed: Mapping[str, Sequence[float]] | None) -> list[Anchor]:
+def new_fixed_points(fixed: Mapping[str, Sequence[float]] | None) -> list[FixedPoint]:
     """Check fixed points given by a caller: level -> world RAS mm.
 
     Raises:
         InputError: an unknown level, a position that is not three finite numbers, or two levels at one place.
     """
-    anchors: list[Anchor] = []
+    fixed_points: list[FixedPoint] = []
     for level, ras in (fixed or {}).items():
         if level not in LEVEL_INDEX:
             raise InputError(f"{level!r} is not a vertebral level: use C1-C7, T1-T13 or L1-L6.")
@@ -58,50 +58,50 @@ def new_anchors(fixed: Mapping[str, Sequence[float]] | None) -> list[Anchor]:
             position = np.empty(0)
         if position.shape != (3,) or not np.isfinite(position).all():
             raise InputError(f"The position of {level} is not three finite numbers: place the point again.")
-        anchors.append(Anchor((float(position[0]), float(position[1]), float(position[2])), level))
-    anchors.sort(key=lambda anchor: LEVEL_INDEX[anchor.level])
-    for row, one in enumerate(anchors):
-        for other in anchors[row + 1 :]:
+        fixed_points.append(FixedPoint((float(position[0]), float(position[1]), float(position[2])), level))
+    fixed_points.sort(key=lambda fixed_point: LEVEL_INDEX[fixed_point.level])
+    for row, one in enumerate(fixed_points):
+        for other in fixed_points[row + 1 :]:
             if _apart(one.ras, other.ras) < SAME_PLACE_MM:
                 raise InputError(
                     f"{one.level} and {other.level} are fixed at the same place: delete or move one of them."
                 )
-    return anchors
+    return fixed_points
 
 
-def anchors_for_relabel(
+def fixed_points_for_relabel(
     labels: SpineLabels,
     fixed: Mapping[str, Sequence[float]],
     removed: Sequence[Sequence[float]],
     placed: Sequence[Sequence[float]] = (),
-) -> list[Anchor]:
+) -> list[FixedPoint]:
     """The new fixed points, those of earlier corrections that still stand, and the places of further vertebrae.
 
     A confirmed point keeps its place and level, and a moved point keeps its place. Neither is kept where a new fixed
     point claims its level or its place, or where it was removed. A moved point keeps its name too, unless a new fixed
     point renames a vertebra: moving says where the vertebra is, not which, so it then follows the renamed chain.
     """
-    new = new_anchors(fixed)
+    new = new_fixed_points(fixed)
     reach = {point.level: reach_mm(point.level, labels) for point in labels.points}
     renamed = any(
-        point.level != anchor.level and _apart(point.ras, anchor.ras) < reach[point.level]
-        for anchor in new
+        point.level != fixed_point.level and _apart(point.ras, fixed_point.ras) < reach[point.level]
+        for fixed_point in new
         for point in labels.points
     )
-    anchors = list(new)
+    fixed_points = list(new)
     for point in labels.points:
         if point.status not in (MOVED, CONFIRMED) or point.level in fixed:
             continue
         if any(_apart(point.ras, ras) < SAME_PLACE_MM for ras in removed):
             continue
-        if any(_apart(point.ras, anchor.ras) < reach[point.level] for anchor in new):
+        if any(_apart(point.ras, fixed_point.ras) < reach[point.level] for fixed_point in new):
             continue
         level = None if renamed and point.status == MOVED else point.level
-        anchors.append(Anchor(point.ras, level, point.status, new=False))
+        fixed_points.append(FixedPoint(point.ras, level, point.status, new=False))
     for ras in placed:
-        if all(_apart(ras, anchor.ras) >= SAME_PLACE_MM for anchor in anchors):
-            anchors.append(Anchor((float(ras[0]), float(ras[1]), float(ras[2])), None, MOVED, new=False))
-    return anchors
+        if all(_apart(ras, fixed_point.ras) >= SAME_PLACE_MM for fixed_point in fixed_points):
+            fixed_points.append(FixedPoint((float(ras[0]), float(ras[1]), float(ras[2])), None, MOVED, new=False))
+    return fixed_points
 
 
 def reach_mm(level: str | None, labels: SpineLabels | None = None) -> float:
@@ -137,23 +137,23 @@ def drop_removed(evidence: Evidence, labels: SpineLabels, removed: Sequence[Sequ
     return evidence.kept(keep)
 
 
-def join(evidence: Evidence, anchors: Sequence[Anchor], reach: Sequence[float]) -> tuple[Evidence, np.ndarray]:
-    """Put anchors in the place of their nearest candidates, or beside them where none is near.
+def join(evidence: Evidence, fixed_points: Sequence[FixedPoint], reach: Sequence[float]) -> tuple[Evidence, np.ndarray]:
+    """Put fixed points in the place of their nearest candidates, or beside them where none is near.
 
     Args:
         evidence: the network's candidates.
-        anchors: fixed points.
-        reach: (A,) mm, one per anchor; see :func:`reach_mm`.
+        fixed_points: see :func:`new_fixed_points`.
+        reach: (A,) mm, one per fixed point; see :func:`reach_mm`.
 
     Returns:
-        The joined evidence, and per candidate the index of its anchor or -1.
+        The joined evidence, and per candidate the index of its fixed point or -1.
     """
     points, unary, detection = evidence.points.copy(), evidence.unary.copy(), evidence.detection.copy()
     owner = np.full(len(points), -1)
     pairs = [
         (float(distance), row, n)
-        for row, anchor in enumerate(anchors)
-        for n, distance in enumerate(np.linalg.norm(evidence.points - anchor.ras, axis=1))
+        for row, fixed_point in enumerate(fixed_points)
+        for n, distance in enumerate(np.linalg.norm(evidence.points - fixed_point.ras, axis=1))
         if distance < reach[row]
     ]
     placed: set[int] = set()
@@ -161,34 +161,34 @@ def join(evidence: Evidence, anchors: Sequence[Anchor], reach: Sequence[float]) 
         if row not in placed and owner[n] < 0:
             placed.add(row)
             owner[n] = row
-            points[n] = anchors[row].ras
-            if anchors[row].settled:
+            points[n] = fixed_points[row].ras
+            if fixed_points[row].settled:
                 detection[n] = 1.0
-    rest = [row for row in range(len(anchors)) if row not in placed]
-    points = np.concatenate([points, np.array([anchors[row].ras for row in rest]).reshape(-1, 3)])
+    rest = [row for row in range(len(fixed_points)) if row not in placed]
+    points = np.concatenate([points, np.array([fixed_points[row].ras for row in rest]).reshape(-1, 3)])
     unary = np.concatenate([unary, np.zeros((len(rest), len(LEVELS)))])
     detection = np.concatenate([detection, np.ones(len(rest))])
     owner = np.concatenate([owner, np.array(rest, dtype=int)])
     return Evidence(points, unary, detection, evidence.presence, evidence.corners), owner
 
 
-def check_order(anchors: Sequence[Anchor], owner: np.ndarray, curve: SpineCurve) -> np.ndarray:
+def check_order(fixed_points: Sequence[FixedPoint], owner: np.ndarray, curve: SpineCurve) -> np.ndarray:
     """The level index that each candidate is clamped to, in the order of the curve; -1 where it is free.
 
-    An older anchor that stands in the wrong order to a new one, or to one kept before it, loses its level.
+    An older fixed point that stands in the wrong order to a new one, or to one kept before it, loses its level.
 
     Raises:
-        InputError: two new anchors stand in the wrong order along the spine.
+        InputError: two new fixed points stand in the wrong order along the spine.
     """
     clamp = np.full(len(curve.order), -1)
     place = {int(row): n for n, row in enumerate(owner[curve.order]) if row >= 0}
-    rows = [row for row, anchor in enumerate(anchors) if anchor.level is not None]
-    for row in sorted(rows, key=lambda row: not anchors[row].new):
-        level, n = LEVEL_INDEX[anchors[row].level], place[row]
+    rows = [row for row, fixed_point in enumerate(fixed_points) if fixed_point.level is not None]
+    for row in sorted(rows, key=lambda row: not fixed_points[row].new):
+        level, n = LEVEL_INDEX[fixed_points[row].level], place[row]
         for other in np.flatnonzero(clamp >= 0):
             if (level - clamp[other]) * (n - other) > 0:
                 continue
-            if anchors[row].new:
+            if fixed_points[row].new:
                 upper, lower = sorted((int(clamp[other]), level))
                 raise InputError(
                     f"{LEVELS[upper]} is fixed below {LEVELS[lower]}, against the order of the spine: "

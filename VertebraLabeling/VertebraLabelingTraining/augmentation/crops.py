@@ -36,7 +36,7 @@ class Crop:
 
     Attributes:
         image: (D, H, W) HU.
-        points: (N, 3) body centres (z, y, x), fractional voxel indices of ``image``; all truth points of the case.
+        points: (N, 3) body centers (z, y, x), fractional voxel indices of ``image``; all truth points of the case.
         levels: (N,) level indices.
         margin: (N,) distance in mm from the point to the nearest face of the field of view, negative outside;
             minus 1000 for vertebrae that the scan itself cuts.
@@ -81,13 +81,13 @@ def _random_matrix(rng: np.random.Generator, settings: CropSettings) -> Tensor:
 
 
 def _random_center(case: Case, shape: tuple[int, int, int], rng: np.random.Generator, settings: CropSettings) -> Tensor:
-    """Crop centre (z, y, x), mm in the scan: along the spine, so that at least a few vertebrae are inside."""
+    """Crop center (z, y, x), mm in the scan: along the spine, so that at least a few vertebrae are inside."""
     size = (torch.tensor(case.image.shape, device=case.spacing.device) - 1) * case.spacing
     if rng.random() < settings.anywhere:
         return torch.from_numpy(rng.uniform(0, 1, 3).astype(np.float32)).to(size.device) * size
-    anchor = case.points[int(rng.integers(len(case.points)))]
+    landmark = case.points[int(rng.integers(len(case.points)))]
     reach = 0.35 * shape[0] * GRID_MM
-    z = anchor[0] + rng.uniform(-reach, reach)
+    z = landmark[0] + rng.uniform(-reach, reach)
     near = case.points[(case.points[:, 0] - z).abs().argmin()]
     shift = torch.from_numpy(rng.normal(0, settings.center_jitter, 2).astype(np.float32)).to(size.device)
     return torch.cat([z.view(1), near[1:] + shift])

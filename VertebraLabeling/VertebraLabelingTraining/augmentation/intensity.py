@@ -14,7 +14,7 @@ def augment(image: Tensor, points: Tensor, rng: np.random.Generator) -> Tensor:
 
     Args:
         image: (D, H, W) HU on the working grid.
-        points: (N, 3) body centres (z, y, x) in voxels; metal is placed around them.
+        points: (N, 3) body centers (z, y, x) in voxels; metal is placed around them.
         rng: source of all randomness (torch noise is seeded from it).
 
     Returns:

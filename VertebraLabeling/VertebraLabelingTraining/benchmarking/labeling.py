@@ -1,4 +1,4 @@
-"""Time and memory of our labelling, by stage."""
+"""Time and memory of our labeling, by stage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def measure_labeling(scan: str, precision: str = "fp32", device: str = "cpu", re
     volume = read_scan(Path(scan))
     labeler = VertebraLabeler(device=device)
     if precision == "bf16":
-        to_bfloat16(labeler.model.network)
+        to_bfloat16(labeler.model.detection_network)
     return {
         "precision": precision,
         "device": device,

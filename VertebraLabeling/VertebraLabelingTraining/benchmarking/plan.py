@@ -33,12 +33,12 @@ def run_benchmark(
     measure: Measure = run_measurement,
     say: Say = print,
 ) -> dict:
-    """Measure our labelling of scans of several sizes and of the spine crop, then the peers.
+    """Measure our labeling of scans of several sizes and of the spine crop, then the peers.
 
     Args:
         ct: a CT that contains a spine; see :func:`scans.whole_body`.
         slices: numbers of slices, ascending.
-        repeats: labellings of each scan; the median counts.
+        repeats: labelings of each scan; the median counts.
         threads: threads of every measurement.
         limit: seconds that one measurement may take.
 

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 
 import torch
-from VertebraLabelingLib.networks.detection_network import VertebraNet
+from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 
 
 def cpu_has_bfloat16() -> bool:
@@ -18,7 +18,7 @@ def cpu_has_bfloat16() -> bool:
     return bool(words & {"avx512_bf16", "amx_bf16"}) or (platform.machine() == "aarch64" and "bf16" in words)
 
 
-def to_bfloat16(network: VertebraNet) -> VertebraNet:
+def to_bfloat16(network: DetectionNetwork) -> DetectionNetwork:
     """Turn the convolutions to bfloat16, in place; the Bi-LSTM, the softmax and the heat maps stay fp32."""
     network.to(torch.bfloat16)
     network.sequence.float()

@@ -17,7 +17,7 @@ CROP_MM = (200.0, 200.0, 700.0)
 def whole_body(ct: Volume, slices: int) -> Volume:
     """Lay a CT at its natural size into (slices, 512, 512) int16 voxels of 0.98 x 0.98 x 1 mm.
 
-    The CT is centred; its outer slices are repeated up and down. The result is a scan of that size that contains a
+    The CT is centered; its outer slices are repeated up and down. The result is a scan of that size that contains a
     real spine, with no air above and below to save work on.
     """
     import SimpleITK as sitk
@@ -26,7 +26,7 @@ def whole_body(ct: Volume, slices: int) -> Volume:
     image = sitk.GetImageFromArray(np.ascontiguousarray(canonical.array).astype(np.int16))
     image.SetSpacing(canonical.spacing.tolist())
     extent = np.array(image.GetSize()) * canonical.spacing
-    length = extent[2] - canonical.spacing[2]  # between the centres of the outer slices
+    length = extent[2] - canonical.spacing[2]  # between the centers of the outer slices
     own = int(min(slices, length + 1))
     grid = sitk.Image(SIDE, SIDE, own, sitk.sitkInt16)
     grid.SetSpacing([PIXEL_MM, PIXEL_MM, 1.0])
@@ -41,7 +41,7 @@ def spine_crop(volume: Volume, points: Iterable[Iterable[float]]) -> Volume:
     """Cut 200 x 200 x 700 mm (where the volume is that large) around the spine out of a canonical volume.
 
     Args:
-        points: world RAS mm of vertebrae; the crop is centred on the middle of their extent.
+        points: world RAS mm of vertebrae; the crop is centered on the middle of their extent.
     """
     ijk = ras_to_ijk(volume, np.array([list(point) for point in points]))
     middle = (ijk.min(axis=0) + ijk.max(axis=0)) / 2

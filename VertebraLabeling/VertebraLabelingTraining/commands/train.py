@@ -109,11 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _trainers() -> dict:
     """Network -> what trains it."""
-    from ..networks.centroid_task import PlacingTrainer
+    from ..networks.centroid_task import CentroidTrainer
     from ..networks.detection_task import DetectionTrainer
-    from ..networks.level_task import CountingTrainer
+    from ..networks.level_task import LevelTrainer
 
-    return dict(zip(NETWORKS, (DetectionTrainer, CountingTrainer, PlacingTrainer)))
+    return dict(zip(NETWORKS, (DetectionTrainer, LevelTrainer, CentroidTrainer)))
 
 
 def _overridden(config, arguments: argparse.Namespace):

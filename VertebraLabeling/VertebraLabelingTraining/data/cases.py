@@ -37,7 +37,7 @@ class Case:
         image: (D, H, W) int16 HU, canonical axes.
         spacing: (3,) mm along z, y, x.
         levels: (N,) indices into :data:`anatomy.LEVELS`.
-        points: (N, 3) body centres (z, y, x) in mm from the centre of the first voxel.
+        points: (N, 3) body centers (z, y, x) in mm from the center of the first voxel.
         cut: (N,) true where the image edge cuts the vertebra: its point is extrapolated, never scored, never present.
     """
 

@@ -79,12 +79,12 @@ def label_altered(
 
 def table(rows: Sequence[dict]) -> str:
     """Markdown: one line for each alteration."""
-    head = [f"{name.rstrip('/')}: {column}" for name in _SETS for column in ("strict id", "scans right", "mm")]
+    head = [f"{name.rstrip('/')}: {column}" for name in _SETS for column in ("strict id", "scans correct", "mm")]
     lines = [f"| scans | {' | '.join(head)} | wrong, not flagged |", "|---" * (len(head) + 2) + "|"]
     for kind in dict.fromkeys(row["alteration"] for row in rows):
         own = [row for row in rows if row["alteration"] == kind]
         cells = [cell for name in _SETS for cell in _cells([row for row in own if row["name"].startswith(name)])]
-        wrong = [row for row in own if not _is_right(row)]
+        wrong = [row for row in own if not _is_correct(row)]
         unseen = sum(not row["flagged"] for row in wrong)
         lines.append(f"| {kind} | {' | '.join(cells)} | {unseen} of {len(wrong)} |")
     return "\n".join(lines)
@@ -95,11 +95,11 @@ def _cells(rows: Sequence[dict]) -> tuple[str, str, str]:
     hits = [vertebra["distance_mm"] for vertebra in whole if vertebra["strict"]]
     if not whole:
         return "-", "-", "-"
-    right = f"{sum(map(_is_right, rows))} of {len(rows)}"
-    return f"{len(hits) / len(whole):.1%}", right, f"{np.mean(hits):.1f}" if hits else "-"
+    correct = f"{sum(map(_is_correct, rows))} of {len(rows)}"
+    return f"{len(hits) / len(whole):.1%}", correct, f"{np.mean(hits):.1f}" if hits else "-"
 
 
-def _is_right(row: dict) -> bool:
+def _is_correct(row: dict) -> bool:
     return not row["false_positives"] and all(vertebra["strict"] for vertebra in row["vertebrae"])
 
 

@@ -1,6 +1,6 @@
 """Disease and treatment painted into a scan with truth: a crushed body, cement, screws and rods with their streaks.
 
-Cruder than :mod:`.disease`, which paints with the anatomy known; here only body centres are.
+Cruder than :mod:`.disease`, which paints with the anatomy known; here only body centers are.
 """
 
 from __future__ import annotations

@@ -45,9 +45,9 @@ class Judged:
         return self.measured.patient
 
     @property
-    def right(self) -> bool:
-        """See :attr:`Measured.all_right`."""
-        return self.measured.all_right
+    def correct(self) -> bool:
+        """See :attr:`Measured.all_correct`."""
+        return self.measured.all_correct
 
     @property
     def flagged(self) -> bool:
@@ -92,8 +92,8 @@ def measure_folders(splits: Path, scans: Path, crops: Path) -> list[Measured]:
         if case not in fold_of:
             continue
         patient = patients_of(splits, [case])[case]
-        anchors = listed.get(sample.name, {}).get("anchors", ())
-        measured.append(measure(sample, patient, fold_of[case], ChainParameters(), anchors))
+        landmarks = listed.get(sample.name, {}).get("landmarks", ())
+        measured.append(measure(sample, patient, fold_of[case], ChainParameters(), landmarks))
     return measured
 
 
@@ -104,8 +104,8 @@ def judge(measured: Sequence[Measured], start: ChainParameters) -> list[Judged]:
 
 
 def flag_table(ways: dict[str, Sequence[Judged]]) -> str:
-    """Markdown: the share of wrong and of right scans and crops that are flagged, with intervals by patient."""
-    lines = ["| | confidence | wrong: flagged | right: flagged |", "|---|---|---|---|"]
+    """Markdown: the share of wrong and of correct scans and crops that are flagged, with intervals by patient."""
+    lines = ["| | confidence | wrong: flagged | correct: flagged |", "|---|---|---|---|"]
     kinds: dict[str, Callable[[Judged], bool]] = {
         "crops": lambda item: item.measured.is_crop,
         "whole scans": lambda item: not item.measured.is_crop,
@@ -115,7 +115,7 @@ def flag_table(ways: dict[str, Sequence[Judged]]) -> str:
             inside = [item for item in judged if member(item)]
             cells = []
             for wanted in (False, True):
-                value = share(inside, lambda item, w=wanted: item.right == w, lambda item: item.flagged)
+                value = share(inside, lambda item, w=wanted: item.correct == w, lambda item: item.flagged)
                 low, high = value["interval"] or (0.0, 0.0)
                 cells.append(f"{value['share']:.0%} ({low:.0%}-{high:.0%}), n {value['n']}" if value["n"] else "-")
             lines.append(f"| {kind} | {name} | {cells[0]} | {cells[1]} |")
@@ -123,18 +123,18 @@ def flag_table(ways: dict[str, Sequence[Judged]]) -> str:
 
 
 def points_of(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray]:
-    """(P,) confidence and (P,) whether right, of all points that count."""
+    """(P,) confidence and (P,) whether correct, of all points that count."""
     confidence = [item.measured.confidence(item.parameters)[item.measured.counts] for item in judged]
-    right = [item.measured.right[item.measured.counts] for item in judged]
-    return np.concatenate(confidence), np.concatenate(right)
+    correct = [item.measured.correct[item.measured.counts] for item in judged]
+    return np.concatenate(confidence), np.concatenate(correct)
 
 
 def bins_of(judged: Sequence[Judged]) -> list[tuple[int, float, float]]:
-    """Per bin of confidence that holds points: how many, their mean confidence, the share that is right."""
-    confidence, right = points_of(judged)
+    """Per bin of confidence that holds points: how many, their mean confidence, the share that is correct."""
+    confidence, correct = points_of(judged)
     place = np.clip(np.digitize(confidence, BINS) - 1, 0, len(BINS) - 2)
     chosen = [place == number for number in range(len(BINS) - 1)]
-    return [(int(c.sum()), float(confidence[c].mean()), float(right[c].mean())) for c in chosen if c.any()]
+    return [(int(c.sum()), float(confidence[c].mean()), float(correct[c].mean())) for c in chosen if c.any()]
 
 
 def calibration_error(judged: Sequence[Judged]) -> float:
@@ -145,8 +145,8 @@ def calibration_error(judged: Sequence[Judged]) -> float:
 
 def reliability_table(judged: Sequence[Judged]) -> str:
     """Markdown: the bins."""
-    lines = ["| points | mean confidence | right |", "|---|---|---|"]
-    return "\n".join(lines + [f"| {count} | {mean:.2f} | {right:.2f} |" for count, mean, right in bins_of(judged)])
+    lines = ["| points | mean confidence | correct |", "|---|---|---|"]
+    return "\n".join(lines + [f"| {count} | {mean:.2f} | {correct:.2f} |" for count, mean, correct in bins_of(judged)])
 
 
 def draw(path: Path, before: Sequence[Judged], after: Sequence[Judged]) -> None:
@@ -159,11 +159,11 @@ def draw(path: Path, before: Sequence[Judged], after: Sequence[Judged]) -> None:
     figure, axes = pyplot.subplots(figsize=(4.6, 5.2), dpi=150)
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="ideal")
     for judged, color, name in ((before, "tab:orange", "posterior as it is"), (after, "tab:blue", "calibrated")):
-        count, mean, right = (np.array(column) for column in zip(*bins_of(judged)))
+        count, mean, correct = (np.array(column) for column in zip(*bins_of(judged)))
         error = calibration_error(judged)
-        axes.plot(mean, right, color=color, linewidth=1.2, label=f"{name} (error {error:.3f})")
-        axes.scatter(mean, right, s=8 + 250 * count / count.sum(), color=color, alpha=0.7)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share of points that are right")
+        axes.plot(mean, correct, color=color, linewidth=1.2, label=f"{name} (error {error:.3f})")
+        axes.scatter(mean, correct, s=8 + 250 * count / count.sum(), color=color, alpha=0.7)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share of points that are correct")
     axes.set_aspect("equal")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False, fontsize=8)
     scans = len({item.measured.name for item in after})

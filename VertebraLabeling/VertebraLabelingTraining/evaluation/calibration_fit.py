@@ -1,9 +1,9 @@
 """Fit the solver's confidence and its shift warning to scans of patients that the network has not seen.
 
 The confidence is a logistic function of four terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
-scan has one vote, shared by its points. A point is right where it is a strict hit, wrong where it counts as a false
+scan has one vote, shared by its points. A point is correct where it is a strict hit, wrong where it counts as a false
 positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign (:func:`_warning_sign`) at
-which the flags (warning, or a point of low confidence) reach no more of the right crops than the goal allows.
+which the flags (warning, or a point of low confidence) reach no more of the correct crops than the goal allows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from VertebraLabelingLib.solver.confidence import calibrated, terms
 from VertebraLabelingLib.solver.spine_curve import spine_curve
 
 from ..data.evidence_folder import Sample
-from .crop_scores import GOAL_RIGHT
+from .crop_scores import GOAL_CORRECT
 
 TEMPERATURES = (1.0, 2.0, 4.0)
 RIDGE = 0.5  # penalty of the weights: about half a scan's vote
@@ -37,27 +37,27 @@ class Measured:
 
     Attributes:
         name, patient, fold: which one; the fold that held it out.
-        anchors: anchors that lie whole in it.
+        landmarks: landmarks that lie whole in it.
         case: its score.
         posterior: temperature -> (M,) posterior of each point.
         detection: (M,) detection of each point.
         margin: to the shifted chain, at temperature 1.
-        sign: the strongest one against a shift, an anchor among the names taken in.
-        right: (M,) bool, the point is a strict hit.
-        counts: (M,) bool, the point is right or wrong.
+        sign: the strongest one against a shift, a landmark among the names taken in.
+        correct: (M,) bool, the point is a strict hit.
+        counts: (M,) bool, the point is correct or wrong.
         skips: the chain passes over a vertebra between two others, or lacks one at an end.
     """
 
     name: str
     patient: str
     fold: int
-    anchors: tuple[str, ...]
+    landmarks: tuple[str, ...]
     case: CaseScore
     posterior: dict[float, np.ndarray]
     detection: np.ndarray
     margin: float
     sign: float
-    right: np.ndarray
+    correct: np.ndarray
     counts: np.ndarray
     skips: bool = False
 
@@ -67,8 +67,8 @@ class Measured:
         return "__" in self.name
 
     @property
-    def all_right(self) -> bool:
-        """Every whole vertebra is named rightly and nothing else is placed."""
+    def all_correct(self) -> bool:
+        """Every whole vertebra is named correctly and nothing else is placed."""
         return not self.case.missed and not self.case.false_positives
 
     def confidence(self, parameters: ChainParameters) -> np.ndarray:
@@ -85,10 +85,10 @@ class Measured:
 
 
 def measure(
-    sample: Sample, patient: str, fold: int, parameters: ChainParameters, anchors: Sequence[str] = ()
+    sample: Sample, patient: str, fold: int, parameters: ChainParameters, landmarks: Sequence[str] = ()
 ) -> Measured:
     """Solve one sample and keep what the calibration needs."""
-    about = (sample.name, patient, fold, tuple(anchors))
+    about = (sample.name, patient, fold, tuple(landmarks))
     evidence, graphs = _graphs(sample.evidence, parameters)
     path = graphs[1.0].best_path() if graphs else None
     if path is None or path.cost >= graphs[1.0].rejected_cost:
@@ -99,13 +99,13 @@ def measure(
     case = score_case(sample.name, dict(zip(names, map(tuple, points))), sample.truth, sample.cut)
     posterior = {heat: graph.posterior()[rows, levels] for heat, graph in graphs.items()}
     strict = {vertebra.level for vertebra in case.vertebrae if vertebra.strict}
-    right = np.array([name in strict for name in names])
+    correct = np.array([name in strict for name in names])
     wrong = np.array([name in case.false_positives for name in names])
     margin = shift_margin(graphs[1.0], path)
     sign = sign_of(evidence, rows, levels, parameters)
     missing = missing_at_ends(names, points, float(np.exp(path.log_scale)), evidence)
     found = (posterior, evidence.detection[rows], margin, sign)
-    return Measured(*about, case, *found, right, right | wrong, bool(skipped(names) or missing))
+    return Measured(*about, case, *found, correct, correct | wrong, bool(skipped(names) or missing))
 
 
 def _graphs(given: Evidence, parameters: ChainParameters) -> tuple[Evidence, dict[float, ChainGraph]]:
@@ -124,14 +124,14 @@ def _graphs(given: Evidence, parameters: ChainParameters) -> tuple[Evidence, dic
 def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParameters:
     """Set the temperature, the weights of the confidence and the sign that the shift warning asks for."""
     chosen = [item for item in measured if item.counts.any()]
-    right = np.concatenate([item.right[item.counts] for item in chosen])
+    correct = np.concatenate([item.correct[item.counts] for item in chosen])
     vote = np.concatenate([np.full(item.counts.sum(), 1.0 / item.counts.sum()) for item in chosen])
     best = None
     for heat in TEMPERATURES:
         rows = np.concatenate(
             [terms(item.posterior[heat], item.detection, item.margin / heat, item.sign)[item.counts] for item in chosen]
         )
-        weights, loss = _nonnegative(rows, right, vote)
+        weights, loss = _nonnegative(rows, correct, vote)
         if best is None or loss < best[0]:
             best = loss, heat, weights
     _, heat, weights = best
@@ -140,48 +140,48 @@ def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParam
     return replace(fitted, shift_sign=_warning_sign(crops, fitted))
 
 
-def _nonnegative(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
+def _nonnegative(rows: np.ndarray, correct: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
     """:func:`_logistic`, in which a term that would speak against its meaning counts nothing."""
     used = np.ones(rows.shape[1], bool)
     while True:
         weights = np.zeros(rows.shape[1])
-        weights[used], loss = _logistic(rows[:, used], right, vote)
+        weights[used], loss = _logistic(rows[:, used], correct, vote)
         worst = 1 + int(weights[1:].argmin())
         if weights[worst] >= 0:
             return weights, loss
         used[worst] = False
 
 
-def _logistic(rows: np.ndarray, right: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
+def _logistic(rows: np.ndarray, correct: np.ndarray, vote: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights of the terms by Newton's method, and the mean negative log-likelihood."""
     weights = np.zeros(rows.shape[1])
     penalty = RIDGE * np.diag([1e-6, *[1.0] * (rows.shape[1] - 1)])
     for _ in range(_STEPS):
         p = 1.0 / (1.0 + np.exp(-(rows @ weights)))
-        slope = rows.T @ (vote * (p - right)) + penalty @ weights
+        slope = rows.T @ (vote * (p - correct)) + penalty @ weights
         curve = (rows * (vote * p * (1.0 - p))[:, None]).T @ rows + penalty
         step = np.linalg.solve(curve, slope)
         weights = weights - step
         if np.abs(step).max() < 1e-6:
             break
     p = np.clip(1.0 / (1.0 + np.exp(-(rows @ weights))), 1e-9, 1 - 1e-9)
-    return weights, float(-(vote * np.log(np.where(right, p, 1.0 - p))).sum() / vote.sum())
+    return weights, float(-(vote * np.log(np.where(correct, p, 1.0 - p))).sum() / vote.sum())
 
 
 def _warning_sign(measured: Sequence[Measured], parameters: ChainParameters) -> float:
     """Half-way from the smallest sign that reaches the most wrong scans to the largest one that is allowed.
 
-    Tried are the signs of the scans. Allowed are those at which the flags reach no more right scans than the goal, or
-    than low confidence alone. The largest would flag more right scans for no further wrong one, the smallest leaves
+    Tried are the signs of the scans. Allowed are those at which the flags reach no more correct scans than the goal, or
+    than low confidence alone. The largest would flag more correct scans for no further wrong one, the smallest leaves
     little room for other wrong ones. Where no sign reaches a wrong scan, that is half of the largest.
     """
     signs = np.array([item.sign for item in measured])
     low = np.array([item.flagged(replace(parameters, shift_sign=0.0)) for item in measured])
-    right = np.array([item.all_right for item in measured])
+    correct = np.array([item.all_correct for item in measured])
     tried = np.unique(np.concatenate([[0.0], np.floor(signs * 100) / 100]))  # the scan at its own sign is spared
-    if not right.any():
+    if not correct.any():
         return float(tried[-1])
-    limit = max(GOAL_RIGHT, low[right].mean())
-    allowed = [sign for sign in tried if (low | (signs < sign))[right].mean() <= limit]
-    reached = [int((low | (signs < sign))[~right].sum()) for sign in allowed]
+    limit = max(GOAL_CORRECT, low[correct].mean())
+    allowed = [sign for sign in tried if (low | (signs < sign))[correct].mean() <= limit]
+    reached = [int((low | (signs < sign))[~correct].sum()) for sign in allowed]
     return round(float(allowed[reached.index(max(reached))] + allowed[-1]) / 2, 2)

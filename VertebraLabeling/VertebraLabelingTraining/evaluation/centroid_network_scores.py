@@ -23,7 +23,7 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError, WeightsError
 from VertebraLabelingLib.formats.mrk_json import read_points
-from VertebraLabelingLib.networks.centroid_network import PlacingNet
+from VertebraLabelingLib.networks.centroid_network import CentroidNetwork
 from VertebraLabelingLib.networks.weights import load_parts
 from VertebraLabelingLib.pipeline.centroid_refinement import place
 from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
@@ -36,11 +36,11 @@ from .crossval import refuse_seen
 AWAY_MM = 2.0  # standard deviation of the starting points along each axis
 
 
-def read_network(path: Path, names: Sequence[str]) -> PlacingNet:
-    """The placing network of a run folder, or of a model file, ready for use.
+def read_network(path: Path, names: Sequence[str]) -> CentroidNetwork:
+    """The centroid network of a run folder, or of a model file, ready for use.
 
     Raises:
-        InputError: the model has no placing network.
+        InputError: the model has no centroid network.
         ValueError: it was trained on one of the cases ``names``.
         WeightsError: the model is damaged.
     """
@@ -51,13 +51,13 @@ def read_network(path: Path, names: Sequence[str]) -> PlacingNet:
     else:
         tensors = load_parts(path).get("placing")
     if tensors is None:
-        raise InputError(f"{path.name} has no placing network: give a model that has one.")
-    network = PlacingNet()
+        raise InputError(f"{path.name} has no centroid network: give a model that has one.")
+    network = CentroidNetwork()
     network.load_state_dict(tensors)
     return network.eval()
 
 
-def errors_of(volume: Volume, truth: np.ndarray, network: PlacingNet, rng: np.random.Generator) -> np.ndarray:
+def errors_of(volume: Volume, truth: np.ndarray, network: CentroidNetwork, rng: np.random.Generator) -> np.ndarray:
     """(N,) mm from the placed points to the truth (N, 3), world RAS mm, each started :data:`AWAY_MM` off."""
     start = truth + rng.normal(0, AWAY_MM, truth.shape)
     k = len(LEVELS)
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of CT with truth")
     parser.add_argument("--splits", type=Path, required=True)
     parser.add_argument("--fold", type=int, required=True)
-    parser.add_argument("--run", type=Path, required=True, help="run folder of a placing network, or a model file")
+    parser.add_argument("--run", type=Path, required=True, help="run folder of a centroid network, or a model file")
     options = parser.parse_args(arguments)
     try:
         names = fold_names(options.splits, options.fold)

@@ -1,8 +1,8 @@
 """Score the crops of :mod:`.field_of_view_crops`: how many are all correct, how many of either kind are flagged.
 
-A crop is *right* if every whole vertebra is a strict hit and no other point is placed; *flagged* if the user sees that
-levels may be shifted, that a vertebra between two others was not found, or a point of low confidence, or that no spine
-was found.
+A crop is *correct* if every whole vertebra is a strict hit and no other point is placed; *flagged* if the user sees
+that levels may be shifted, that a vertebra between two others was not found, or a point of low confidence, or that no
+spine was found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from VertebraLabelingLib.solver.chain import solve
 from ..data.evidence_folder import Sample
 
 BOOTSTRAP = 2000
-GOAL_RIGHT = 0.15  # at most this share of the right crops may be flagged
+GOAL_CORRECT = 0.15  # at most this share of the correct crops may be flagged
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Scored:
     Attributes:
         name: case name.
         patient: whom it shows.
-        anchors: anchors that lie whole in it.
+        landmarks: landmarks that lie whole in it.
         count: number of whole vertebrae.
         missed, wrong: levels of whole vertebrae that are no strict hit, and of points that count as wrong.
         warned: the user is told that levels may be shifted by one, or which vertebra was not found.
@@ -39,7 +39,7 @@ class Scored:
 
     name: str
     patient: str
-    anchors: tuple[str, ...]
+    landmarks: tuple[str, ...]
     count: int
     missed: tuple[str, ...]
     wrong: tuple[str, ...]
@@ -47,8 +47,8 @@ class Scored:
     lowest: float
 
     @property
-    def right(self) -> bool:
-        """Every whole vertebra is named rightly and nothing else is placed."""
+    def correct(self) -> bool:
+        """Every whole vertebra is named correctly and nothing else is placed."""
         return not self.missed and not self.wrong
 
     @property
@@ -57,7 +57,7 @@ class Scored:
         return self.warned or self.lowest < LOW_CONFIDENCE
 
 
-def score_sample(sample: Sample, patient: str, anchors: Sequence[str] = ()) -> Scored:
+def score_sample(sample: Sample, patient: str, landmarks: Sequence[str] = ()) -> Scored:
     """Solve one sample as the product does and compare it with its truth."""
     try:
         labels = solve(sample.evidence)
@@ -69,7 +69,14 @@ def score_sample(sample: Sample, patient: str, anchors: Sequence[str] = ()) -> S
     case = score_case(sample.name, points, sample.truth, sample.cut)
     count = len(case.vertebrae)
     return Scored(
-        sample.name, patient, tuple(anchors), count, case.missed, case.false_positives, warned, round(float(lowest), 4)
+        sample.name,
+        patient,
+        tuple(landmarks),
+        count,
+        case.missed,
+        case.false_positives,
+        warned,
+        round(float(lowest), 4),
     )
 
 
@@ -109,14 +116,14 @@ def report(scored: Sequence[Scored]) -> dict[str, object]:
         "3-5 vertebrae": lambda item: item.count <= 5,
         "6-8 vertebrae": lambda item: 6 <= item.count <= 8,
         "9-12 vertebrae": lambda item: item.count >= 9,
-        "no anchor": lambda item: not item.anchors,
+        "no landmark": lambda item: not item.landmarks,
     }
-    for anchor in dict.fromkeys(anchor for item in scored for anchor in item.anchors):
-        groups[anchor] = lambda item, anchor=anchor: anchor in item.anchors
+    for landmark in dict.fromkeys(landmark for item in scored for landmark in item.landmarks):
+        groups[landmark] = lambda item, landmark=landmark: landmark in item.landmarks
     crops = [
         {
-            **{"name": item.name, "patient": item.patient, "anchors": list(item.anchors), "vertebrae": item.count},
-            **{"right": item.right, "missed": list(item.missed), "wrong": list(item.wrong)},
+            **{"name": item.name, "patient": item.patient, "landmarks": list(item.landmarks), "vertebrae": item.count},
+            **{"correct": item.correct, "missed": list(item.missed), "wrong": list(item.wrong)},
             **{"warned": item.warned, "lowest_confidence": item.lowest},
         }
         for item in scored
@@ -127,19 +134,19 @@ def report(scored: Sequence[Scored]) -> dict[str, object]:
 def _row(scored: Sequence[Scored], member: Callable[[Scored], bool]) -> dict[str, object]:
     inside = [item for item in scored if member(item)]
     return {
-        "right": share(inside, lambda item: True, lambda item: item.right),
-        "anchored_right": share(inside, lambda item: bool(item.anchors), lambda item: item.right),
-        "wrong_flagged": share(inside, lambda item: not item.right, lambda item: item.flagged),
-        "right_flagged": share(inside, lambda item: item.right, lambda item: item.flagged),
+        "correct": share(inside, lambda item: True, lambda item: item.correct),
+        "correct_with_landmark": share(inside, lambda item: bool(item.landmarks), lambda item: item.correct),
+        "wrong_flagged": share(inside, lambda item: not item.correct, lambda item: item.flagged),
+        "correct_flagged": share(inside, lambda item: item.correct, lambda item: item.flagged),
         "n_patients": len({item.patient for item in inside}),
     }
 
 
 COLUMNS = {
-    "right": "right",
-    "anchored_right": "right, with anchor",
+    "correct": "correct",
+    "correct_with_landmark": "correct, with landmark",
     "wrong_flagged": "wrong: flagged",
-    "right_flagged": "right: flagged",
+    "correct_flagged": "correct: flagged",
 }
 
 

@@ -4,10 +4,10 @@ A crop ends between two vertebrae: 50 to 100 % of the way from the last one that
 that the next is cut; where the truth ends, up to four vertebral heights further (skull, sacrum), as far as the scan
 goes. Half of the crops keep the scan's width and depth; the others are squares of 150 to 300 mm around the spine.
 
-A vertebra is *whole* in the crop if the scan does not cut it and its centre is at least 40 % of the distance to its
-neighbors away from every face of the crop. All other true vertebrae count as cut: neither way. *Anchors* are whole
+A vertebra is *whole* in the crop if the scan does not cut it and its center is at least 40 % of the distance to its
+neighbors away from every face of the crop. All other true vertebrae count as cut: neither way. *Landmarks* are whole
 vertebrae whose level can be seen without counting: C2 (dens), T1 (first rib), T12 (last rib), and L5 where the crop
-reaches 30 mm below its centre (sacrum).
+reaches 30 mm below its center (sacrum).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CT_SHARE = 0.4
 BEYOND_MOST = 4.0  # vertebral heights beyond the end of the truth
 NARROW_SHARE, NARROW_MM, NARROW_SHIFT_MM = 0.5, (150.0, 300.0), 20.0
 SACRUM_MM = 30.0
-ANCHORS = {"C2": "dens", "T1": "first rib", "T12": "last rib", "L5": "sacrum"}
+LANDMARKS = {"C2": "dens", "T1": "first rib", "T12": "last rib", "L5": "sacrum"}
 _TRIES = 200
 
 
@@ -40,12 +40,12 @@ class Crop:
     Attributes:
         volume: the crop, a volume of its own.
         whole: levels of the vertebrae that are whole in it, head to foot.
-        anchors: which of :data:`ANCHORS` are among them.
+        landmarks: which of :data:`LANDMARKS` are among them.
     """
 
     volume: Volume
     whole: tuple[str, ...]
-    anchors: tuple[str, ...]
+    landmarks: tuple[str, ...]
 
 
 def shares(patients: Mapping[str, str], count: int) -> dict[str, int]:
@@ -96,7 +96,7 @@ def draw_crop(
         part = _cut(volume, low, high)
         if FEWEST <= len(whole_levels(part, points)) <= MOST:
             inside = whole_levels(part, every)
-            return Crop(part, inside, _anchors(part, every, inside))
+            return Crop(part, inside, _fixed_points(part, every, inside))
     return None
 
 
@@ -109,13 +109,13 @@ def whole_levels(part: Volume, points: Sequence[MarkupPoint]) -> tuple[str, ...]
     return tuple(point.level for point, inside in zip(points, enough) if inside and not point.cut)
 
 
-def _anchors(part: Volume, points: Sequence[MarkupPoint], whole: Sequence[str]) -> tuple[str, ...]:
-    found = [ANCHORS[level] for level in ("C2", "T1", "T12") if level in whole]
+def _fixed_points(part: Volume, points: Sequence[MarkupPoint], whole: Sequence[str]) -> tuple[str, ...]:
+    found = [LANDMARKS[level] for level in ("C2", "T1", "T12") if level in whole]
     if "L5" in whole:
         place = next(np.array(point.ras) for point in points if point.level == "L5")
         below = ras_to_ijk(part, place[None])[0, 2] * part.spacing[2]
         if below >= SACRUM_MM:
-            found.append(ANCHORS["L5"])
+            found.append(LANDMARKS["L5"])
     return tuple(found)
 
 
@@ -138,7 +138,7 @@ def _box(
 
 
 def _beyond(own: float, to_next: float | None, rng: np.random.Generator) -> float:
-    """How far (mm) the crop goes beyond the centre of its last vertebra."""
+    """How far (mm) the crop goes beyond the center of its last vertebra."""
     if to_next is not None:
         return float(rng.uniform(0.5, 1.0) * max(to_next, 1.0))
     return float(rng.uniform(0.5, BEYOND_MOST) * max(own, 1.0))

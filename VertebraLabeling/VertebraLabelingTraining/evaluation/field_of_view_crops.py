@@ -1,4 +1,4 @@
-"""Label random crops of held-out scans from scratch and say how many are right, and how many wrong ones are flagged.
+"""Label random crops of held-out scans from scratch and say how many are correct, and how many wrong ones are flagged.
 
     python -m VertebraLabelingTraining.evaluation.field_of_view_crops --data DATA \\
         --runs R0 R1 R2 --count 240 --seed 0 --out DIR
@@ -6,8 +6,8 @@
 
 Each crop is a volume of its own, labeled by the network of the fold that holds its patient (:mod:`.draw_crops`
 says how crops are drawn). Writes below ``--out`` for every crop the solver's evidence and the truth (folders
-``evidence`` and ``truth``, as :mod:`.crossval` does), ``crops.json`` (patients and anchors) and ``report.json``; prints
-a table. Scores always come from the saved evidence, so a change of the solver needs no second run of the network.
+``evidence`` and ``truth``, as :mod:`.crossval` does), ``crops.json`` (patients and landmarks) and ``report.json``;
+prints a table. Scores always come from the saved evidence, so a change of the solver needs no second run.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _label_patient(
     labeler: VertebraLabeler,
     out: Path,
 ) -> dict[str, dict]:
-    """Cut and label the crops of one patient, in turn from each of the scans; crop name -> patient, anchors."""
+    """Cut and label the crops of one patient, in turn from each of the scans; crop name -> patient, landmarks."""
     rng = np.random.default_rng([seed, *patient.encode()])
     listed = {}
     for place, name in enumerate(scans):
@@ -119,7 +119,7 @@ def _label_patient(
             label = f"{name}__{number}"
             evidence = _label(labeler, crop)
             _write(out, label, evidence, crop, [*truth, *added])
-            listed[label] = {"patient": patient, "anchors": list(crop.anchors)}
+            listed[label] = {"patient": patient, "landmarks": list(crop.landmarks)}
             print(json.dumps({"crop": label, "whole": f"{crop.whole[0]}-{crop.whole[-1]}"}), flush=True)
     return listed
 
@@ -144,7 +144,7 @@ def score_folder(out: Path) -> list[Scored]:
     if not (out / CROPS).is_file():
         raise InputError(f"{out} holds no crops: give --runs to make them.")
     listed = json.loads((out / CROPS).read_text(encoding="utf-8"))
-    return [score_sample(s, listed[s.name]["patient"], listed[s.name]["anchors"]) for s in read_samples(out)]
+    return [score_sample(s, listed[s.name]["patient"], listed[s.name]["landmarks"]) for s in read_samples(out)]
 
 
 if __name__ == "__main__":

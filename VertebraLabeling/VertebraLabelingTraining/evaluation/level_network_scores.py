@@ -1,11 +1,11 @@
-"""How well counting networks name held-out scans and crops by themselves, to compare two recipes of their training.
+"""How well level networks name held-out scans and crops by themselves, to compare two recipes of their training.
 
     python -m VertebraLabelingTraining.evaluation.level_network_scores --data DATA --model MODEL.pt \\
         --runs C0 C1 C2 --out DIR
 
-``C0`` to ``C2`` are run folders of counting networks that have not seen fold 0, 1, 2 (``train --network level``). The
+``C0`` to ``C2`` are run folders of level networks that have not seen fold 0, 1, 2 (``train --network level``). The
 bodies are found and placed by the other networks of ``MODEL.pt``, which may have seen every scan; the names are those
-of the counting network alone. So the numbers compare counting networks; they are no score of the product: that is
+of the level network alone. So the numbers compare level networks; they are no score of the product: that is
 :mod:`.crossval` and :mod:`.field_of_view_crops`, which need a detection network for each fold. Folds may be
 left out (``-``).
 """
@@ -35,11 +35,11 @@ from .field_of_view_crops import label_crops, score_folder
 NO_RUN = Path("-")
 
 
-def counting_labeler(model: Path, run: Path, names: Collection[str], fold: int) -> VertebraLabeler:
-    """A model with the counting network of a run, which has all of the say on the names.
+def level_labeler(model: Path, run: Path, names: Collection[str], fold: int) -> VertebraLabeler:
+    """A model with the level network of a run, which has all of the say on the names.
 
     Raises:
-        ValueError: the counting network was trained on one of the cases.
+        ValueError: the level network was trained on one of the cases.
     """
     refuse_seen(run / CHECKPOINT, names)
     weights = run / "model.pt"
@@ -57,19 +57,19 @@ def score_scans(out: Path, splits: Path) -> list[Scored]:
 
 
 def table(name: str, scored: Sequence[Scored]) -> list[str]:
-    """Lines of a table: how many are right, with an anchor and without, and which are wrong."""
+    """Lines of a table: how many are correct, with a landmark and without, and which are wrong."""
     lines = []
     for title, chosen in (
         (name, scored),
-        (f"{name}, with an anchor", [item for item in scored if item.anchors]),
+        (f"{name}, with a landmark", [item for item in scored if item.landmarks]),
         (f"{name}, ct", [item for item in scored if item.name.startswith("ct/")]),
     ):
         vertebrae = sum(item.count for item in chosen)
         missed = sum(len(item.missed) for item in chosen)
-        right = sum(item.right for item in chosen)
+        correct = sum(item.correct for item in chosen)
         if chosen:
-            lines.append(f"| {title} | {right} of {len(chosen)} | {100 - 100 * missed / max(vertebrae, 1):.1f} % |")
-    wrong = [f"{item.name}{'' if item.flagged else ' (not flagged)'}" for item in scored if not item.right]
+            lines.append(f"| {title} | {correct} of {len(chosen)} | {100 - 100 * missed / max(vertebrae, 1):.1f} % |")
+    wrong = [f"{item.name}{'' if item.flagged else ' (not flagged)'}" for item in scored if not item.correct]
     return [*lines, f"wrong: {', '.join(wrong) or 'none'}"]
 
 
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
-    labeler_of, splits = partial(counting_labeler, options.model), options.data / "splits.json"
+    labeler_of, splits = partial(level_labeler, options.model), options.data / "splits.json"
     try:
         shutil.rmtree(options.out / "scans", ignore_errors=True)
         runs = [None if run == NO_RUN else run for run in options.runs]
@@ -95,9 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, WeightsError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    lines = ["| set | all right | vertebrae named rightly |", "|---|---|---|", *table("crops", crops)]
+    lines = ["| set | all correct | vertebrae named correctly |", "|---|---|---|", *table("crops", crops)]
     lines += table("scans", scans)
-    write_text(options.out / "counting.md", "\n".join(lines) + "\n")
+    write_text(options.out / "levels.md", "\n".join(lines) + "\n")
     print("\n".join(lines))
     return 0
 

@@ -60,10 +60,10 @@ def score_cases(
 def is_worse(before: dict, after: dict) -> bool:
     """Whether a score of :func:`score_model` has fallen.
 
-    It has when fewer vertebrae are named rightly, or fewer scans are fully right; or when equally many are named
-    rightly with more false positives, or with a mean error that is larger by more than :data:`WORSE_MM`.
+    It has when fewer vertebrae are named correctly, or fewer scans are all correct; or when equally many are named
+    correctly with more false positives, or with a mean error that is larger by more than :data:`WORSE_MM`.
     """
-    if after["strict_id"] < before["strict_id"] or after["scans_right"] < before["scans_right"]:
+    if after["strict_id"] < before["strict_id"] or after["scans_all_correct"] < before["scans_all_correct"]:
         return True
     if after["strict_id"] > before["strict_id"]:
         return False
@@ -73,12 +73,12 @@ def is_worse(before: dict, after: dict) -> bool:
 
 def table(before: dict, after: dict) -> str:
     """Both scores side by side for people, pooled and for each case."""
-    right = [f"{each['scans_right']} of {each['n_scans']}" for each in (before, after)]
+    correct = [f"{each['scans_all_correct']} of {each['n_scans']}" for each in (before, after)]
     rows = [
         ("", "before", "after"),
         ("strict id", *(_percent(each["strict_id"]) for each in (before, after))),
         ("mean error", *(_mm(each["mean_mm"]) for each in (before, after))),
-        ("scans right", *right),
+        ("scans correct", *correct),
         ("false positives", *(str(each["false_positives"]) for each in (before, after))),
     ]
     lines = [f"{name:<18}{old:>12}{new:>12}" for name, old, new in rows]
@@ -90,7 +90,7 @@ def table(before: dict, after: dict) -> str:
 
 def _case(score: dict) -> str:
     named = round(score["strict_id"] * score["n_vertebrae"]) if score["n_vertebrae"] else 0
-    return f"{named} of {score['n_vertebrae']} named rightly, {_mm(score['mean_mm'])}"
+    return f"{named} of {score['n_vertebrae']} named correctly, {_mm(score['mean_mm'])}"
 
 
 def _percent(value: float | None) -> str:

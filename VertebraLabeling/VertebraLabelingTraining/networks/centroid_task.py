@@ -1,6 +1,6 @@
 """The batches and the loss of the centroid network (:mod:`..centroid_network`), and the settings of its runs.
 
-Cubes lie around true body centres, moved, turned and zoomed at random. Each is in the batch twice, as it is and seen
+Cubes lie around true body centers, moved, turned and zoomed at random. Each is in the batch twice, as it is and seen
 through larger voxels: the place must not depend on how large these are. In a training that starts from an earlier
 network, that network stays beside it as it was, and says of the first cube what the new one must say of both.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import AIR_HU, Volume
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.networks.centroid_network import CELL_MM, CELL_PLACES_MM, CELLS, PlacingNet, voxel_phase
+from VertebraLabelingLib.networks.centroid_network import CELL_MM, CELL_PLACES_MM, CELLS, CentroidNetwork, voxel_phase
 from VertebraLabelingLib.networks.layers import window
 from VertebraLabelingLib.preprocessing.interpolation import sample_part
 from VertebraLabelingLib.preprocessing.upsampling import finer
@@ -34,7 +34,7 @@ HOPELESS_MM = 2.0  # differences beyond it are charged less than by their square
 
 
 @dataclass(frozen=True)
-class PlacingConfig(RunConfig):
+class CentroidConfig(RunConfig):
     """Further settings: how cubes vary, standard deviations in mm and degrees; ``zoom`` is that of a logarithm.
 
     Never read are spines spliced of two patients and bone-only CT, whose centers were placed by eye on bone alone.
@@ -47,7 +47,7 @@ class PlacingConfig(RunConfig):
     ema: float = 0.99
     shares: dict[str, float] = field(default_factory=lambda: {"openkbp/*": 0.45, "ct/*": 0.45, "*": 0.1})
     exclude: tuple[str, ...] = ("*+*", "*synthetic_bone_*")
-    shift: float = 4.5  # of the cube from the centre, and at most ``reach`` of the way to the nearest other centre
+    shift: float = 4.5  # of the cube from the center, and at most ``reach`` of the way to the nearest other center
     reach: float = 0.45
     rotation: float = 10.0
     zoom: float = 0.1
@@ -66,7 +66,7 @@ class Pair(NamedTuple):
         cube: (CELLS,)*3 HU.
         coarse: the same through larger voxels.
         phase: (9, CELLS) how these voxels lie in it.
-        away: (3,) mm from the middle of the cube to the centre.
+        away: (3,) mm from the middle of the cube to the center.
     """
 
     cube: Tensor
@@ -75,7 +75,7 @@ class Pair(NamedTuple):
     away: Tensor
 
 
-def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> Pair:
+def draw_pair(case: Case, rng: np.random.Generator, config: CentroidConfig) -> Pair:
     """A cube near a whole vertebra of a case."""
     whole = (~case.cut).nonzero()[:, 0]
     chosen = whole[int(rng.integers(len(whole)))]
@@ -98,7 +98,7 @@ def draw_pair(case: Case, rng: np.random.Generator, config: PlacingConfig) -> Pa
     return Pair(cube, coarse, phase, torch.from_numpy(away.astype(np.float32)))
 
 
-def _large_voxel(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
+def _large_voxel(rng: np.random.Generator, config: CentroidConfig) -> np.ndarray:
     """(3,) mm; 0 along the axes that stay as they are."""
     size = rng.uniform(*config.coarse_mm, 3)
     if rng.random() < 0.5:
@@ -134,7 +134,7 @@ def _nearest_mm(case: Case, number: int) -> float:
     return float(apart.min().clamp(max=25.0))
 
 
-def _matrix(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
+def _matrix(rng: np.random.Generator, config: CentroidConfig) -> np.ndarray:
     """(3, 3) from cube mm to scan mm: turn, zoom, left-right flip."""
     z, y, x = np.radians(rng.normal(0, config.rotation, 3))
     skew = np.array([[0, -x, y], [x, 0, -z], [-y, z, 0]])
@@ -143,21 +143,21 @@ def _matrix(rng: np.random.Generator, config: PlacingConfig) -> np.ndarray:
     return turn @ np.diag(zoom * (1, 1, -1 if rng.random() < 0.5 else 1))
 
 
-class PlacingTrainer(Trainer):
-    """Trains a :class:`PlacingNet`; cases without a whole vertebra are left out."""
+class CentroidTrainer(Trainer):
+    """Trains a :class:`CentroidNetwork`; cases without a whole vertebra are left out."""
 
-    settings, part, reviewed_truth = PlacingConfig, "placing", False
+    settings, part, reviewed_truth = CentroidConfig, "placing", False
 
-    def __init__(self, config: PlacingConfig, cases: list[Case], out: Path) -> None:
+    def __init__(self, config: CentroidConfig, cases: list[Case], out: Path) -> None:
         whole = [finer_case(case) for case in cases if not bool(case.cut.all())]
-        super().__init__(PlacingNet, config, whole, out)
-        self.earlier: PlacingNet | None = None
+        super().__init__(CentroidNetwork, config, whole, out)
+        self.earlier: CentroidNetwork | None = None
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """The cubes of one step; the second half is coarse.
 
         Returns:
-            HU (2B, 1, CELLS, CELLS, CELLS), phase of their voxels (2B, 9, CELLS), and mm from the middle to the centre
+            HU (2B, 1, CELLS, CELLS, CELLS), phase of their voxels (2B, 9, CELLS), and mm from the middle to the center
             (2B, 3).
         """
         drawn = [self._draw(rng) for rng in self.random(step)]
@@ -226,19 +226,19 @@ class PlacingTrainer(Trainer):
             wide = float(self.average.eval()(torch.cat(fine)).spread.median())
         if not wide <= SHIPPED.centroids.spread_mm:  # true for NaN, too
             raise InputError(
-                f"The heat maps of {self.out} are {wide:.1f} mm wide on its own cases, a candidate at rest has at most "
+                f"The heat maps of {self.out} are {wide:.1f} mm wide on its own cases, a candidate that settles has at most "
                 f"{SHIPPED.centroids.spread_mm:.0f} mm: train anew with another --seed."
             )
 
     @staticmethod
-    def _fixed(weights: dict[str, Tensor]) -> PlacingNet:
-        network = PlacingNet().requires_grad_(False).eval()
+    def _fixed(weights: dict[str, Tensor]) -> CentroidNetwork:
+        network = CentroidNetwork().requires_grad_(False).eval()
         network.load_state_dict(weights)
         return network
 
 
 def charge(unlike: Tensor) -> Tensor:
-    """Mean of differences in mm and of their squares: what counts is how seldom a point moves by a millimetre.
+    """Mean of differences in mm and of their squares: what counts is how seldom a point moves by a millimeter.
 
     Above :data:`HOPELESS_MM` the square goes on as a straight line, or cubes that hardly show anything would be nearly
     all of it.

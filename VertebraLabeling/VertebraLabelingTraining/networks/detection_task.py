@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from VertebraLabelingLib.networks.detection_network import VertebraNet
+from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 from VertebraLabelingLib.networks.layers import window
 from VertebraLabelingLib.networks.weights import load_state
 
@@ -59,13 +59,13 @@ FINE_TUNING = DetectionConfig(
 
 
 class DetectionTrainer(Trainer):
-    """Trains a :class:`VertebraNet`."""
+    """Trains a :class:`DetectionNetwork`."""
 
     settings = DetectionConfig
 
     def __init__(self, config: DetectionConfig, cases: list[Case], out: Path, device: str = "cpu") -> None:
         on_device = [case.to(torch.device(device)) for case in cases]
-        super().__init__(lambda: VertebraNet(config.widths), config, on_device, out, device)
+        super().__init__(lambda: DetectionNetwork(config.widths), config, on_device, out, device)
 
     def of_model(self, path: Path) -> dict:
         """The first weights of a model."""

@@ -259,7 +259,7 @@ def _narrow(image: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def targets(piece: Piece, sections: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Level, centre and centre weight for each of ``sections // 2`` rows."""
+    """Level, center and center weight for each of ``sections // 2`` rows."""
     count = sections // STRIDE
     at = (np.arange(count) + 0.5) * STRIDE - 0.5
     level = np.full(count, IGNORE)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from VertebraLabelingLib.core.anatomy import LEVEL_RANK
 from VertebraLabelingLib.core.volume import AIR_HU
 from VertebraLabelingLib.networks.layers import window
-from VertebraLabelingLib.networks.level_network import MULTIPLE, STRIDE, Counted, CountingNet
+from VertebraLabelingLib.networks.level_network import MULTIPLE, STRIDE, Counted, LevelNetwork
 
 from ..data.cases import Case
 from .config import RunConfig
@@ -22,7 +22,7 @@ from .trainer import Trainer
 
 
 @dataclass(frozen=True)
-class CountingConfig(RunConfig):
+class LevelConfig(RunConfig):
     """Further settings: weights of the loss terms beside that of the level, and how samples vary."""
 
     steps: int = 3000
@@ -32,13 +32,13 @@ class CountingConfig(RunConfig):
     samples: SampleSettings = field(default_factory=SampleSettings)
 
 
-class CountingTrainer(Trainer):
-    """Trains a :class:`CountingNet`; cases with fewer than three vertebrae are left out."""
+class LevelTrainer(Trainer):
+    """Trains a :class:`LevelNetwork`; cases with fewer than three vertebrae are left out."""
 
-    settings, part = CountingConfig, "counting"
+    settings, part = LevelConfig, "counting"
 
-    def __init__(self, config: CountingConfig, cases: list[Case], out: Path) -> None:
-        super().__init__(CountingNet, config, [_head_to_foot(c) for c in cases if len(c.levels) >= FEWEST], out)
+    def __init__(self, config: LevelConfig, cases: list[Case], out: Path) -> None:
+        super().__init__(LevelNetwork, config, [_head_to_foot(c) for c in cases if len(c.levels) >= FEWEST], out)
 
     def batch(self, step: int) -> tuple[Tensor, ...]:
         """The samples of one step, stacked."""
@@ -46,8 +46,8 @@ class CountingTrainer(Trainer):
         return stack([draw_sample(self.cases, self.probabilities, rng, settings) for rng in self.random(step)])
 
     def loss(self, images: Tensor, *targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """See :func:`counting_loss`."""
-        return counting_loss(self.network(window(images)), *targets, self.config)
+        """See :func:`level_loss`."""
+        return level_loss(self.network(window(images)), *targets, self.config)
 
 
 def stack(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -64,8 +64,8 @@ def stack(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return torch.stack(images)[:, None], torch.stack(levels), torch.stack(centers), torch.stack(weights)
 
 
-def counting_loss(
-    counted: Counted, level: Tensor, center: Tensor, weight: Tensor, config: CountingConfig
+def level_loss(
+    counted: Counted, level: Tensor, center: Tensor, weight: Tensor, config: LevelConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Cross-entropy of the level after and before the Bi-LSTM, and of the body centers; (B, S/2) targets."""
     centers = functional.binary_cross_entropy_with_logits(counted.center, center, reduction="none")

@@ -65,7 +65,7 @@ def total_loss(
 
 
 def center_loss(logits: Tensor, targets: list[Targets]) -> Tensor:
-    """Quality focal loss (Li et al. 2020, arXiv 2006.04388) of the class-free body-centre map, per vertebra."""
+    """Quality focal loss (Li et al. 2020, arXiv 2006.04388) of the class-free body-center map, per vertebra."""
     truth = torch.stack([t.center for t in targets])
     weight = torch.stack([t.center_weight for t in targets])
     focal = (truth - logits.sigmoid()).abs() ** 2
@@ -74,7 +74,7 @@ def center_loss(logits: Tensor, targets: list[Targets]) -> Tensor:
 
 
 def level_loss(logits: Tensor, targets: list[Targets]) -> Tensor:
-    """Cross-entropy of the 27 classes in balls of 10 mm around the centres; background counts little."""
+    """Cross-entropy of the 27 classes in balls of 10 mm around the centers; background counts little."""
     truth = torch.stack([t.level for t in targets])
     loss = functional.cross_entropy(logits, truth, ignore_index=IGNORE, reduction="none")
     body = (truth != BACKGROUND) & (truth != IGNORE)
@@ -135,7 +135,7 @@ def local_loss(logits: Tensor, targets: list[Targets]) -> Tensor:
 
 
 def strongest_nearby(heat: Tensor, voxels: Tensor) -> Tensor:
-    """(N, 3) the strongest voxel among each voxel and its 26 neighbours."""
+    """(N, 3) the strongest voxel among each voxel and its 26 neighbors."""
     from VertebraLabelingLib.networks.soft_argmax import window_offsets
 
     shape = torch.tensor(heat.shape, device=heat.device)

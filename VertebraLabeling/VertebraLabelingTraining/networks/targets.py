@@ -12,7 +12,7 @@ from VertebraLabelingLib.networks.detection_network import BACKGROUND, COARSE_MM
 CENTER_SIGMA_MM = 4.0  # C3-C6 are 16 mm apart: wider peaks would merge
 BALL_MM = 10.0
 RING_MM = 14.0  # between ball and ring the level map is neither body nor background
-EDGE_MM = 8.0  # a centre this near to a face of the field of view counts as neither present nor absent
+EDGE_MM = 8.0  # a center this near to a face of the field of view counts as neither present nor absent
 IGNORE = -100
 
 
@@ -21,12 +21,12 @@ class Targets:
     """Targets of one crop; K = 26 levels.
 
     Attributes:
-        center: (D, H, W) in [0, 1], 1 at body centres, Gaussian of CENTER_SIGMA_MM.
+        center: (D, H, W) in [0, 1], 1 at body centers, Gaussian of CENTER_SIGMA_MM.
         center_weight: (D, H, W) 0 where a vertebra is cut by the field of view, else 1.
         level: (D/2, H/2, W/2) class 0..26, IGNORE between ball and ring.
         slices: (D/2,) class 0..26 or IGNORE.
         presence: (K,) 1 present, 0 absent, IGNORE near the edge.
-        points: (N, 3) visible body centres, voxels (z, y, x), and ``levels`` (N,) their level indices.
+        points: (N, 3) visible body centers, voxels (z, y, x), and ``levels`` (N,) their level indices.
     """
 
     center: Tensor
@@ -84,7 +84,7 @@ def _distance(shape: tuple[int, ...], points: Tensor, stride: int) -> Tensor:
 
 
 def _slices(count: int, points: Tensor, levels: Tensor) -> Tensor:
-    """Level of each 8 mm slice: that of the nearest centre within 10 mm along z, none beyond 24 mm, else IGNORE."""
+    """Level of each 8 mm slice: that of the nearest center within 10 mm along z, none beyond 24 mm, else IGNORE."""
     result = torch.full((count,), BACKGROUND, device=points.device)
     if len(points):
         z = (torch.arange(count, device=points.device) + 0.5) * COARSE_MM

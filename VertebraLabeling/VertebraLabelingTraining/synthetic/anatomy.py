@@ -15,7 +15,7 @@ from .sources import LabelMapSource, structure_mask
 BONE = ("vertebrae_", "rib_", "sacrum", "hip_", "femur", "humerus", "scapula", "clavicula", "sternum", "skull")
 OUTLINE_ANGLES = 48
 PADDING_MM = 42.0
-"""Room for muscle, fat and skin around the labelled structures."""
+"""Room for muscle, fat and skin around the labeled structures."""
 
 DISC, BODY_RADIUS_MM = 250, 34.0
 _MAX_DISC_MM = 21.0
@@ -31,9 +31,9 @@ class Anatomy:
         labels: structure ids; ``DISC`` for intervertebral discs.
         bodies: 0, or 1 + index in :data:`anatomy.LEVELS` inside that level's vertebral body.
         depth: float16 signed distance to the nearest surface of a bone, mm, negative inside; limited to +-12 mm.
-        labelled, bone: flat indices of the voxels of any structure, and of those inside bones.
+        labeled, bone: flat indices of the voxels of any structure, and of those inside bones.
         bone_hu: real HU of bone on this grid, 0 where unknown; or ``None``.
-        outline: (K, 48) support function of the labelled trunk per slice: extent along each direction, mm.
+        outline: (K, 48) support function of the labeled trunk per slice: extent along each direction, mm.
         truth, cut: as in the source, but in this grid's frame.
     """
 
@@ -41,7 +41,7 @@ class Anatomy:
     labels: np.ndarray
     bodies: np.ndarray
     depth: np.ndarray
-    labelled: np.ndarray
+    labeled: np.ndarray
     bone: np.ndarray
     bone_hu: np.ndarray | None
     outline: np.ndarray
@@ -76,7 +76,7 @@ def prepare(source: LabelMapSource) -> Anatomy:
         labels=labels,
         bodies=bodies,
         depth=_depth(labels, bone, source.spacing_mm),
-        labelled=np.flatnonzero(labels),
+        labeled=np.flatnonzero(labels),
         bone=np.flatnonzero(bone),
         bone_hu=bone_hu,
         outline=_outline(padded),
@@ -86,7 +86,7 @@ def prepare(source: LabelMapSource) -> Anatomy:
 
 
 def spine_axis(truth: dict[str, np.ndarray], z_mm: np.ndarray) -> np.ndarray:
-    """(N, 2) x and y of the polygon through the body centres at heights ``z_mm``, straight beyond its ends."""
+    """(N, 2) x and y of the polygon through the body centers at heights ``z_mm``, straight beyond its ends."""
     points = np.array(sorted(truth.values(), key=lambda point: point[2]))
     first = points[0] - (points[1] - points[0]) * 20
     last = points[-1] + (points[-1] - points[-2]) * 20
@@ -95,7 +95,7 @@ def spine_axis(truth: dict[str, np.ndarray], z_mm: np.ndarray) -> np.ndarray:
 
 
 def _pad(source: LabelMapSource) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Crop to the labelled structures in plane and add room for soft tissue; returns arrays and the shift in mm."""
+    """Crop to the labeled structures in plane and add room for soft tissue; returns arrays and the shift in mm."""
     margin = int(np.ceil(PADDING_MM / source.spacing_mm))
     used = source.labels.any(axis=0)
     rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
@@ -125,7 +125,7 @@ def _bodies(source: LabelMapSource) -> np.ndarray:
 
 
 def _canal_front(source: LabelMapSource, axis: np.ndarray) -> np.ndarray:
-    """(K,) y of the front wall of the spinal canal, mm; 16 mm behind the body centres where no cord is labelled."""
+    """(K,) y of the front wall of the spinal canal, mm; 16 mm behind the body centers where no cord is labeled."""
     s = source.spacing_mm
     cord = source.mask("spinal_cord").any(axis=2)
     seen = np.flatnonzero(cord.any(axis=1))
@@ -138,14 +138,14 @@ def _canal_front(source: LabelMapSource, axis: np.ndarray) -> np.ndarray:
 
 
 def _add_cut_ends(source: LabelMapSource, bodies: np.ndarray) -> tuple[dict[str, np.ndarray], frozenset[str]]:
-    """Add levels that are labelled but have no truth because the border cuts them, at their centre of mass."""
+    """Add levels that are labeled but have no truth because the border cuts them, at their center of mass."""
     truth, cut = dict(source.truth), set()
     for number in source.ids("vertebrae_"):
         level = source.names[number].split("_")[1]
         if level not in LEVEL_INDEX or level in truth:
             continue
         k, j, i = np.nonzero(bodies == LEVEL_INDEX[level] + 1)
-        if len(k) * source.spacing_mm**3 > 3000.0:  # less than about a third of a body says nothing of its centre
+        if len(k) * source.spacing_mm**3 > 3000.0:  # less than about a third of a body says nothing of its center
             truth[level] = np.array([i.mean(), j.mean(), k.mean()]) * source.spacing_mm
             cut.add(level)
     return truth, frozenset(cut)
@@ -184,7 +184,7 @@ def _depth(labels: np.ndarray, bone: np.ndarray, spacing_mm: float) -> np.ndarra
 
 
 def _outline(source: LabelMapSource) -> np.ndarray:
-    """Support function of the labelled structures, arms left out, smoothed along the body."""
+    """Support function of the labeled structures, arms left out, smoothed along the body."""
     trunk = (source.labels > 0) & ~source.mask("humerus")
     directions = outline_directions()
     extent = np.full((len(trunk), OUTLINE_ANGLES), np.nan)

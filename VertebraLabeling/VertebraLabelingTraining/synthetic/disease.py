@@ -26,7 +26,7 @@ def afflict(hu: np.ndarray, bodies: np.ndarray, anatomy: Anatomy, patient: Patie
         anatomy: what was painted. patient: its drawn values. rng: source of randomness.
 
     Returns:
-        body centres after the change, mm: a wedged body's centre moves with its mass.
+        body centers after the change, mm: a wedged body's center moves with its mass.
     """
     truth = dict(anatomy.truth)
     whole = [frame for frame in frames(truth) if frame.level not in anatomy.cut]
@@ -57,10 +57,10 @@ def _shorten_last_ribs(hu: np.ndarray, anatomy: Anatomy, patient: Patient, rng: 
     last = "13" if "T13" in anatomy.truth else "12"
     if f"T{last}" not in anatomy.truth:
         return
-    centre = anatomy.truth[f"T{last}"]
+    center = anatomy.truth[f"T{last}"]
     for side in ("left", "right"):
         k, j, i = np.nonzero(anatomy.mask(f"rib_{side}_{last}"))
-        far = np.linalg.norm(np.stack([i, j, k], axis=1) * anatomy.spacing_mm - centre, axis=1) > rng.uniform(
+        far = np.linalg.norm(np.stack([i, j, k], axis=1) * anatomy.spacing_mm - center, axis=1) > rng.uniform(
             45.0, 95.0
         )
         hu[k[far], j[far], i[far]] = patient.muscle + 12.0 * patient.middle[k[far], j[far], i[far]]
@@ -96,7 +96,7 @@ def _degenerate(hu, anatomy: Anatomy, patient: Patient, whole: list[Frame], rng:
     for upper, lower in zip(whole[:-1], whole[1:]):
         if rng.random() > severity:
             continue
-        middle = (upper.centre + lower.centre) / 2
+        middle = (upper.center + lower.center) / 2
         space = box(anatomy, upper, middle, 34.0)
         labels, bodies = anatomy.labels[space.region], anatomy.bodies[space.region]
         disc = labels == DISC
@@ -123,7 +123,7 @@ def _fuse(hu, anatomy: Anatomy, patient: Patient, whole: list[Frame], rng: np.ra
     """Discs turned to bone over one to several levels: block vertebra or ankylosis."""
     first = int(rng.integers(0, max(len(whole) - 1, 1)))
     for upper, lower in list(zip(whole[:-1], whole[1:]))[first : first + int(rng.integers(1, 6))]:
-        space = box(anatomy, upper, (upper.centre + lower.centre) / 2, 32.0)
+        space = box(anatomy, upper, (upper.center + lower.center) / 2, 32.0)
         disc = (anatomy.labels[space.region] == DISC) & (np.abs(space.up) < 12.0)
         hu[space.region][disc] = patient.trabecular + 60.0 + 40.0 * patient.middle[space.region][disc]
 
@@ -142,8 +142,8 @@ def _lesion(hu: np.ndarray, anatomy: Anatomy, frame: Frame, rng: np.random.Gener
 
 
 def _fracture(hu, bodies, anatomy: Anatomy, frame: Frame, rng: np.random.Generator) -> np.ndarray:
-    """Wedge, biconcave or crush deformity: the body's height shrinks, the discs fill the room; returns the centre."""
-    space = box(anatomy, frame, frame.centre, 34.0)
+    """Wedge, biconcave or crush deformity: the body's height shrinks, the discs fill the room; returns the center."""
+    space = box(anatomy, frame, frame.center, 34.0)
     loss = rng.uniform(0.2, 0.5)
     shape = rng.choice(["wedge", "biconcave", "crush"])
     front, side = space.anterior, np.clip((30.0 - np.abs(space.right)) / 6.0, 0.0, 1.0)
@@ -163,16 +163,16 @@ def _fracture(hu, bodies, anatomy: Anatomy, frame: Frame, rng: np.random.Generat
     rows = np.clip(np.arange(w.shape[0])[:, None, None] + move, 0.0, w.shape[0] - 1.001)
     low = rows.astype(int)
     part = (rows - low).astype(np.float32)
-    before = _mass_centre(bodies[space.region], frame.level)
+    before = _mass_center(bodies[space.region], frame.level)
     region = hu[space.region].copy()
     mixed = np.take_along_axis(region, low, 0) * (1 - part) + np.take_along_axis(region, low + 1, 0) * part
     bodies[space.region] = np.take_along_axis(bodies[space.region], np.rint(rows).astype(int), 0)
     inside = bodies[space.region] == LEVEL_INDEX[frame.level] + 1
     hu[space.region] = mixed + inside * np.float32(rng.uniform(0.0, 90.0))  # crushed bone is denser
-    return frame.centre + (_mass_centre(bodies[space.region], frame.level) - before) * anatomy.spacing_mm
+    return frame.center + (_mass_center(bodies[space.region], frame.level) - before) * anatomy.spacing_mm
 
 
-def _mass_centre(bodies: np.ndarray, level: str) -> np.ndarray:
+def _mass_center(bodies: np.ndarray, level: str) -> np.ndarray:
     """(3,) x, y, z of a level's body, voxels of the array."""
     return np.array([axis.mean() for axis in np.nonzero(bodies == LEVEL_INDEX[level] + 1)])[::-1]
 
@@ -186,7 +186,7 @@ def _cement(hu, bodies, anatomy: Anatomy, frame: Frame, patient: Patient, rng: n
 
 
 def _screws(hu: np.ndarray, anatomy: Anatomy, whole: list[Frame], rng: np.random.Generator) -> None:
-    """Pedicle screws at two to six neighbouring levels, joined by a rod on each side."""
+    """Pedicle screws at two to six neighboring levels, joined by a rod on each side."""
     first = int(rng.integers(0, len(whole) - 1))
     chosen = whole[first : first + int(rng.integers(2, 7))]
     lateral, back, radius = rng.uniform(15.0, 20.0), rng.uniform(34.0, 42.0), rng.uniform(2.4, 3.4)

@@ -1,6 +1,6 @@
 """Vertebrae of one patient in the trunk of another: more shapes of bone than there are whole-trunk maps.
 
-Each vertebra keeps its level. It is set on the body centre of the one it replaces, turned to the line of the spine
+Each vertebra keeps its level. It is set on the body center of the one it replaces, turned to the line of the spine
 and scaled to the distance between the levels, so that the truth of the trunk stays valid.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from .local import Frame, frames
 from .sources import LabelMapSource, structure_mask
 
-_HALF_MM = np.array([60.0, 95.0, 60.0])  # room about a body centre for all processes: right, anterior, up
+_HALF_MM = np.array([60.0, 95.0, 60.0])  # room about a body center for all processes: right, anterior, up
 _KEPT = ("rib_", "sacrum", "hip_", "vertebrae_S1")
 
 
@@ -22,7 +22,7 @@ def transplant(trunk: LabelMapSource, donor: LabelMapSource) -> LabelMapSource:
 
     Args:
         trunk: a whole-trunk map.
-        donor: any map with vertebrae and their body centres.
+        donor: any map with vertebrae and their body centers.
     """
     ours = {frame.level: frame for frame in frames(trunk.truth)}
     theirs = {frame.level: frame for frame in frames(donor.truth) if frame.level not in donor.cut}
@@ -46,11 +46,11 @@ def _place(
     """Write one vertebra of the donor, by nearest voxel, where no rib, pelvis or other vertebra is."""
     scale = float(np.clip(our.spacing / their.spacing, 0.8, 1.25))
     s = trunk.spacing_mm
-    low = np.maximum(np.floor((our.centre - _HALF_MM) / s).astype(int), 0)
-    high = np.minimum(np.ceil((our.centre + _HALF_MM) / s).astype(int) + 1, labels.shape[::-1])
-    x, y, z = (np.arange(low[axis], high[axis]) * s - our.centre[axis] for axis in range(3))
+    low = np.maximum(np.floor((our.center - _HALF_MM) / s).astype(int), 0)
+    high = np.minimum(np.ceil((our.center + _HALF_MM) / s).astype(int) + 1, labels.shape[::-1])
+    x, y, z = (np.arange(low[axis], high[axis]) * s - our.center[axis] for axis in range(3))
     offset = np.stack(np.broadcast_arrays(x[None, None, :], y[None, :, None], z[:, None, None]), axis=-1)
-    source = their.centre + (offset @ our.axes.T / scale) @ their.axes
+    source = their.center + (offset @ our.axes.T / scale) @ their.axes
     index = np.rint(source / donor.spacing_mm).astype(int)
     inside = ((index >= 0) & (index < donor.labels.shape[::-1])).all(axis=-1)
     i, j, k = np.moveaxis(np.where(inside[..., None], index, 0), -1, 0)

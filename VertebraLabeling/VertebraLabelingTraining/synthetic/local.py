@@ -14,22 +14,22 @@ class Frame:
     """Axes of one vertebra.
 
     Attributes:
-        level: name. centre: (3,) body centre, mm. axes: (3, 3) rows are right, anterior, up (unit vectors).
-        spacing: distance to the neighbouring centres, mm.
+        level: name. center: (3,) body center, mm. axes: (3, 3) rows are right, anterior, up (unit vectors).
+        spacing: distance to the neighboring centers, mm.
     """
 
     level: str
-    centre: np.ndarray
+    center: np.ndarray
     axes: np.ndarray
     spacing: float
 
     def point(self, right: float, anterior: float, up: float = 0.0) -> np.ndarray:
         """(3,) position in mm of a point given in the vertebra's own frame."""
-        return self.centre + np.array([right, anterior, up]) @ self.axes
+        return self.center + np.array([right, anterior, up]) @ self.axes
 
 
 def frames(truth: dict[str, np.ndarray]) -> list[Frame]:
-    """One frame per level from head to foot; up follows the line of the neighbouring centres."""
+    """One frame per level from head to foot; up follows the line of the neighboring centers."""
     levels = sorted(truth, key=lambda level: -truth[level][2])
     points = np.array([truth[level] for level in levels])
     found = []

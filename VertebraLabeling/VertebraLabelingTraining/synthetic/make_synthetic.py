@@ -39,7 +39,7 @@ NARROW_SHARE = 0.12
 ARMS_SHARE, ARMS_MM = 0.1, 65.0
 """Share of cases with the arms down, and the room for them on each side."""
 BODY_HALF_HEIGHT = 0.42
-"""Half the height of a vertebral body as a part of the distance to the next centre."""
+"""Half the height of a vertebral body as a part of the distance to the next center."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class SyntheticCase(NamedTuple):
 
     Attributes:
         volume: int16 HU, canonical, 2 mm.
-        truth: level to body centre, world RAS mm; every level whose centre lies in the image.
+        truth: level to body center, world RAS mm; every level whose center lies in the image.
         cut: levels of ``truth`` whose body the image border cuts.
         bodies: (K, J, I) uint8, 1 + level index inside each vertebral body; ``None`` unless asked for.
     """
@@ -85,13 +85,13 @@ def synthesize(source: LabelMapSource, seed: int, with_bodies: bool = False) -> 
     anatomy = _prepared(source, draw_variant(source, rng))
     patient = draw_patient(anatomy, rng)
     hu, bodies = paint(anatomy, patient, rng), anatomy.bodies.copy()
-    centres = afflict(hu, bodies, anatomy, patient, rng)
-    middle = np.median([point[:2] for point in centres.values()], axis=0)
+    centers = afflict(hu, bodies, anatomy, patient, rng)
+    middle = np.median([point[:2] for point in centers.values()], axis=0)
     warp = draw_warp(middle, (len(hu) - 1) * anatomy.spacing_mm, rng)
     narrow, arms = _draw_view(rng)
     grid = _field_of_view(anatomy, warp, rng, narrow, arms)
     hu = scan(resample(hu, anatomy.spacing_mm, warp, grid, AIR), OUT_MM, rng, arms)
-    truth, cut = _truth(centres, anatomy.cut, warp, grid)
+    truth, cut = _truth(centers, anatomy.cut, warp, grid)
     warped = resample(bodies, anatomy.spacing_mm, warp, grid, 0) if with_bodies else None
     return SyntheticCase(Volume(hu, grid.affine), truth, cut, warped)
 
@@ -135,10 +135,10 @@ def _field_of_view(anatomy: Anatomy, warp: Warp, rng: np.random.Generator, narro
     return Grid(low, np.maximum(np.floor((high - low) / OUT_MM).astype(int) + 1, 8), OUT_MM)
 
 
-def _truth(centres: dict[str, np.ndarray], cut_in_map: frozenset[str], warp: Warp, grid: Grid):
-    """World body centres within the image, and which of them are cut by its top or bottom."""
-    levels = sorted(centres, key=LEVEL_INDEX.__getitem__)
-    points = warp.push(np.array([centres[level] for level in levels]))
+def _truth(centers: dict[str, np.ndarray], cut_in_map: frozenset[str], warp: Warp, grid: Grid):
+    """World body centers within the image, and which of them are cut by its top or bottom."""
+    levels = sorted(centers, key=LEVEL_INDEX.__getitem__)
+    points = warp.push(np.array([centers[level] for level in levels]))
     spacing = np.linalg.norm(np.diff(points, axis=0), axis=1)
     half = BODY_HALF_HEIGHT * np.minimum(np.append(spacing, spacing[-1]), np.append(spacing[0], spacing))
     low, high = grid.origin, grid.origin + (grid.size - 1) * grid.spacing_mm

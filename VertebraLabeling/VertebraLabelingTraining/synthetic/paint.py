@@ -65,7 +65,7 @@ def paint(anatomy: Anatomy, patient: Patient, rng: np.random.Generator) -> np.nd
     """
     mean, width = draw_table(anatomy.source.names, rng, patient.random_contrast)
     hu = np.full(anatomy.labels.shape, np.float32(AIR))
-    organ = anatomy.labelled
+    organ = anatomy.labeled
     labels = anatomy.labels.ravel()[organ]
     texture = 0.5 * patient.fine.ravel()[organ] + 0.8 * patient.middle.ravel()[organ]
     hu.ravel()[organ] = mean[labels] + width[labels] * texture
@@ -110,7 +110,7 @@ def _near_bone(anatomy: Anatomy, chosen: np.ndarray, rng: np.random.Generator) -
 
 
 def _shells(anatomy: Anatomy, wall_mm: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Signed distances, mm: beyond the labelled trunk, and beyond the skin; each (K, J, I) float32."""
+    """Signed distances, mm: beyond the labeled trunk, and beyond the skin; each (K, J, I) float32."""
     s, step = anatomy.spacing_mm, _COARSE
     shape = tuple(-(-size // step) + 1 for size in anatomy.labels.shape)
     directions = outline_directions()
@@ -128,7 +128,7 @@ def _shells(anatomy: Anatomy, wall_mm: float, rng: np.random.Generator) -> tuple
 
 
 def _skin_margin(anatomy: Anatomy, directions: np.ndarray, wall_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """(K, angles) distance from the labelled trunk to the skin, mm: lean to obese, belly and flanks thicker."""
+    """(K, angles) distance from the labeled trunk to the skin, mm: lean to obese, belly and flanks thicker."""
     fat = rng.uniform(3.0, 24.0)
     belly, flank = rng.uniform(-2.0, 9.0), rng.uniform(-2.0, 6.0)
     z = np.arange(anatomy.outline.shape[0]) * anatomy.spacing_mm

@@ -67,15 +67,15 @@ def _arms(hu: np.ndarray, spacing_mm: float, rng: np.random.Generator) -> None:
     elbow = rng.uniform(0.2, 0.8) * z[-1]
     for edge, side in zip(edges, (-1.0, 1.0)):
         radius = rng.uniform(32.0, 46.0) * (0.75 + 0.25 * np.clip((z - elbow) / 150.0 + 0.5, 0.0, 1.0))
-        centre_x = edge + side * (46.0 + rng.uniform(0.0, 8.0) + rng.normal(0.0, 0.03) * (z - elbow))
-        centre_y = rows.mean() + rng.normal(0.0, 15.0) + rng.normal(0.0, 0.08) * (z - elbow)
-        away = np.hypot(x[None, None, :] - centre_x[:, None, None], y[None, :, None] - centre_y[:, None, None])
+        center_x = edge + side * (46.0 + rng.uniform(0.0, 8.0) + rng.normal(0.0, 0.03) * (z - elbow))
+        center_y = rows.mean() + rng.normal(0.0, 15.0) + rng.normal(0.0, 0.08) * (z - elbow)
+        away = np.hypot(x[None, None, :] - center_x[:, None, None], y[None, :, None] - center_y[:, None, None])
         inward = away - radius[:, None, None]
         limb = np.select([inward > -2.0, inward > -2.0 - rng.uniform(2.0, 12.0)], [20.0, -102.0], 52.0)
         forearm = np.broadcast_to((z < elbow)[:, None, None], away.shape)
         apart = np.minimum(
-            np.hypot(x[None, None, :] - centre_x[:, None, None], y[None, :, None] - centre_y[:, None, None] - 13.0),
-            np.hypot(x[None, None, :] - centre_x[:, None, None], y[None, :, None] - centre_y[:, None, None] + 13.0),
+            np.hypot(x[None, None, :] - center_x[:, None, None], y[None, :, None] - center_y[:, None, None] - 13.0),
+            np.hypot(x[None, None, :] - center_x[:, None, None], y[None, :, None] - center_y[:, None, None] + 13.0),
         )
         bone = np.where(forearm, apart - 7.5, away - 11.5)
         limb = np.select([bone < -3.5, bone < 0.0], [60.0, 1000.0], limb)
@@ -123,5 +123,5 @@ def _circular_field(hu: np.ndarray, rng: np.random.Generator) -> None:
     _, height, width = hu.shape
     y, x = np.ogrid[:height, :width]
     radius = rng.uniform(0.42, 0.55) * max(height, width)
-    centre = (height / 2 + rng.normal(0.0, 4.0), width / 2 + rng.normal(0.0, 4.0))
-    hu[:, (y - centre[0]) ** 2 + (x - centre[1]) ** 2 > radius**2] = -1000.0
+    center = (height / 2 + rng.normal(0.0, 4.0), width / 2 + rng.normal(0.0, 4.0))
+    hu[:, (y - center[0]) ** 2 + (x - center[1]) ** 2 > radius**2] = -1000.0

@@ -25,14 +25,14 @@ _VERSE004, _VERSE_MM = "sub-verse004", 1.0
 
 @dataclass(frozen=True)
 class LabelMapSource:
-    """One labelled anatomy.
+    """One labeled anatomy.
 
     Attributes:
         name: patient name, first part of the names of the cases made from it.
-        labels: (K, J, I) uint8 structure ids, canonical axes, 0 where nothing is labelled.
+        labels: (K, J, I) uint8 structure ids, canonical axes, 0 where nothing is labeled.
         names: structure id to name, as in TotalSegmentator (``vertebrae_T12``, ``rib_left_1``, ``aorta``).
         spacing_mm: isotropic voxel size.
-        truth: level to body centre in the map's own frame: (i, j, k) times ``spacing_mm``, mm.
+        truth: level to body center in the map's own frame: (i, j, k) times ``spacing_mm``, mm.
         cut: levels of ``truth`` that the border of the map cuts.
         bone_hu: (K, J, I) int16 real CT where HU >= 200 and 0 elsewhere, or ``None``.
     """
@@ -123,7 +123,7 @@ def _json(path: Path) -> dict:
 
 
 def _truth(path: Path, volume: Volume) -> dict[str, np.ndarray]:
-    """Body centres of a markups file in the map's own frame, mm."""
+    """Body centers of a markups file in the map's own frame, mm."""
     points = _json(path)["markups"][0]["controlPoints"]
     ras = lps_to_ras(np.array([point["position"] for point in points]))
     ijk = apply_affine(np.linalg.inv(volume.ijk_to_ras), ras)

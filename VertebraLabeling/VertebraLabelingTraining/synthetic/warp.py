@@ -23,16 +23,16 @@ class Warp:
     """A smooth, invertible deformation.
 
     Attributes:
-        centre: (2,) x and y of the vertical line of the label map that is bent, mm.
+        center: (2,) x and y of the vertical line of the label map that is bent, mm.
         height: length of that line, mm.
-        tilt: (S, 2) angle of the bent line in the x and y direction at each millimetre from ``start``, radians.
+        tilt: (S, 2) angle of the bent line in the x and y direction at each millimeter from ``start``, radians.
         line: (S, 3) the bent line, mm.
         start: height of the first table row, mm.
         scale: (3,) size along x, y, z.
         wave: (14, 3) wave vectors, rad/mm, ``phase`` (14,), ``swing`` (14, 3) amplitudes in mm of the elastic part.
     """
 
-    centre: np.ndarray
+    center: np.ndarray
     height: float
     tilt: np.ndarray
     line: np.ndarray
@@ -58,7 +58,7 @@ class Warp:
         axis_y = np.cross(tangent, axis_x)
         u = np.einsum("ij,ij->i", offset, axis_x)
         v = np.einsum("ij,ij->i", offset, axis_y)
-        return np.stack([self.centre[0] + u, self.centre[1] + v, s], axis=1)
+        return np.stack([self.center[0] + u, self.center[1] + v, s], axis=1)
 
     def push(self, points: np.ndarray) -> np.ndarray:
         """The inverse of :meth:`pull`, by iteration, to better than 0.01 mm."""
@@ -83,11 +83,11 @@ class Warp:
         return line, tangent
 
 
-def draw_warp(centre: np.ndarray, height: float, rng: np.random.Generator) -> Warp:
+def draw_warp(center: np.ndarray, height: float, rng: np.random.Generator) -> Warp:
     """Draw a deformation for a label map.
 
     Args:
-        centre: (2,) mean x and y of the spine, mm.
+        center: (2,) mean x and y of the spine, mm.
         height: height of the label map, mm.
         rng: source of randomness.
 
@@ -105,14 +105,14 @@ def draw_warp(centre: np.ndarray, height: float, rng: np.random.Generator) -> Wa
     slope = np.concatenate([np.sin(tilt), np.sqrt(1 - (np.sin(tilt) ** 2).sum(axis=1, keepdims=True))], axis=1)
     line = np.cumsum(slope, axis=0) * _TABLE_MM
     middle = len(s) // 2
-    line += np.array([*centre, s[middle]]) - line[middle]
+    line += np.array([*center, s[middle]]) - line[middle]
     scale = np.exp(np.clip(rng.normal(0.0, 0.066), -0.15, 0.15)) * np.exp(rng.normal(0.0, 0.03, 3))
     length = rng.uniform(70.0, 260.0, _WAVES)
     direction = rng.normal(size=(_WAVES, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     swing = rng.normal(0.0, 1.0, (_WAVES, 3)) * (length / 260.0)[:, None] * 0.9
     return Warp(
-        np.asarray(centre, dtype=float),
+        np.asarray(center, dtype=float),
         height,
         tilt,
         line,
@@ -137,7 +137,7 @@ class Grid:
     """Voxels of a new image, along the world axes.
 
     Attributes:
-        origin: (3,) first voxel centre, mm. size: (3,) voxels along x, y, z. spacing_mm: voxel size.
+        origin: (3,) first voxel center, mm. size: (3,) voxels along x, y, z. spacing_mm: voxel size.
     """
 
     origin: np.ndarray
@@ -156,7 +156,7 @@ def resample(image: np.ndarray, spacing_mm: float, warp: Warp, grid: Grid, air: 
     """Pull an image through a warp.
 
     Args:
-        image: (K, J, I) on a grid of ``spacing_mm`` whose first voxel centre is the map's zero.
+        image: (K, J, I) on a grid of ``spacing_mm`` whose first voxel center is the map's zero.
         spacing_mm: its voxel size.
         warp: the deformation.
         grid: the new image's voxels.

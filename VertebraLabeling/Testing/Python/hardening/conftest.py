@@ -19,9 +19,9 @@ def tiny(tmp_path) -> Path:
     """A small network with random weights, for what fails before or after it runs."""
     import torch
     from VertebraLabelingLib.networks import weights
-    from VertebraLabelingLib.networks.detection_network import VertebraNet
+    from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 
     torch.manual_seed(0)
     path, widths = tmp_path / "model" / "tiny.pt", (4, 8, 8, 8, 8)
-    weights.write_model(path, VertebraNet(widths).state_dict(), widths, "test", {})
+    weights.write_model(path, DetectionNetwork(widths).state_dict(), widths, "test", {})
     return path

@@ -21,7 +21,7 @@ from VertebraLabelingLib.batch.scan_job import label_one
 from VertebraLabelingLib.commands import cli
 from VertebraLabelingLib.errors import Cancelled, WeightsError
 from VertebraLabelingLib.networks import weights
-from VertebraLabelingLib.networks.detection_network import VertebraNet
+from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.pose import PatientPose
@@ -134,7 +134,7 @@ def damaged(path: Path, how: str) -> None:
         torch.manual_seed(1)
         other = path.parent / "other.pt"
         widths = (4, 8, 8, 8, 8)
-        weights.write_model(other, VertebraNet(widths).state_dict(), widths, "test", {})
+        weights.write_model(other, DetectionNetwork(widths).state_dict(), widths, "test", {})
         shutil.copy(other, path)
     elif how in ("truncated, its hash renewed", "text, its hash renewed", "a list, its hash renewed"):
         if how.startswith("a list"):

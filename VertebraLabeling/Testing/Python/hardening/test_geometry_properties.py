@@ -86,7 +86,7 @@ def test_block_means_stand_at_the_middle_of_their_voxels(affine, factors):
 
 
 def ball(affine: np.ndarray, radius_mm=14.0) -> tuple[Volume, np.ndarray]:
-    """A soft ball in air on 60 mm of the given grid, and its centre."""
+    """A soft ball in air on 60 mm of the given grid, and its center."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     size = np.ceil(70 / spacing).astype(int)
     center = apply_affine(affine, (size - 1) / 2)[0] + (1.3, -2.1, 0.7)

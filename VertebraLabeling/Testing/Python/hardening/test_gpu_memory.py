@@ -23,7 +23,7 @@ from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
-NETWORKS = ("network", "counting", "placing")
+NETWORKS = ("detection_network", "level_network", "centroid_network")
 WORD = "GPU has too little free memory"
 OUT_OF_MEMORY = {
     "torch": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
@@ -72,7 +72,7 @@ def on_cpu(scan) -> SpineLabels:
 
 
 @contextmanager
-def counted_by_network(model) -> Iterator[dict[str, int]]:
+def read_by_network(model) -> Iterator[dict[str, int]]:
     """How many convolutions had been done when each of a model's networks was first called."""
     before: dict[str, int] = {}
     with PretendedGpu() as gpu:
@@ -99,7 +99,7 @@ def same(labels: SpineLabels, other: SpineLabels) -> bool:
 def begin(scan, on_cpu) -> dict[str, int]:
     """Convolutions before the first one of each network; a GPU with room for all gives the points of the CPU."""
     engine = VertebraLabeler(device="cuda")
-    with counted_by_network(engine.model) as before:
+    with read_by_network(engine.model) as before:
         labels = engine.label(scan)
     assert same(labels, on_cpu) and labels.provenance["device"] == "cuda"
     assert not any(WORD in warning for warning in map(str, labels.warnings))

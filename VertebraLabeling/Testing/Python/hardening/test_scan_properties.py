@@ -22,7 +22,7 @@ from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.resampling import block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
-WHOLE_MM = 20.0  # a body centre this far within both fields of view belongs to a whole vertebra
+WHOLE_MM = 20.0  # a body center this far within both fields of view belongs to a whole vertebra
 KINDS = ("oblique", "spacing", "crop", "all")
 PATIENT_AXES_MM = (1.4, 1.4, 2.5)
 DRAWS = range(*map(int, os.environ.get("VERTEBRA_LABELING_DRAWS", "100:112").split(":")))

@@ -5,5 +5,5 @@ from __future__ import annotations
 from VertebraLabelingTraining.evaluation.crop_scores import Scored
 
 
-def scored(name="ct/a", patient="p", right=True, warned=False, lowest=0.9, anchors=(), count=5) -> Scored:
-    return Scored(name, patient, anchors, count, () if right else ("T5",), (), warned, lowest)
+def scored(name="ct/a", patient="p", correct=True, warned=False, lowest=0.9, landmarks=(), count=5) -> Scored:
+    return Scored(name, patient, landmarks, count, () if correct else ("T5",), (), warned, lowest)

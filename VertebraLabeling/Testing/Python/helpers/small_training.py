@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingTraining.data.cases import Case
-from VertebraLabelingTraining.networks.centroid_task import PlacingConfig, PlacingTrainer
-from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
+from VertebraLabelingTraining.networks.centroid_task import CentroidConfig, CentroidTrainer
+from VertebraLabelingTraining.networks.level_task import LevelConfig, LevelTrainer
 
 
 def spine_case(levels, hu=100, gap=30.0, name="spine", cut=(), ball_hu=None) -> Case:
@@ -25,12 +25,12 @@ def spine_case(levels, hu=100, gap=30.0, name="spine", cut=(), ball_hu=None) -> 
     return Case(name, image, spacing, index, points, torch.tensor([level in cut for level in levels]))
 
 
-def counting_trainer(out, **settings) -> CountingTrainer:
-    config = CountingConfig(**{"steps": 4, "batch": 2, "freeze_norms_from": 0.75, "checkpoint_every": 100, **settings})
+def level_trainer(out, **settings) -> LevelTrainer:
+    config = LevelConfig(**{"steps": 4, "batch": 2, "freeze_norms_from": 0.75, "checkpoint_every": 100, **settings})
     cases = [spine_case(("T11", "T12", "L1", "L2"), name="a"), spine_case(("T12", "L1", "L2"), 300, name="b")]
-    return CountingTrainer(config, cases, out)
+    return LevelTrainer(config, cases, out)
 
 
-def placing_trainer(out, **settings) -> PlacingTrainer:
-    config = PlacingConfig(**{"steps": 4, "batch": 2, "freeze_norms_from": 0.75, "checkpoint_every": 100, **settings})
-    return PlacingTrainer(config, [spine_case(("T12", "L1", "L2"), 40, 45.0, "balls", ball_hu=900)], out)
+def centroid_trainer(out, **settings) -> CentroidTrainer:
+    config = CentroidConfig(**{"steps": 4, "batch": 2, "freeze_norms_from": 0.75, "checkpoint_every": 100, **settings})
+    return CentroidTrainer(config, [spine_case(("T12", "L1", "L2"), 40, 45.0, "balls", ball_hu=900)], out)

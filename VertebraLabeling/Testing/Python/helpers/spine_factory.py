@@ -24,7 +24,7 @@ def lordotic(part: float) -> float:
 def positions(
     levels: Sequence[str], scale: float = 1.0, angle: Callable[[float], float] = lordotic, sideways: float = 0.0
 ) -> np.ndarray:
-    """(N, 3) body centres, world RAS mm, of neighboring levels with the mean distances of the spacing table."""
+    """(N, 3) body centers, world RAS mm, of neighboring levels with the mean distances of the spacing table."""
     points = [np.array([3.0, -20.0, 500.0])]
     for row, (above, below) in enumerate(zip(levels, levels[1:])):
         assert (above, below) in EDGES

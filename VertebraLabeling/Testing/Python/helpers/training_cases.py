@@ -15,7 +15,7 @@ TINY = DetectionConfig(steps=6, batch=1, shapes=((48, 32, 32),), widths=(4, 8, 8
 
 
 def ball_case(name="balls", first="T4", count=8, spacing=(3.0, 2.0, 2.0)) -> Case:
-    """A tube of soft tissue with a bright ball of 8 mm radius at every body centre."""
+    """A tube of soft tissue with a bright ball of 8 mm radius at every body center."""
     shape = (90, 80, 80)
     z = 20.0 + 30.0 * torch.arange(count)
     points = torch.stack([z, 80 + 10 * torch.sin(z / 60), torch.full_like(z, 78.0)], 1)

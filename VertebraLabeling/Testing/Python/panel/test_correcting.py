@@ -152,7 +152,7 @@ class TestButtons(CorrectingCase):
         self.assertEqual(self.ui.errorLabel.text, "")
 
     def test_warnings_of_the_points_are_shown_in_words_and_go_when_solved(self):
-        self.node.SetAttribute(points.WARNINGS, '["Levels may be shifted by one: no anchor is in view."]')
+        self.node.SetAttribute(points.WARNINGS, '["Levels may be shifted by one: no landmark is in view."]')
         self.widget.panel.refresh()
         self.assertIn("Levels may be shifted by one", self.ui.warningLabel.text)
         self.chooseRows("T12")
@@ -160,7 +160,7 @@ class TestButtons(CorrectingCase):
         self.assertNotIn("Levels may be shifted by one", self.ui.warningLabel.text)
 
     def test_warnings_speak_of_the_new_names_after_a_shift_and_of_the_old_ones_after_undo(self):
-        told = '["Levels may be shifted by one: no anchor is in view.", "The field of view ends inside L2."]'
+        told = '["Levels may be shifted by one: no landmark is in view.", "The field of view ends inside L2."]'
         self.node.SetAttribute(points.WARNINGS, told)
         self.widget.panel.refresh()
         before = self.ui.warningLabel.text

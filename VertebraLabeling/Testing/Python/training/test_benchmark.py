@@ -12,7 +12,7 @@ import torch
 from VertebraLabelingLib.commands.cli import build_parser
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume, ijk_to_ras, ras_to_ijk
-from VertebraLabelingLib.networks.detection_network import VertebraNet
+from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 from VertebraLabelingLib.networks.layers import fold_norms
 from VertebraLabelingTraining.benchmarking import child, plan
 from VertebraLabelingTraining.benchmarking.child import run_measurement
@@ -46,7 +46,7 @@ def test_the_timed_scan_has_the_asked_size_and_shows_the_ct_at_its_natural_size(
     assert (body.array > 350).any(axis=(1, 2)).all()  # repeated up and down: bone in every slice
 
 
-def test_the_spine_crop_is_centred_on_the_points_and_keeps_their_place():
+def test_the_spine_crop_is_centered_on_the_points_and_keeps_their_place():
     volume = Volume(np.arange(300 * 60 * 60, dtype=np.float32).reshape(300, 60, 60), np.diag([5.0, 5.0, 4.0, 1.0]))
     points = [(100.0, 160.0, 700.0), (110.0, 150.0, 300.0)]
     crop = spine_crop(volume, points)
@@ -132,7 +132,7 @@ def test_a_measurement_that_takes_too_long_is_stopped():
 
 def test_bfloat16_gives_nearly_the_same_maps():
     torch.manual_seed(0)
-    network = fold_norms(VertebraNet((4, 8, 8, 8, 8)).eval())
+    network = fold_norms(DetectionNetwork((4, 8, 8, 8, 8)).eval())
     image = torch.randn(1, 1, 32, 32, 16)
     with torch.no_grad():
         exact, rough = network(image), to_bfloat16(network)(image)

@@ -40,7 +40,7 @@ def test_without_weights_the_confidence_is_the_posterior():
         ([0.8, 0.8], [0.5, 0.5], 9.0, 2.0),
         ([0.8, 0.8], [0.5, 0.5], 3.0, 5.0),
     ],
-    ids=["likelier level", "clearer bodies", "wider margin", "clearer anchor"],
+    ids=["likelier level", "clearer bodies", "wider margin", "clearer landmark"],
 )
 def test_confidence_rises_with_each_sign_of_a_sure_chain(posterior, detection, margin, sign):
     low = calibrated(np.array([0.8, 0.8]), np.array([0.5, 0.5]), 3.0, 2.0, WEIGHTS)
@@ -52,10 +52,10 @@ def test_confidence_rises_with_each_sign_of_a_sure_chain(posterior, detection, m
 def test_one_vertebra_that_cannot_be_mistaken_is_a_strong_sign():
     levels = np.arange(10, 15)
     alike = np.abs(np.arange(26) - levels[:, None]) * 0.3
-    anchored = alike.copy()
-    anchored[4] *= 20
+    with_landmark = alike.copy()
+    with_landmark[4] *= 20
     assert strongest_sign(alike, levels) == pytest.approx(0.3)
-    assert strongest_sign(anchored, levels) == pytest.approx(6.0)
+    assert strongest_sign(with_landmark, levels) == pytest.approx(6.0)
 
 
 def test_a_chain_that_a_shift_would_suit_better_has_no_sign_against_it():
@@ -89,16 +89,16 @@ def test_the_solver_gives_the_calibrated_confidence_and_1_where_a_level_is_fixed
 
 def made_up(number: int, wrong: bool, posterior: float, detection: float, sign: float, points: int = 5) -> Measured:
     case = CaseScore(f"ct/{number}__0", (), ("T5",) if wrong else (), 0)
-    right = np.full(points, not wrong)
+    correct = np.full(points, not wrong)
     p = np.full(points, posterior)
     return Measured(
         *(case.name, f"p{number}", number % 3, (), case, {heat: p for heat in (1.0, 2.0, 4.0)}),
-        *(np.full(points, detection), 5.0, sign, right, np.ones(points, bool)),
+        *(np.full(points, detection), 5.0, sign, correct, np.ones(points, bool)),
     )
 
 
 def unseen(count: int, seed: int = 0) -> list[Measured]:
-    """Scans with overly sure posteriors whose detections and strongest signs tell right from wrong, as a rule."""
+    """Scans with overly sure posteriors whose detections and strongest signs tell correct from wrong, as a rule."""
     rng = np.random.default_rng(seed)
     wrong = rng.random(count) < 0.4
     return [
@@ -121,17 +121,17 @@ def test_a_confidence_that_is_too_high_is_lowered_on_scans_that_were_not_fitted(
 def test_the_flags_find_wrong_scans_and_spare_right_ones():
     scans = unseen(240)
     judged = judge(scans, PLAIN)
-    flagged, right = (np.array([getattr(item, key) for item in judged]) for key in ("flagged", "right"))
-    assert flagged[~right].mean() > 0.75
-    assert flagged[right].mean() < 0.3
+    flagged, correct = (np.array([getattr(item, key) for item in judged]) for key in ("flagged", "correct"))
+    assert flagged[~correct].mean() > 0.75
+    assert flagged[correct].mean() < 0.3
 
 
 def test_the_shift_warning_reaches_all_wrong_scans_and_then_keeps_its_distance_to_both_limits():
-    """The wrong ones have signs of 1 and 2, the right ones 0.5 and 4, 5, ... 22: three of 20 may be flagged."""
+    """The wrong ones have signs of 1 and 2, the correct ones 0.5 and 4, 5, ... 22: three of 20 may be flagged."""
     wrong = [made_up(number, True, 0.98, 0.9, sign) for number, sign in enumerate((1.0, 2.0))]
-    right = [made_up(number + 2, False, 0.98, 0.9, sign) for number, sign in enumerate((0.5, *range(4, 23)))]
+    correct = [made_up(number + 2, False, 0.98, 0.9, sign) for number, sign in enumerate((0.5, *range(4, 23)))]
     sure = replace(PLAIN, calibration=(9.0, 0.0, 0.0, 0.0, 0.0))
-    chosen = _warning_sign([*wrong, *right], sure)
+    chosen = _warning_sign([*wrong, *correct], sure)
     assert 2.0 < chosen < 6.0
     assert chosen == pytest.approx((4.0 + 6.0) / 2)
 
@@ -157,7 +157,7 @@ def test_a_sample_is_measured_as_the_product_labels_it():
     warned = any(warning.kind == SHIFT for warning in labels.warnings)
     low = min(p.confidence for p in labels.points) < LOW_CONFIDENCE
     assert item.flagged(parameters) == (warned or low)
-    assert item.counts.tolist() == [False] + [True] * 6 if item.all_right else item.counts.sum() >= 6
+    assert item.counts.tolist() == [False] + [True] * 6 if item.all_correct else item.counts.sum() >= 6
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -171,8 +171,8 @@ def test_the_measured_chain_is_the_solvers(seed):
     assert repr(case) == repr(score_case("x", named, truth, frozenset())), "repr: missed ones lie NaN mm away"
 
 
-@pytest.mark.parametrize(("first", "anchored"), [(10, False), (7, False), (6, True), (1, True), (16, True)])
-def test_an_anchor_among_the_names_adds_to_the_sign(first, anchored):
+@pytest.mark.parametrize(("first", "with_landmark"), [(10, False), (7, False), (6, True), (1, True), (16, True)])
+def test_an_anchor_among_the_names_adds_to_the_sign(first, with_landmark):
     """T4-T9 and T1-T6 show none; C7-T5 the first rib, C2-T1 the dens, T10-L3 the last rib."""
     levels = USUAL_LEVELS[first : first + 6]
     points = positions(levels)
@@ -180,7 +180,7 @@ def test_an_anchor_among_the_names_adds_to_the_sign(first, anchored):
     plain, more = (solve(given, parameters=replace(PLAIN, landmark_sign=value)) for value in (0.0, 2.0))
     assert [point.level for point in plain.points] == list(levels)
     added = more.provenance["strongest_sign"] - plain.provenance["strongest_sign"]
-    assert added == pytest.approx(2.0 * anchored, abs=0.02)
+    assert added == pytest.approx(2.0 * with_landmark, abs=0.02)
     sample = Sample(given, dict(zip(levels, map(tuple, points))), frozenset(), "ct/x__1")
     item = measure(sample, "p", 0, replace(PLAIN, landmark_sign=2.0))
     assert item.sign == pytest.approx(more.provenance["strongest_sign"], abs=0.02)

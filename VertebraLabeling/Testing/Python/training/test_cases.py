@@ -61,7 +61,7 @@ def test_the_kept_truth_is_what_the_decisions_say():
     assert set(kept) == {case for case, row in rows.items() if row.verdict in ("accept", "shift", "edit")}
     for case, path in kept.items():
         for point in read_points(path):
-            assert point.cut or point.description == f"status=reviewed;anchor={rows[case].anchor}", case
+            assert point.cut or point.description == f"status=reviewed;landmark={rows[case].landmark}", case
 
 
 def test_every_kept_point_lies_in_its_ct_in_a_row_from_head_to_foot(shared_data):

@@ -1,4 +1,4 @@
-"""The error of a placing network by itself: measured from the truth, on scans that it has not seen."""
+"""The error of a centroid network by itself: measured from the truth, on scans that it has not seen."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from training_cases import ball_case, write_case
 from VertebraLabelingLib.networks.weights import default_weights
 from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingTraining.evaluation import centroid_network_scores
-from VertebraLabelingTraining.networks.centroid_task import PlacingConfig, PlacingTrainer
+from VertebraLabelingTraining.networks.centroid_task import CentroidConfig, CentroidTrainer
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two cases, each a fold, and a placing network of one step that has seen the first."""
+    """Two cases, each a fold, and a centroid network of one step that has seen the first."""
     folder = tmp_path_factory.mktemp("placing")
     for name in ("a", "b"):
         write_case(folder / "data", ball_case(name, count=4))
     folds = {"folds": [{"ct": ["a"]}, {"ct": ["b"]}], "same_patient": {}, "demo": []}
     (folder / "data" / "splits.json").write_text(json.dumps(folds))
-    PlacingTrainer(PlacingConfig(steps=1, batch=1), [ball_case("a", count=4)], folder / "run").run()
+    CentroidTrainer(CentroidConfig(steps=1, batch=1), [ball_case("a", count=4)], folder / "run").run()
     return folder
 
 
@@ -33,7 +33,7 @@ def call(folder, fold, run):
 
 
 def test_a_network_that_stays_where_it_is_errs_by_the_starting_points(folder):
-    """Two millimetres along each of three axes: 3.2 mm on average."""
+    """Two millimeters along each of three axes: 3.2 mm on average."""
     network = centroid_network_scores.read_network(default_weights(), [])
     network.heat = torch.nn.Conv3d(24, 1, 1)
     torch.nn.init.zeros_(network.heat.weight)  # an even heat map: its mean is the middle of the cube

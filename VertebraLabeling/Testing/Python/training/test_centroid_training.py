@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_training import placing_trainer, spine_case
+from small_training import centroid_trainer, spine_case
 from VertebraLabelingLib.core.volume import AIR_HU
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.networks.centroid_network import Placed
-from VertebraLabelingTraining.networks.centroid_task import PlacingConfig, PlacingTrainer, charge, draw_pair
+from VertebraLabelingTraining.networks.centroid_task import CentroidConfig, CentroidTrainer, charge, draw_pair
 
 
 def test_the_blob_lies_at_the_place_that_is_taught():
     """Through every turn, zoom and flip, the balls in drawn cubes lie ``away`` mm from their middle."""
     case = spine_case(("T12", "L1", "L2"), 40, 45.0, ball_hu=900)
-    config = PlacingConfig(shift=2.0)
+    config = CentroidConfig(shift=2.0)
     axis = (np.arange(24) - 11.5) * 2.0
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
     checked = 0
@@ -36,7 +36,7 @@ def test_the_blob_lies_at_the_place_that_is_taught():
 def test_the_other_cube_of_a_pair_is_the_same_through_larger_voxels(seed):
     case = spine_case(("T12", "L1", "L2"), 40, 45.0, "balls", ball_hu=900)
     cube, coarse, phase, _ = draw_pair(
-        case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(7.9, 8.0), unknown_phase=0)
+        case, np.random.default_rng(seed), CentroidConfig(coarse_mm=(7.9, 8.0), unknown_phase=0)
     )
     assert not torch.equal(cube, coarse)
     assert (cube - coarse).abs().mean() < 0.75 * cube.std() and coarse.std() < cube.std()
@@ -44,12 +44,12 @@ def test_the_other_cube_of_a_pair_is_the_same_through_larger_voxels(seed):
         not torch.allclose(cube.mean(others), coarse.mean(others), atol=1.0) for others in ((1, 2), (0, 2), (0, 1))
     ]
     assert (phase.abs().amax(1) > 0).tolist() == [of_axis for of_axis in changed for _ in ("cosine", "sine", "size")]
-    through_fine, same, none, _ = draw_pair(case, np.random.default_rng(seed), PlacingConfig(coarse_mm=(1.0, 2.0)))
+    through_fine, same, none, _ = draw_pair(case, np.random.default_rng(seed), CentroidConfig(coarse_mm=(1.0, 2.0)))
     assert torch.equal(through_fine, same) and not none.any()
 
 
 def test_both_cubes_of_a_pair_must_say_what_the_earlier_network_says_of_the_first(tmp_path):
-    trainer = placing_trainer(tmp_path)
+    trainer = centroid_trainer(tmp_path)
     images, phase, targets = trainer.batch(0)
     said = targets + 1.0
     heard = []
@@ -70,7 +70,7 @@ def test_both_cubes_of_a_pair_must_say_what_the_earlier_network_says_of_the_firs
     ids=["wide", "diverged", "fine", "early"],
 )
 def test_heat_maps_that_stay_wide_on_their_own_cases_are_refused(step, spread, refused, tmp_path, monkeypatch):
-    trainer = placing_trainer(tmp_path)
+    trainer = centroid_trainer(tmp_path)
     trainer.step = step
     said = lambda cubes: Placed(torch.zeros(len(cubes), 3), torch.full((len(cubes),), spread))  # noqa: E731
     monkeypatch.setattr(trainer.average, "forward", said)
@@ -87,12 +87,12 @@ def test_differences_are_charged_with_their_squares_up_to_two_millimeters(mm, ch
 
 
 def test_the_earlier_network_stays_as_it_was_through_training_and_resuming(tmp_path):
-    first = placing_trainer(tmp_path / "first")
+    first = centroid_trainer(tmp_path / "first")
     first.run(until=1)
-    second = placing_trainer(tmp_path / "second")
+    second = centroid_trainer(tmp_path / "second")
     second.initialize(tmp_path / "first" / "checkpoint.pt")
     second.run(until=2)
-    again = placing_trainer(tmp_path / "second")
+    again = centroid_trainer(tmp_path / "second")
     assert again.resume()
     for trainer in (second, again):
         for key, value in trainer.earlier.state_dict().items():
@@ -101,7 +101,7 @@ def test_the_earlier_network_stays_as_it_was_through_training_and_resuming(tmp_p
 
 
 def test_with_an_earlier_network_half_of_the_cubes_lie_as_in_the_last_round(tmp_path):
-    trainer = placing_trainer(tmp_path, batch=200)
+    trainer = centroid_trainer(tmp_path, batch=200)
     far = trainer.batch(0)[2].norm(dim=1)
     trainer.earlier = trainer.average
     near = trainer.batch(0)[2].norm(dim=1)
@@ -109,41 +109,41 @@ def test_with_an_earlier_network_half_of_the_cubes_lie_as_in_the_last_round(tmp_
 
 
 def test_a_run_that_an_older_version_began_from_another_is_not_continued(tmp_path):
-    first = placing_trainer(tmp_path)
+    first = centroid_trainer(tmp_path)
     first.start = {"file": "first/checkpoint.pt"}
     first.run(until=1)
     with pytest.raises(InputError, match="older version"):
-        placing_trainer(tmp_path).resume()
+        centroid_trainer(tmp_path).resume()
 
 
 def test_a_run_whose_network_knew_no_phase_is_not_continued(tmp_path):
-    placing_trainer(tmp_path).run(until=1)
+    centroid_trainer(tmp_path).run(until=1)
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     del saved["network"]["phase.weight"], saved["average"]["phase.weight"]
     torch.save(saved, tmp_path / "checkpoint.pt")
     with pytest.raises(InputError, match="older version"):
-        placing_trainer(tmp_path).resume()
-    second = placing_trainer(tmp_path / "second")
+        centroid_trainer(tmp_path).resume()
+    second = centroid_trainer(tmp_path / "second")
     torch.nn.init.ones_(second.network.phase.weight)
     second.initialize(tmp_path / "checkpoint.pt")
     assert not second.network.phase.weight.any(), "but it can be started from"
 
 
 def test_the_network_knows_the_phase_of_coarse_cubes_only(tmp_path):
-    trainer = placing_trainer(tmp_path, unknown_phase=0.0, coarse_mm=(5.5, 9.0))
+    trainer = centroid_trainer(tmp_path, unknown_phase=0.0, coarse_mm=(5.5, 9.0))
     images, phase, _ = trainer.batch(0)
     fine, coarse = phase.chunk(2)
     assert len(phase) == len(images) and not fine.any() and (coarse.abs().amax((1, 2)) > 0).all()
-    _, unknown, _ = placing_trainer(tmp_path, unknown_phase=1.0, coarse_mm=(5.5, 9.0)).batch(0)
+    _, unknown, _ = centroid_trainer(tmp_path, unknown_phase=1.0, coarse_mm=(5.5, 9.0)).batch(0)
     assert not unknown.any()
 
 
 def test_placing_is_learned(tmp_path):
-    trainer = placing_trainer(tmp_path, steps=24, batch=6)
+    trainer = centroid_trainer(tmp_path, steps=24, batch=6)
     losses = [trainer.train_step()["loss"] for _ in range(24)]
     assert np.mean(losses[-6:]) < 0.6 * np.mean(losses[:6])
 
 
 def test_cases_without_a_whole_vertebra_teach_no_places(tmp_path):
     cases = [spine_case(("L1", "L2"), name="cut", cut=("L1", "L2")), spine_case(("L1", "L2"), name="half", cut=("L1",))]
-    assert [case.name for case in PlacingTrainer(PlacingConfig(), cases, tmp_path).cases] == ["half"]
+    assert [case.name for case in CentroidTrainer(CentroidConfig(), cases, tmp_path).cases] == ["half"]

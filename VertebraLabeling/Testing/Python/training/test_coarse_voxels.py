@@ -22,7 +22,7 @@ def test_voxels_of_any_size_keep_what_is_even(size, phase):
 
 
 def test_a_slope_keeps_its_place():
-    """An image moved by its own voxels would teach a network a wrong centre."""
+    """An image moved by its own voxels would teach a network a wrong center."""
     slope = torch.arange(24.0)
     inside = slice(6, 18)
     assert torch.allclose((voxel_matrix(24, 3.5, 0.3) @ slope)[inside], slope[inside], atol=0.1)

@@ -53,8 +53,8 @@ def test_crops_are_of_many_kinds_and_the_same_seed_draws_the_same():
     crops = [draw_crop(volume, truth, rng) for _ in range(30)]
     assert [c.whole for c in crops] == [draw_crop(volume, truth, again).whole for _ in range(30)]
     assert len({len(crop.whole) for crop in crops}) > 6
-    assert {anchor for crop in crops for anchor in crop.anchors} == {"dens", "first rib", "last rib", "sacrum"}
-    assert any(not crop.anchors for crop in crops)
+    assert {landmark for crop in crops for landmark in crop.landmarks} == {"dens", "first rib", "last rib", "sacrum"}
+    assert any(not crop.landmarks for crop in crops)
     assert len({crop.volume.array.shape[1] for crop in crops}) > 4
 
 
@@ -63,14 +63,14 @@ def test_a_vertebra_that_the_scan_cuts_is_never_whole():
     rng = np.random.default_rng(0)
     crops = [draw_crop(volume, truth, rng) for _ in range(30)]
     assert all(USUAL_LEVELS[5] not in crop.whole for crop in crops)
-    assert all(crop.anchors == (("first rib",) if "T1" in crop.whole else ()) for crop in crops)
+    assert all(crop.landmarks == (("first rib",) if "T1" in crop.whole else ()) for crop in crops)
 
 
 def test_a_vertebra_at_the_face_of_a_crop_is_not_whole():
     volume, truth = scan(spacing=4.0)
     ras = np.array(truth[10].ras)
     affine = volume.ijk_to_ras.copy()
-    affine[2, 3] = ras[2] - 6.0  # the crop begins 6 + 2 mm below the centre; neighbors are 22 mm away
+    affine[2, 3] = ras[2] - 6.0  # the crop begins 6 + 2 mm below the center; neighbors are 22 mm away
     assert truth[10].level not in whole_levels(Volume(volume.array, affine), truth)
     affine[2, 3] = ras[2] - 10.0
     assert truth[10].level in whole_levels(Volume(volume.array, affine), truth)
@@ -101,20 +101,20 @@ def test_a_crop_is_scored_as_the_product_labels_it():
     points = positions(levels)
     truth = dict(zip(levels, map(tuple, points)))
     good = score_sample(Sample(evidence(levels, points), truth, name="ct/x"), "p", ("dens",))
-    assert (good.right, good.count, good.missed) == (True, 7, ())
+    assert (good.correct, good.count, good.missed) == (True, 7, ())
     shifted = dict(zip(USUAL_LEVELS[9:16], map(tuple, points)))
     bad = score_sample(Sample(evidence(levels, points), shifted, name="ct/x"), "p")
-    assert not bad.right
+    assert not bad.correct
     assert len(bad.missed) == 7
     nothing = Evidence(np.empty((0, 3)), np.empty((0, 26)), np.empty(0), np.full(len(LEVELS), 0.5), np.zeros((8, 3)))
     lost = score_sample(Sample(nothing, truth, name="ct/x"), "p")
-    assert (lost.right, lost.flagged) == (False, True)
+    assert (lost.correct, lost.flagged) == (False, True)
 
 
 def test_an_interval_is_as_wide_as_the_patients_differ_not_as_crops_are_many():
-    alike = [scored(patient=f"p{n % 10}", right=n // 10 % 2 == 0) for n in range(100)]
-    apart = [scored(patient=f"p{n % 10}", right=n % 10 < 5) for n in range(100)]
-    same, wide = (share(items, lambda item: True, lambda item: item.right) for items in (alike, apart))
+    alike = [scored(patient=f"p{n % 10}", correct=n // 10 % 2 == 0) for n in range(100)]
+    apart = [scored(patient=f"p{n % 10}", correct=n % 10 < 5) for n in range(100)]
+    same, wide = (share(items, lambda item: True, lambda item: item.correct) for items in (alike, apart))
     assert same == {"n": 100, "share": 0.5, "interval": [0.5, 0.5]}
     assert wide["interval"][1] - wide["interval"][0] > 0.4
     assert share(alike, lambda item: False, lambda item: True)["share"] is None
@@ -122,16 +122,18 @@ def test_an_interval_is_as_wide_as_the_patients_differ_not_as_crops_are_many():
 
 def test_the_report_counts_anchored_and_flagged_crops():
     items = [
-        scored(anchors=("dens",)),
-        scored(anchors=("dens", "first rib"), right=False, warned=True),
-        scored(name="openkbp/b", right=False),
+        scored(landmarks=("dens",)),
+        scored(landmarks=("dens", "first rib"), correct=False, warned=True),
+        scored(name="openkbp/b", correct=False),
         scored(name="openkbp/b", lowest=0.2),
     ]
     result = report(items)
     every = result["groups"]["all"]
-    assert [every[key]["share"] for key in ("right", "anchored_right", "wrong_flagged", "right_flagged")] == [0.5] * 4
-    assert result["groups"]["first rib"]["right"]["n"] == 1
-    assert result["groups"]["openkbp"]["anchored_right"]["share"] is None
+    assert [
+        every[key]["share"] for key in ("correct", "correct_with_landmark", "wrong_flagged", "correct_flagged")
+    ] == [0.5] * 4
+    assert result["groups"]["first rib"]["correct"]["n"] == 1
+    assert result["groups"]["openkbp"]["correct_with_landmark"]["share"] is None
     assert len(result["crops"]) == 4
     assert "| dens | 50.0%" in table(result["groups"])
     json.dumps(result)
@@ -145,12 +147,12 @@ def test_the_command_scores_saved_crops_again(tmp_path, capsys):
             path.parent.mkdir(parents=True, exist_ok=True)
         evidence_path(tmp_path, name).write_text(evidence(levels, points).to_json())
         write_truth(truth_path(tmp_path, name), dict(zip(levels, map(tuple, points))), frozenset(("C3",)))
-    listed = {name: {"patient": name, "anchors": ["first rib"]} for name in ("ct/a__0", "openkbp/b__0")}
+    listed = {name: {"patient": name, "landmarks": ["first rib"]} for name in ("ct/a__0", "openkbp/b__0")}
     (tmp_path / "crops.json").write_text(json.dumps(listed))
     assert field_of_view_crops.main(["--data", str(tmp_path), "--out", str(tmp_path)]) == 0
     assert "| all | 100.0%" in capsys.readouterr().out
     assert [sample.cut for sample in read_samples(tmp_path)] == [frozenset(("C3",))] * 2
-    assert json.loads((tmp_path / "report.json").read_text())["groups"]["ct"]["right"]["n"] == 1
+    assert json.loads((tmp_path / "report.json").read_text())["groups"]["ct"]["correct"]["n"] == 1
 
 
 def test_the_command_says_where_crops_are_missing(tmp_path, capsys):

@@ -11,7 +11,7 @@ import torch
 from training_cases import TINY, ball_case, write_case
 from VertebraLabelingLib.commands.cli import main
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.networks.detection_network import VertebraNet
+from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 from VertebraLabelingLib.networks.model_card import read_licenses
 from VertebraLabelingLib.networks.weights import default_weights, load_model, read_card, sha256_of, write_model
 from VertebraLabelingTraining.data.cases import find_cases
@@ -38,7 +38,7 @@ def parent(tmp_path):
     """A tiny model that has seen the case ``one``; it knows nothing."""
     torch.manual_seed(0)
     path = tmp_path / "models" / "tiny.pt"
-    write_model(path, VertebraNet(TINY.widths).state_dict(), TINY.widths, "1.0", {"cases": ["one", "elsewhere"]})
+    write_model(path, DetectionNetwork(TINY.widths).state_dict(), TINY.widths, "1.0", {"cases": ["one", "elsewhere"]})
     path.with_suffix(".md").write_text(CARD)
     return path
 
@@ -57,7 +57,7 @@ def tune(parent, scans, out, *more) -> int:
 
 def score(strict=0.9, mean=2.0, right=3, wrong=0, n=10):
     case = {"strict_id": strict, "n_vertebrae": n, "mean_mm": mean}
-    pooled = {"strict_id": strict, "mean_mm": mean, "scans_right": right, "n_scans": 4, "false_positives": wrong}
+    pooled = {"strict_id": strict, "mean_mm": mean, "scans_all_correct": right, "n_scans": 4, "false_positives": wrong}
     return {**pooled, "cases": {"a": case}}
 
 
@@ -85,9 +85,9 @@ def test_the_table_shows_both_scores_and_every_case():
         ["before", "after"],
         ["strict", "id", "80.0", "%", "100.0", "%"],
         ["mean", "error", "2.00", "mm", "1.55", "mm"],
-        ["scans", "right", "3", "of", "4", "4", "of", "4"],
+        ["scans", "correct", "3", "of", "4", "4", "of", "4"],
     ]
-    assert "a: 8 of 10 named rightly, 2.00 mm -> 10 of 10 named rightly, 1.55 mm" in text
+    assert "a: 8 of 10 named correctly, 2.00 mm -> 10 of 10 named correctly, 1.55 mm" in text
     table(score(strict=None, mean=None, n=0), score(strict=None, mean=None, n=0))  # nothing to count
 
 

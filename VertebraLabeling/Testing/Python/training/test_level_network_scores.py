@@ -1,4 +1,4 @@
-"""Comparing counting networks: each has all of the say, and none is scored on a scan that it has seen."""
+"""Comparing level networks: each has all of the say, and none is scored on a scan that it has seen."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from training_cases import ball_case, write_case
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.networks.weights import default_weights, load_parts
 from VertebraLabelingTraining.evaluation import level_network_scores
-from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
+from VertebraLabelingTraining.networks.level_task import LevelConfig, LevelTrainer
 
 
 @pytest.fixture
 def run(tmp_path):
-    """An untrained counting run that has the case ``a``."""
-    trainer = CountingTrainer(CountingConfig(), [ball_case("a")], tmp_path / "run")
+    """An untrained run of the level network that has the case ``a``."""
+    trainer = LevelTrainer(LevelConfig(), [ball_case("a")], tmp_path / "run")
     trainer.out.mkdir()
     trainer.save()
     return trainer.out
 
 
-def test_the_counting_network_is_that_of_the_run_and_the_others_are_the_model_s(run):
-    labeler = level_network_scores.counting_labeler(default_weights(), run, ["b"], 0)
+def test_the_level_network_is_that_of_the_run_and_the_others_are_the_model_s(run):
+    labeler = level_network_scores.level_labeler(default_weights(), run, ["b"], 0)
     own, shipped = load_parts(labeler.weights), load_parts(default_weights())
     assert not torch.equal(own["counting"]["local.weight"], shipped["counting"]["local.weight"])
     assert all(torch.equal(own["placing"][name], tensor) for name, tensor in shipped["placing"].items())
 
 
-def test_the_counting_network_has_all_of_the_say_and_nothing_else_differs_from_the_product(run):
-    numbers = level_network_scores.counting_labeler(default_weights(), run, ["b"], 0).model.parameters
+def test_the_level_network_has_all_of_the_say_and_nothing_else_differs_from_the_product(run):
+    numbers = level_network_scores.level_labeler(default_weights(), run, ["b"], 0).model.parameters
     assert numbers.levels.weight == 1.0 and numbers != SHIPPED
     assert replace(numbers, levels=SHIPPED.levels) == SHIPPED
     assert replace(numbers.levels, weight=SHIPPED.levels.weight) == SHIPPED.levels
 
 
-def test_a_counting_network_is_not_scored_on_what_it_has_seen(run):
+def test_a_level_network_is_not_scored_on_what_it_has_seen(run):
     with pytest.raises(ValueError, match="trained on a"):
-        level_network_scores.counting_labeler(default_weights(), run, ["a", "b"], 0)
+        level_network_scores.level_labeler(default_weights(), run, ["a", "b"], 0)
 
 
 def test_the_table_says_how_many_are_right_and_names_the_wrong_ones():
     items = [
-        scored("ct/a", anchors=("dens",), count=4),
-        scored("ct/b", right=False, count=4),
-        scored("openkbp/c", right=False, warned=True, count=4),
+        scored("ct/a", landmarks=("dens",), count=4),
+        scored("ct/b", correct=False, count=4),
+        scored("openkbp/c", correct=False, warned=True, count=4),
     ]
     text = "\n".join(level_network_scores.table("crops", items))
-    assert "| crops | 1 of 3 |" in text and "| crops, with an anchor | 1 of 1 | 100.0 % |" in text
+    assert "| crops | 1 of 3 |" in text and "| crops, with a landmark | 1 of 1 | 100.0 % |" in text
     assert "| crops, ct | 1 of 2 |" in text
     assert text.endswith("wrong: ct/b (not flagged), openkbp/c")
 
@@ -67,6 +67,6 @@ def test_the_command_labels_the_scans_and_crops_of_the_folds_that_have_a_run(run
     assert {crop["patient"] for crop in json.loads((out / "crops" / "crops.json").read_text()).values()} == {"b"}
     told = capsys.readouterr().out
     assert told.endswith("| scans | 0 of 1 | 0.0 % |\nwrong: b\n")
-    assert (out / "counting.md").read_text() == told[told.index("| set |") :]
+    assert (out / "levels.md").read_text() == told[told.index("| set |") :]
     assert level_network_scores.main([*common, "--runs", str(run)]) == 1
     assert "was trained on a" in capsys.readouterr().err

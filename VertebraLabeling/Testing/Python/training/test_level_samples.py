@@ -24,7 +24,7 @@ from VertebraLabelingTraining.networks.level_samples import (
     straight_piece,
     targets,
 )
-from VertebraLabelingTraining.networks.level_task import CountingConfig, counting_loss, stack
+from VertebraLabelingTraining.networks.level_task import LevelConfig, level_loss, stack
 
 NONE = len(LEVELS)
 PLAIN = SampleSettings(
@@ -211,12 +211,12 @@ def test_the_loss_is_small_for_the_truth_and_blind_to_what_truth_leaves_open():
     center, weight = torch.tensor([[0.0, 1.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0, 1.0]])
     logits = 20.0 * torch.nn.functional.one_hot(torch.tensor([[3, 3, 0, NONE]]), OUTPUTS).float()
     right = Counted(logits, logits, torch.tensor([[-20.0, 20.0, 20.0, -20.0]]))
-    config = CountingConfig()
-    loss, terms = counting_loss(right, level, center, weight, config)
+    config = LevelConfig()
+    loss, terms = level_loss(right, level, center, weight, config)
     assert float(loss) < 1e-4 and set(terms) == {"level", "local", "center"}
     for name, change in (("level", 1), ("local", config.local_weight)):
         wrong = replace(right, **{name: logits.roll(1, 2)})
-        worse, its = counting_loss(wrong, level, center, weight, config)
+        worse, its = level_loss(wrong, level, center, weight, config)
         assert its[name] == pytest.approx(20.0, abs=0.01) and float(worse) == pytest.approx(20.0 * change, rel=0.01)
-    worse, its = counting_loss(replace(right, center=-right.center), level, center, weight, config)
+    worse, its = level_loss(replace(right, center=-right.center), level, center, weight, config)
     assert its["center"] == pytest.approx(20.0, abs=0.01)

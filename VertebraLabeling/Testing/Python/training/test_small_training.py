@@ -7,16 +7,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from small_training import counting_trainer, placing_trainer, spine_case
+from small_training import centroid_trainer, level_trainer, spine_case
 from training_cases import ball_case, write_case
 from VertebraLabelingLib.commands.cli import main
 from VertebraLabelingLib.core.anatomy import LEVELS
-from VertebraLabelingLib.networks.centroid_network import PlacingNet
-from VertebraLabelingLib.networks.detection_network import VertebraNet
+from VertebraLabelingLib.networks.centroid_network import CentroidNetwork
+from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 from VertebraLabelingLib.networks.weights import write_model
-from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
+from VertebraLabelingTraining.networks.level_task import LevelConfig, LevelTrainer
 
-TRAINERS = pytest.mark.parametrize("make", [counting_trainer, placing_trainer])
+TRAINERS = pytest.mark.parametrize("make", [level_trainer, centroid_trainer])
 
 
 @TRAINERS
@@ -53,9 +53,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(make, tmp_path):
 
 
 def test_a_second_run_starts_from_the_averaged_weights_and_remembers_what_they_have_seen(tmp_path):
-    first = placing_trainer(tmp_path / "first")
+    first = centroid_trainer(tmp_path / "first")
     first.run(until=2)
-    second = placing_trainer(tmp_path / "second")
+    second = centroid_trainer(tmp_path / "second")
     second.cases = second.cases[:1]
     second.initialize(tmp_path / "first" / "checkpoint.pt")
     for name in ("network", "average"):
@@ -66,18 +66,18 @@ def test_a_second_run_starts_from_the_averaged_weights_and_remembers_what_they_h
     assert saved["step"] == 1
     assert saved["seen"] == sorted({case.name for case in first.cases})
     assert saved["start"]["file"] == "first/checkpoint.pt"
-    third = placing_trainer(tmp_path / "second")
+    third = centroid_trainer(tmp_path / "second")
     third.cases = third.cases[:1]
     assert third.resume() and third.start == saved["start"] and third.seen == saved["seen"]
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
-    assert not placing_trainer(tmp_path).resume()
+    assert not centroid_trainer(tmp_path).resume()
 
 
 def test_cases_are_sorted_from_head_to_foot_and_small_ones_left_out(tmp_path):
     cases = [ball_case("balls"), spine_case(("L1", "L2"), name="two")]
-    trainer = CountingTrainer(CountingConfig(), cases, tmp_path)
+    trainer = LevelTrainer(LevelConfig(), cases, tmp_path)
     (case,) = trainer.cases
     assert [LEVELS[k] for k in case.levels] == [f"T{n}" for n in range(4, 12)]
     assert (case.points[:-1, 0] > case.points[1:, 0]).all()
@@ -117,7 +117,7 @@ class TestCommand:
         assert self.call(network, data, tmp_path, "--steps", 1, "--seed", 7, *splits) == 0
         saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
         assert (saved["cases"], saved["step"], saved["config"]["seed"]) == (cases, 1, 7)
-        assert saved["kind"] == {"level": "CountingConfig", "centroid": "PlacingConfig"}[network]
+        assert saved["kind"] == {"level": "LevelConfig", "centroid": "CentroidConfig"}[network]
 
     def test_a_run_is_continued_only_when_told_to(self, data, tmp_path, capsys):
         assert self.call("centroid", data, tmp_path, "--steps", 1) == 0
@@ -147,7 +147,7 @@ class TestCommand:
 
     def test_it_starts_from_a_models_part(self, data, tmp_path, capsys):
         torch.manual_seed(3)
-        first, part = VertebraNet((4, 4, 4, 4, 4)), PlacingNet()
+        first, part = DetectionNetwork((4, 4, 4, 4, 4)), CentroidNetwork()
         card = {"cases": ["one", "older/case"], "steps": 1}
         write_model(tmp_path / "m.pt", first.state_dict(), (4, 4, 4, 4, 4), "0", card, {"placing": part.state_dict()})
         init = ("--init", tmp_path / "m.pt", "--steps", 1, "--learning-rate", 1e-9)
@@ -160,7 +160,7 @@ class TestCommand:
         capsys.readouterr()
         assert self.call("level", data, tmp_path / "other", *init) == 1
         assert "lacks the network to train" in capsys.readouterr().err
-        other = {"placing": PlacingNet((8, 16)).state_dict()}
+        other = {"placing": CentroidNetwork((8, 16)).state_dict()}
         write_model(tmp_path / "m.pt", first.state_dict(), (4, 4, 4, 4, 4), "0", card, other)
         assert self.call("centroid", data, tmp_path / "other", *init) == 1
         assert "does not fit the network of this run" in capsys.readouterr().err

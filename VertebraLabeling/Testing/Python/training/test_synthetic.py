@@ -46,7 +46,7 @@ def phantom(width: int = 16) -> LabelMapSource:
 
 
 def body_errors(case) -> dict[str, float]:
-    """Distance from the truth to the centre of mass of the painted body, mm, of every level that is not cut."""
+    """Distance from the truth to the center of mass of the painted body, mm, of every level that is not cut."""
     errors = {}
     for level, ras in case.truth.items():
         if level in case.cut:
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_case_and_another_seed_another():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_truth_stays_in_the_centre_of_the_bent_bodies(seed):
+def test_truth_stays_in_the_center_of_the_bent_bodies(seed):
     case = synthesize(phantom(), seed, with_bodies=True)
     errors = body_errors(case)
     assert len(errors) >= 3
@@ -141,7 +141,7 @@ def test_a_variant_needs_its_vertebra_in_view():
         vary(source, L6)
 
 
-def test_a_transplanted_vertebra_sits_on_the_centre_of_the_one_it_replaces():
+def test_a_transplanted_vertebra_sits_on_the_center_of_the_one_it_replaces():
     trunk, donor = phantom(), phantom(width=10)
     hybrid = transplant(trunk, donor)
     before, after = prepare(trunk), prepare(hybrid)

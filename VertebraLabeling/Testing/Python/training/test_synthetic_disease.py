@@ -39,7 +39,7 @@ def frame_of(anatomy, level):
     return next(frame for frame in frames(anatomy.truth) if frame.level == level)
 
 
-def mass_centre(bodies, level):
+def mass_center(bodies, level):
     return np.array([axis.mean() for axis in np.nonzero(bodies == LEVEL_INDEX[level] + 1)])[::-1] * SPACING
 
 
@@ -47,11 +47,11 @@ def mass_centre(bodies, level):
 def test_a_fractured_body_loses_height_and_its_truth_follows_its_mass(painted, seed):
     anatomy, _, hu = painted
     bodies = anatomy.bodies.copy()
-    centre = disease._fracture(hu.copy(), bodies, anatomy, frame_of(anatomy, "L2"), np.random.default_rng(seed))
+    center = disease._fracture(hu.copy(), bodies, anatomy, frame_of(anatomy, "L2"), np.random.default_rng(seed))
     number = LEVEL_INDEX["L2"] + 1
     assert (bodies == number).sum() < 0.97 * (anatomy.bodies == number).sum()
-    moved = mass_centre(bodies, "L2") - mass_centre(anatomy.bodies, "L2")
-    assert np.allclose(centre - anatomy.truth["L2"], moved, atol=1e-6)
+    moved = mass_center(bodies, "L2") - mass_center(anatomy.bodies, "L2")
+    assert np.allclose(center - anatomy.truth["L2"], moved, atol=1e-6)
     assert np.linalg.norm(moved) < 4.0
     for other in ("T12", "L1", "L3"):
         assert np.array_equal(bodies == LEVEL_INDEX[other] + 1, anatomy.bodies == LEVEL_INDEX[other] + 1)
@@ -73,9 +73,9 @@ def test_screws_are_metal_from_behind_into_the_bodies_and_cast_streaks(painted):
     metal = changed > 2500.0
     assert metal.any()
     _, rows, columns = np.nonzero(metal)
-    centre = anatomy.truth["L2"] / SPACING
-    assert rows.min() < centre[1] - 12 and rows.max() > centre[1], "from the arches into the body"
-    assert columns.min() < centre[0] - 4 and columns.max() > centre[0] + 4, "on both sides"
+    center = anatomy.truth["L2"] / SPACING
+    assert rows.min() < center[1] - 12 and rows.max() > center[1], "from the arches into the body"
+    assert columns.min() < center[0] - 4 and columns.max() > center[0] + 4, "on both sides"
     scanned, plain = (scan(image, SPACING, np.random.default_rng(4)) for image in (changed, hu.copy()))
     touched = metal.any(axis=(1, 2))
     away = ~metal & (hu > -900.0)

@@ -286,7 +286,7 @@ def test_evaluate_matches_folders_by_name_and_counts_what_is_missing(tmp_path, c
     assert run("evaluate", tmp_path / "pred", tmp_path / "truth", "--json", tmp_path / "scores.json") == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["strict_id"] == pytest.approx(5 / 9)
-    assert (scores["n_scans"], scores["scans_right"], scores["n_vertebrae"]) == (3, 1, 9)
+    assert (scores["n_scans"], scores["scans_all_correct"], scores["n_vertebrae"]) == (3, 1, 9)
     assert scores["mean_mm"] == pytest.approx(3.0)
     assert set(scores["cases"]) == {"a", "b", "sub/c"}
     out = capsys.readouterr().out
@@ -302,8 +302,8 @@ def test_evaluate_compares_two_files_and_leaves_cut_points_out(tmp_path, capsys)
     write_labels(tmp_path / "p.mrk.json", spine(("T1", "T2")).with_points(spine(("T1", "T2")).points[1:]))
     assert run("evaluate", tmp_path / "p.mrk.json", truth, "--json", tmp_path / "s.json") == 0
     scores = json.loads((tmp_path / "s.json").read_text())
-    assert (scores["strict_id"], scores["n_vertebrae"], scores["scans_right"]) == (1.0, 1, 1)
-    assert "1 of 1 scans fully right" in capsys.readouterr().out
+    assert (scores["strict_id"], scores["n_vertebrae"], scores["scans_all_correct"]) == (1.0, 1, 1)
+    assert "1 of 1 scans all correct" in capsys.readouterr().out
 
 
 def test_evaluate_counts_a_damaged_prediction_as_missed_and_says_so(tmp_path, capsys):

@@ -34,11 +34,11 @@ TRUTH = chain("T10", "T11", "T12", "L1", "L2")
 
 # predicted, cut levels -> missed levels, wrong points, shifted
 TABLE = {
-    "all right": (TRUTH, (), (), (), 0),
+    "all correct": (TRUTH, (), (), (), 0),
     "all 3 mm off": (moved(TRUTH, (3, 0, 0)), (), (), (), 0),
     "20 mm off to the side is a hit": (moved(TRUTH, (20, 0, 0), "L1"), (), (), (), 0),
     "21 mm off to the side is none": (moved(TRUTH, (21, 0, 0), "L1"), (), ("L1",), ("L1",), 0),
-    "nearer to the neighbour": (moved(TRUTH, (0, 0, -13), "T12"), (), ("T12",), ("T12",), 0),
+    "nearer to the neighbor": (moved(TRUTH, (0, 0, -13), "T12"), (), ("T12",), ("T12",), 0),
     "one missing": (without(TRUTH, "T11"), (), ("T11",), (), 0),
     "nothing predicted": ({}, (), tuple(TRUTH), (), 0),
     "one extra above": ({**TRUTH, "T9": (0, 0, 25)}, (), (), ("T9",), 0),
@@ -75,7 +75,7 @@ def test_a_scan_is_scored_by_hand(case):
     whole = len(TRUTH) - len(cut)
     assert summary["n_vertebrae"] == whole
     assert summary["strict_id"] == pytest.approx((whole - len(missed)) / whole)
-    assert summary["scans_right"] == (not missed and not wrong)
+    assert summary["scans_all_correct"] == (not missed and not wrong)
     assert summary["shifted_scans"] == abs(shifted)
 
 
@@ -149,14 +149,14 @@ def test_vertebrae_are_pooled_over_scans_of_different_size():
     cases = [score_case("a", TRUTH, TRUTH), score_case("b", {}, chain("C3"))]
     summary = summarize(cases)
     assert summary["strict_id"] == pytest.approx(5 / 6)
-    assert (summary["n_scans"], summary["scans_right"], summary["n_vertebrae"]) == (2, 1, 6)
+    assert (summary["n_scans"], summary["scans_all_correct"], summary["n_vertebrae"]) == (2, 1, 6)
 
 
 def test_the_report_holds_the_agreed_keys_per_region_and_per_case():
     cases = [score_case("a", without(TRUTH, "L2"), TRUTH), score_case("b", chain("C1", "C3"), chain("C1", "C2"))]
     result = report(cases)
     keys = {"strict_id", "verse_id", "precision", "mean_mm", "median_mm", "p95_mm", "mean_all_mm"}
-    keys |= {"scans_right", "shifted_scans", "n_scans", "n_vertebrae", "false_positives"}
+    keys |= {"scans_all_correct", "shifted_scans", "n_scans", "n_vertebrae", "false_positives"}
     assert keys <= set(result) and set(result["cases"]) == {"a", "b"}
     assert all(keys <= set(part) for part in (*result["regions"].values(), *result["cases"].values()))
     assert {name: part["n_vertebrae"] for name, part in result["regions"].items()} == {
@@ -164,7 +164,7 @@ def test_the_report_holds_the_agreed_keys_per_region_and_per_case():
         "thoracic": 3,
         "lumbar": 2,
     }
-    assert {name: part["scans_right"] for name, part in result["regions"].items()} == {
+    assert {name: part["scans_all_correct"] for name, part in result["regions"].items()} == {
         "cervical": 0,
         "thoracic": 1,
         "lumbar": 0,

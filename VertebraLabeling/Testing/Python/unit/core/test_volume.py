@@ -29,7 +29,7 @@ from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
 
 
 def ball(ijk_to_ras_matrix, shape, center, radius_mm) -> Volume:
-    """A ball of :data:`BALL_HU` in air with an edge of 10 mm, so that also 8 mm slices sample its centre of mass."""
+    """A ball of :data:`BALL_HU` in air with an edge of 10 mm, so that also 8 mm slices sample its center of mass."""
     k, j, i = np.indices(shape)
     world = apply_affine(ijk_to_ras_matrix, np.stack((i, j, k), axis=-1).reshape(-1, 3)).reshape(*shape, 3)
     distance = np.linalg.norm(world - center, axis=-1)
@@ -151,7 +151,7 @@ def test_voxels_that_are_no_numbers_are_refused(dtype):
 
 @pytest.mark.parametrize("factors", [(1, 1, 1), (2, 2, 2), (3, 2, 4), (5, 1, 2), (6, 5, 4)], ids=str)
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64])
-def test_block_mean_gives_the_mean_of_each_block_at_its_centre(numbered, factors, dtype):
+def test_block_mean_gives_the_mean_of_each_block_at_its_center(numbered, factors, dtype):
     volume = Volume(numbered.array.astype(dtype), numbered.ijk_to_ras)
     small = block_mean(volume, factors)
     fi, fj, fk = factors

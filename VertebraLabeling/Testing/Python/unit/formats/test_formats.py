@@ -158,7 +158,7 @@ def test_sacrum_and_missing_values_of_a_verse_file_are_left_out(tmp_path):
 
 
 def test_published_verse_centroids_lie_in_front_of_their_masks(shared_data):
-    """The centroids are body centres, so they lie at the front of each vertebra's mask, at the same height."""
+    """The centroids are body centers, so they lie at the front of each vertebra's mask, at the same height."""
     import SimpleITK as sitk
     from VertebraLabelingLib.preprocessing.sitk_image import from_sitk
 

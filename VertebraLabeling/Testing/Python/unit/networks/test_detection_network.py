@@ -1,4 +1,4 @@
-"""The network: shapes, folding of normalisations, gradients through every head."""
+"""The network: shapes, folding of normalizations, gradients through every head."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.networks.detection_network import (
     BACKGROUND,
-    NOWHERE,
+    NO_CENTER,
     SPINE_MARGIN,
     STRIDE,
-    VertebraNet,
+    DetectionNetwork,
     widen_input,
 )
 from VertebraLabelingLib.networks.layers import fold_norms, window
@@ -17,9 +17,9 @@ from VertebraLabelingLib.networks.layers import fold_norms, window
 NARROW = (4, 8, 8, 8, 8)
 
 
-def small_network(seed=0) -> VertebraNet:
+def small_network(seed=0) -> DetectionNetwork:
     torch.manual_seed(seed)
-    return VertebraNet(NARROW)
+    return DetectionNetwork(NARROW)
 
 
 def test_each_head_has_the_shape_that_its_grid_asks_for():
@@ -51,7 +51,7 @@ class SpineAt(torch.nn.Module):
 
 
 @torch.no_grad()
-def test_centres_are_looked_for_around_what_the_level_map_takes_for_spine():
+def test_centers_are_looked_for_around_what_the_level_map_takes_for_spine():
     network, image = fold_norms(small_network().eval()), torch.randn(1, 1, 64, 48, 48)
     network.near_spine = True
     network.level = SpineAt((slice(10, 20), slice(12, 13), slice(0, 3)))
@@ -65,18 +65,18 @@ def test_centres_are_looked_for_around_what_the_level_map_takes_for_spine():
     assert torch.allclose(center[inner], everywhere[inner], atol=1e-5)
     outside = torch.ones_like(center, dtype=torch.bool)
     outside[:, 20 - margin : 40 + margin, 24 - margin : 26 + margin, : 6 + margin] = False
-    assert (center[outside] == NOWHERE).all() and (center[~outside] != NOWHERE).all()
+    assert (center[outside] == NO_CENTER).all() and (center[~outside] != NO_CENTER).all()
 
 
 @torch.no_grad()
-def test_a_scan_without_spine_has_no_centre():
+def test_a_scan_without_spine_has_no_center():
     network = small_network().eval()
     network.near_spine = True
     network.level = SpineAt((slice(0, 0),))
-    assert (network(torch.randn(1, 1, 32, 32, 16)).center == NOWHERE).all()
+    assert (network(torch.randn(1, 1, 32, 32, 16)).center == NO_CENTER).all()
 
 
-def test_folding_the_normalisations_does_not_change_the_output():
+def test_folding_the_normalizations_does_not_change_the_output():
     network = small_network()
     for _ in range(3):  # give the running statistics something to be
         network(torch.randn(2, 1, 32, 16, 16))

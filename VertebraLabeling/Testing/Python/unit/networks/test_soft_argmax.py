@@ -1,4 +1,4 @@
-"""Integral regression: sub-voxel positions, no pull from neighbours, gradients, and the null cell."""
+"""Integral regression: sub-voxel positions, no pull from neighbors, gradients, and the null cell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_local_integral_finds_a_center_between_voxels(center):
     assert 0 < spread[0] < 3
 
 
-def test_a_neighbouring_vertebra_does_not_pull_when_it_is_named_as_rival():
+def test_a_neighboring_vertebra_does_not_pull_when_it_is_named_as_rival():
     upper, lower = (10.0, 8.0, 8.0), (14.0, 8.0, 8.0)
     heat = gaussian_logits((24, 16, 16), upper, lower)
     modes = torch.tensor([upper, lower]).long()

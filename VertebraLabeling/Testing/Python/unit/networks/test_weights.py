@@ -9,9 +9,9 @@ import pytest
 import torch
 from training_cases import TINY, ball_case
 from VertebraLabelingLib.errors import WeightsError
-from VertebraLabelingLib.networks.centroid_network import CELLS, PlacingNet
-from VertebraLabelingLib.networks.detection_network import VertebraNet
-from VertebraLabelingLib.networks.level_network import CountingNet
+from VertebraLabelingLib.networks.centroid_network import CELLS, CentroidNetwork
+from VertebraLabelingLib.networks.detection_network import DetectionNetwork
+from VertebraLabelingLib.networks.level_network import LevelNetwork
 from VertebraLabelingLib.networks.weights import (
     default_weights,
     load_model,
@@ -23,9 +23,9 @@ from VertebraLabelingLib.networks.weights import (
 )
 from VertebraLabelingTraining.evaluation.crossval import held_out_labeler
 from VertebraLabelingTraining.models.export import export, parts_of
-from VertebraLabelingTraining.networks.centroid_task import PlacingConfig, PlacingTrainer
+from VertebraLabelingTraining.networks.centroid_task import CentroidConfig, CentroidTrainer
 from VertebraLabelingTraining.networks.detection_task import DetectionTrainer
-from VertebraLabelingTraining.networks.level_task import CountingConfig, CountingTrainer
+from VertebraLabelingTraining.networks.level_task import LevelConfig, LevelTrainer
 from VertebraLabelingTraining.networks.trainer import CHECKPOINT
 
 WIDTHS = (4, 8, 8, 8, 8)
@@ -35,13 +35,13 @@ WIDTHS = (4, 8, 8, 8, 8)
 def model_file(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "model.pt"
-    write_model(path, VertebraNet(WIDTHS).state_dict(), WIDTHS, "test", {"steps": 0})
+    write_model(path, DetectionNetwork(WIDTHS).state_dict(), WIDTHS, "test", {"steps": 0})
     return path
 
 
 def test_a_model_survives_the_round_trip_in_half_precision(model_file):
     torch.manual_seed(0)
-    original = VertebraNet(WIDTHS).state_dict()
+    original = DetectionNetwork(WIDTHS).state_dict()
     for name, value in load_state(model_file).items():
         assert torch.allclose(value.float(), original[name].float(), atol=1e-3, rtol=1e-3), name
     assert load_model(model_file).sha256 == sha256_of(model_file)
@@ -97,9 +97,9 @@ def test_the_shipped_weights_match_their_card_and_are_small():
 
 
 def random_parts() -> dict[str, torch.nn.Module]:
-    """Both parts at random, their normalisations too."""
+    """Both parts at random, their normalizations too."""
     torch.manual_seed(1)
-    parts = {"counting": CountingNet().eval(), "placing": PlacingNet().eval()}
+    parts = {"counting": LevelNetwork().eval(), "placing": CentroidNetwork().eval()}
     for part in parts.values():
         for module in part.modules():
             if isinstance(module, torch.nn.BatchNorm3d):
@@ -113,7 +113,7 @@ def write_with(folder, parts):
     """A model file whose parts have the given tensors."""
     torch.manual_seed(0)
     path = folder / "parts.pt"
-    write_model(path, VertebraNet(WIDTHS).state_dict(), WIDTHS, "test", {"steps": 0}, parts)
+    write_model(path, DetectionNetwork(WIDTHS).state_dict(), WIDTHS, "test", {"steps": 0}, parts)
     return path
 
 
@@ -127,44 +127,45 @@ class TestParts:
             assert set(loaded[name]) == set(tensors)
             for key, value in tensors.items():
                 torch.testing.assert_close(loaded[name][key].float(), value.float(), atol=1e-3, rtol=1e-3)
-        alone, first = load_state(model_file), load_state(path)  # the first network is the same as without parts
+        alone, first = load_state(model_file), load_state(path)  # the detection network is the same as without parts
         assert set(alone) == set(first) and all(torch.equal(alone[key], first[key]) for key in alone)
 
     @torch.inference_mode()
     def test_loaded_parts_say_what_the_written_ones_said(self, tmp_path):
-        """Their normalisations are folded when they are loaded."""
+        """Their normalizations are folded when they are loaded."""
         parts = random_parts()
         model = load_model(write_with(tmp_path, {name: part.state_dict() for name, part in parts.items()}))
         cubes, spine = torch.randn(2, 1, CELLS, CELLS, CELLS), torch.randn(1, 1, 16, 22, 32)
         phase = torch.randn(2, 9, CELLS)
         for inputs in ((cubes,), (cubes, phase)):
-            after, before = (network(*inputs).offset for network in (model.placing, parts["placing"]))
+            after, before = (network(*inputs).offset for network in (model.centroid_network, parts["placing"]))
             torch.testing.assert_close(after, before, atol=0.05, rtol=0.02)
         for name in ("level", "local", "center"):
-            after, before = (getattr(network(spine), name) for network in (model.counting, parts["counting"]))
+            after, before = (getattr(network(spine), name) for network in (model.level_network, parts["counting"]))
             torch.testing.assert_close(after, before, atol=0.02, rtol=0.02)
-        modules = (*model.placing.modules(), *model.counting.modules())
+        modules = (*model.centroid_network.modules(), *model.level_network.modules())
         assert not any(isinstance(module, torch.nn.BatchNorm3d) or module.training for module in modules)
 
     def test_a_model_without_parts_loads(self, model_file):
         assert load_parts(model_file) == {}
         model = load_model(model_file)
-        assert model.counting is None and model.placing is None
+        assert model.level_network is None and model.centroid_network is None
 
     @pytest.mark.parametrize("name", ["counting", "placing"])
     def test_a_model_may_have_one_part_alone(self, tmp_path, name):
         model = load_model(write_with(tmp_path, {name: random_parts()[name].state_dict()}))
-        assert [part for part in ("counting", "placing") if getattr(model, part) is not None] == [name]
+        loaded = {"counting": model.level_network, "placing": model.centroid_network}
+        assert [part for part, network in loaded.items() if network is not None] == [name]
 
     @pytest.mark.parametrize(
         "parts",
         [
-            lambda: {"placing": PlacingNet((8, 16)).state_dict()},
-            lambda: {"counting": CountingNet(hidden=32).state_dict()},
-            lambda: {"counting": PlacingNet().state_dict()},
-            lambda: {"placing": {**PlacingNet().state_dict(), "more.weight": torch.zeros(3)}},
-            lambda: {"placing": dict(list(PlacingNet().state_dict().items())[1:])},
-            lambda: {"sizing": PlacingNet().state_dict()},
+            lambda: {"placing": CentroidNetwork((8, 16)).state_dict()},
+            lambda: {"counting": LevelNetwork(hidden=32).state_dict()},
+            lambda: {"counting": CentroidNetwork().state_dict()},
+            lambda: {"placing": {**CentroidNetwork().state_dict(), "more.weight": torch.zeros(3)}},
+            lambda: {"placing": dict(list(CentroidNetwork().state_dict().items())[1:])},
+            lambda: {"sizing": CentroidNetwork().state_dict()},
         ],
         ids=["other widths", "other LSTM", "another part's", "one tensor too many", "one missing", "unknown part"],
     )
@@ -179,8 +180,8 @@ def run(tmp_path):
     folder = tmp_path / "run"
     trainers = {
         ".": DetectionTrainer(TINY, [ball_case("a")], folder),
-        "counting": CountingTrainer(CountingConfig(), [ball_case("a"), ball_case("b")], folder / "counting"),
-        "placing": PlacingTrainer(PlacingConfig(), [ball_case("a"), ball_case("c")], folder / "placing"),
+        "counting": LevelTrainer(LevelConfig(), [ball_case("a"), ball_case("b")], folder / "counting"),
+        "placing": CentroidTrainer(CentroidConfig(), [ball_case("a"), ball_case("c")], folder / "placing"),
     }
     for trainer in trainers.values():
         trainer.out.mkdir(parents=True)
@@ -196,7 +197,7 @@ def test_a_model_of_a_run_holds_its_parts_and_names_all_their_cases(run, tmp_pat
     assert card["training"]["cases"] == ["a", "b", "c"]
     about = card["training"]["parts"]
     assert set(about) == {"counting", "placing"} and all(part["step"] == 0 for part in about.values())
-    assert about["placing"]["config"]["rotation"] == PlacingConfig().rotation
+    assert about["placing"]["config"]["rotation"] == CentroidConfig().rotation
     average = torch.load(parts["placing"], weights_only=True)["average"]
     loaded = load_parts(tmp_path / "model.pt")["placing"]
     assert all(torch.equal(loaded[key], value.half().float()) for key, value in average.items() if value.ndim > 1)
@@ -213,7 +214,7 @@ def test_a_run_without_parts_makes_a_model_without_parts(run, tmp_path):
 
 
 def test_parts_are_kept_from_another_model_unless_new_ones_are_given(run, tmp_path):
-    """As when the first network is fine-tuned."""
+    """As when the detection network is fine-tuned."""
     parent = write_with(tmp_path, {name: part.state_dict() for name, part in random_parts().items()})
     kept = tmp_path / "kept.pt"
     export(run / CHECKPOINT, kept, "1.2", parts={"placing": run / "placing" / CHECKPOINT}, kept_from=parent)
@@ -230,4 +231,8 @@ def test_a_scan_that_any_part_has_seen_is_not_labeled_as_held_out(run, case):
 
 def test_scans_that_no_part_has_seen_are_labeled_with_all_parts(run):
     model = held_out_labeler(run, ["new"], 2).model
-    assert model.version == "cross-validation fold 2" and model.counting is not None and model.placing is not None
+    assert (
+        model.version == "cross-validation fold 2"
+        and model.level_network is not None
+        and model.centroid_network is not None
+    )

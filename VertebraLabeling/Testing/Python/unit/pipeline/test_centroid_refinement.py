@@ -1,4 +1,4 @@
-"""Placing candidates in cubes around themselves: onto bodies, in any volume, and no farther than a body's size."""
+"""Centroids refined in cubes around themselves: onto bodies, in any volume, and no farther than a body's size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, ras_to_ijk, to_canonical
-from VertebraLabelingLib.networks.centroid_network import CELL_MM, CELLS, Placed, PlacingNet, voxel_phase
+from VertebraLabelingLib.networks.centroid_network import CELL_MM, CELLS, CentroidNetwork, Placed, voxel_phase
 from VertebraLabelingLib.pipeline import centroid_refinement
 from VertebraLabelingLib.pipeline.centroid_refinement import (
     ASIDE,
@@ -118,10 +118,10 @@ def test_costs_and_field_of_view_stay():
     np.testing.assert_array_equal(before.points, BLOBS + AWAY)  # the input is not written to
 
 
-def eager(seed: int = 0) -> PlacingNet:
+def eager(seed: int = 0) -> CentroidNetwork:
     """An untrained network that says more than the middle, and something else where it knows the phase of voxels."""
     torch.manual_seed(seed)
-    network = PlacingNet().eval()
+    network = CentroidNetwork().eval()
     network.heat.weight.data *= 50
     nn.init.normal_(network.phase.weight, std=0.1)
     return network
@@ -194,7 +194,7 @@ class Torn(nn.Module):
 
 @pytest.mark.parametrize(("aside", "moved"), [(1.0, 0.5), (3.0, 0.0)], ids=["alike", "torn"])
 def test_views_aside_count_where_they_say_about_the_same(aside, moved):
-    """Two views stay where they are; those aside, 2 mm off, see the centre at ``aside`` mm to the right."""
+    """Two views stay where they are; those aside, 2 mm off, see the center at ``aside`` mm to the right."""
     here = (0.0, 0.0, 0.0)
     network = Torn(here, here, here, (-2.0, -2.0, aside - 2.0), (-2.0, -2.0, -(aside + 2.0)))
     placed = place(evidence_at(BLOBS[:1]), blob_volume(), network)
@@ -288,12 +288,12 @@ def test_without_very_large_voxels_along_the_cube_it_knows_no_phase(stored_as):
     assert network.heard == [None, None]
 
 
-class TestPlacingNet:
+class TestCentroidNetwork:
     cubes = torch.randn(3, 1, CELLS, CELLS, CELLS, generator=torch.Generator().manual_seed(0))
 
     @torch.inference_mode()
     def test_an_even_heat_map_says_the_middle(self):
-        network = PlacingNet().eval()
+        network = CentroidNetwork().eval()
         nn.init.zeros_(network.heat.weight)
         torch.testing.assert_close(network(self.cubes).offset, torch.zeros(3, 3), atol=1e-5, rtol=0)
 
@@ -301,7 +301,7 @@ class TestPlacingNet:
     @torch.inference_mode()
     def test_a_single_hot_cell_is_the_place(self, cell):
         """In the order z, y, x, mm: 12 cells of 4 mm, the first 22 mm before the middle."""
-        network = PlacingNet().eval()
+        network = CentroidNetwork().eval()
 
         class OneCell(nn.Module):
             def forward(self, x):
@@ -315,7 +315,7 @@ class TestPlacingNet:
 
     @torch.inference_mode()
     def test_a_heat_map_of_two_bodies_is_wide(self):
-        network = PlacingNet().eval()
+        network = CentroidNetwork().eval()
 
         class TwoCells(nn.Module):
             def forward(self, x):
@@ -362,6 +362,6 @@ class TestPlacingNet:
     @torch.inference_mode()
     def test_the_place_never_leaves_the_cube(self):
         torch.manual_seed(0)
-        network = PlacingNet().eval()
+        network = CentroidNetwork().eval()
         network.heat.weight.data *= 1e4
         assert network(1e3 * self.cubes).offset.abs().max() <= 22.0 + 1e-4

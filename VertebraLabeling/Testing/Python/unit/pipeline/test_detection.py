@@ -1,4 +1,4 @@
-"""Candidates: modes of the body-centre map, of the levels' heat maps, and what each could be."""
+"""Candidates: modes of the body-center map, of the levels' heat maps, and what each could be."""
 
 from __future__ import annotations
 

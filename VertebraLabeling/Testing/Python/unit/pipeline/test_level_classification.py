@@ -1,4 +1,4 @@
-"""Counting along the straightened spine: mean rows, costs, added and cut bodies, and the way to the world and back."""
+"""Reading levels along the straightened spine: mean rows, costs, added and cut bodies, and the way to the world and back."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import Volume
-from VertebraLabelingLib.networks.level_network import OUTPUTS, STRIDE, Counted, CountingNet
+from VertebraLabelingLib.networks.level_network import OUTPUTS, STRIDE, Counted, LevelNetwork
 from VertebraLabelingLib.pipeline.level_classification import (
     ROW_MM,
-    Count,
-    count_along,
+    RowLevels,
+    classify_along,
     level_centers,
     level_costs,
-    named_by_count,
+    named_by_rows,
     off_center_costs,
-    with_counted_bodies,
+    with_level_bodies,
 )
 from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.straightening import BEYOND_MM
@@ -56,9 +56,9 @@ def log_shares(rows: int, shares: dict) -> np.ndarray:
 
 
 def recount(evidence, volume, network) -> Evidence:
-    """Count and name, as the labeler does where no network places points."""
-    count = count_along(evidence, PreparedScan.of(volume), network)
-    return evidence if count is None else named_by_count(with_counted_bodies(evidence, count), count)
+    """RowLevels and name, as the labeler does where no network places points."""
+    count = classify_along(evidence, PreparedScan.of(volume), network)
+    return evidence if count is None else named_by_rows(with_level_bodies(evidence, count), count)
 
 
 def on_curve(rows, aside_mm=0.0) -> np.ndarray:
@@ -67,14 +67,14 @@ def on_curve(rows, aside_mm=0.0) -> np.ndarray:
     return np.stack([np.full(len(rows), 5.0) + aside_mm, np.full(len(rows), -20.0), 300.0 - ROW_MM * rows], axis=1)
 
 
-def random_count(rows=40, centers=None, **more) -> Count:
+def random_count(rows=40, centers=None, **more) -> RowLevels:
     """A count along a vertical curve, unsure of everything but the levels in ``centers`` (level -> row of its body)."""
     logits = np.random.default_rng(0).normal(0, 1, (rows, OUTPUTS))
     logits[:, :T1] -= 8.0
     for level, row in (centers or {}).items():
         logits[row - 1 : row + 2, level] = 14.0
     level = torch.log_softmax(torch.from_numpy(logits), 1).numpy()
-    return Count(level, on_curve(np.arange(rows)), **more)
+    return RowLevels(level, on_curve(np.arange(rows)), **more)
 
 
 class TestCenters:
@@ -160,7 +160,7 @@ class TestAdding:
     evidence = evidence_at(on_curve((10, 16, 22)))
 
     def test_a_body_without_a_candidate_becomes_one_where_the_curve_passes(self):
-        more = with_counted_bodies(self.evidence, random_count(centers={C3: 16, C4: 28}))
+        more = with_level_bodies(self.evidence, random_count(centers={C3: 16, C4: 28}))
         assert len(more.points) == 4
         np.testing.assert_array_equal(more.points[:3], self.evidence.points)
         np.testing.assert_array_equal(more.unary[:3], self.evidence.unary)
@@ -175,11 +175,11 @@ class TestAdding:
     )
     def test_a_body_near_a_candidate_is_that_candidate(self, away, added):
         evidence = evidence_at(on_curve((10, 16, 22 + away / ROW_MM)))
-        assert len(with_counted_bodies(evidence, random_count(centers={C3: 22})).points) == 3 + added
+        assert len(with_level_bodies(evidence, random_count(centers={C3: 22})).points) == 3 + added
 
     def test_a_candidate_far_from_the_curve_does_not_stand_for_a_body_on_it(self):
         evidence = evidence_at(np.concatenate([on_curve((10, 22)), on_curve([16], NUMBERS.farthest_mm + 1)]))
-        assert len(with_counted_bodies(evidence, random_count(centers={C3: 16})).points) == 4
+        assert len(with_level_bodies(evidence, random_count(centers={C3: 16})).points) == 4
 
 
 class TestMixing:
@@ -201,8 +201,8 @@ class TestMixing:
         t9_index, t11_index = LEVEL_INDEX["T9"], LEVEL_INDEX["T11"]
         shares = {C3: {15: 1, 16: 1, 17: 1}, t9_index: {10: 0.5}, t9_index + 1: {10: 0.25}, t11_index: {10: 0.25}}
         evidence = evidence_at(on_curve((10, 17, 22)), first_level=t9_index)
-        mixed = named_by_count(
-            evidence, Count(log_shares(40, shares), on_curve(np.arange(40))), replace(NUMBERS, weight=weight)
+        mixed = named_by_rows(
+            evidence, RowLevels(log_shares(40, shares), on_curve(np.arange(40))), replace(NUMBERS, weight=weight)
         )
         first, second, third = mixed.unary
         found = [first[t9_index], first[t9_index + 1], first[C3], second[C3], third[t11_index]]
@@ -210,14 +210,14 @@ class TestMixing:
         np.testing.assert_array_equal(mixed.points, evidence.points)
 
     def test_the_centered_level_is_cheapest_at_its_own_candidate(self):
-        mixed = named_by_count(self.evidence, random_count(centers={C3: 16, C4: 22}), ALONE)
+        mixed = named_by_rows(self.evidence, random_count(centers={C3: 16, C4: 22}), ALONE)
         assert mixed.unary[:, C3].argmin() == 1 and mixed.unary[:, C4].argmin() == 2
 
     def test_a_candidate_far_from_the_curve_gets_no_vote_on_its_level(self):
         aside = [
             on_curve([row], mm) for row, mm in ((10, 0), (16, NUMBERS.farthest_mm + 1), (22, NUMBERS.farthest_mm - 1))
         ]
-        mixed = named_by_count(evidence_at(np.concatenate(aside)), random_count(), replace(NUMBERS, weight=0.1))
+        mixed = named_by_rows(evidence_at(np.concatenate(aside)), random_count(), replace(NUMBERS, weight=0.1))
         spread = np.ptp(mixed.unary - 0.9 * self.evidence.unary, axis=1)
         assert spread[1] < 1e-9  # the same for every level
         assert (spread[[0, 2]] > 0.1).all()
@@ -232,9 +232,9 @@ class TestMixing:
         ],
     )
     def test_bodies_that_the_end_of_the_field_of_view_cuts_are_left_out(self, last, kept):
-        """Those of the first network and those that the count adds (row 28)."""
+        """Those of the detection network and those that the count adds (row 28)."""
         count = random_count(centers={C4: 28}, last=last, gap=6.0)
-        mixed = named_by_count(with_counted_bodies(self.evidence, count), count)
+        mixed = named_by_rows(with_level_bodies(self.evidence, count), count)
         np.testing.assert_allclose(mixed.points, on_curve(kept), atol=0.1)
         assert len(mixed.unary) == len(mixed.detection) == len(kept)
 
@@ -242,7 +242,7 @@ class TestMixing:
         """Where the spine leaves the field of view and comes back, the rest of it is not cut: it is elsewhere."""
         elsewhere = on_curve([40, 46], NUMBERS.farthest_mm + 1)
         count = random_count(last=22 + 6 * NUMBERS.end_room + 0.1, gap=6.0)
-        mixed = named_by_count(evidence_at(np.concatenate([on_curve((10, 16, 22, 28)), elsewhere])), count)
+        mixed = named_by_rows(evidence_at(np.concatenate([on_curve((10, 16, 22, 28)), elsewhere])), count)
         np.testing.assert_allclose(mixed.points, np.concatenate([on_curve((10, 16, 22)), elsewhere]), atol=0.1)
 
 
@@ -273,10 +273,10 @@ class BallCounter(nn.Module):
         return Counted(level, level, middle)
 
 
-def random_network() -> CountingNet:
+def random_network() -> LevelNetwork:
     """Initialised at random, so that what it sees shows in what it says."""
     torch.manual_seed(0)
-    network = CountingNet().eval()
+    network = LevelNetwork().eval()
     for layer in (network.level, network.flatten):
         layer.weight.data *= 6.0
     return network
@@ -290,19 +290,19 @@ class TestRecount:
 
     def test_a_missed_body_is_found_and_every_candidate_gets_its_number(self):
         evidence = evidence_at(BALLS[[0, 1, 3, 4]], (0, 1, 3, 4))
-        count = count_along(evidence, PreparedScan.of(phantom(BALLS)), BallCounter())
+        count = classify_along(evidence, PreparedScan.of(phantom(BALLS)), BallCounter())
         rows = (BEYOND_MM + GAP_MM * np.array([0, 1, 3, 4])) / ROW_MM - 0.25  # a row's middle is between two sections
         row, apart = count.rows_of(evidence.points)
         np.testing.assert_allclose(row, rows, atol=0.1)
         assert (apart <= ROW_MM / 2 + 0.1).all()
         assert np.isinf(count.last)
-        mixed = named_by_count(with_counted_bodies(evidence, count), count, ALONE)
+        mixed = named_by_rows(with_level_bodies(evidence, count), count, ALONE)
         assert mixed.unary.argmin(axis=1).tolist() == [0, 1, 3, 4, 2]
         np.testing.assert_allclose(mixed.points[4], BALLS[2], atol=1.0)
 
     @pytest.mark.parametrize(("below_mm", "kept"), [(40.0, 5), (11.0, 5), (5.0, 4), (-8.0, 4)])
     def test_a_last_body_whose_middle_the_scan_cuts_is_left_out(self, below_mm, kept):
-        """Bodies are 24 mm apart: the last needs 7.2 mm (NUMBERS.end_room) of image below its centre."""
+        """Bodies are 24 mm apart: the last needs 7.2 mm (NUMBERS.end_room) of image below its center."""
         whole = phantom(BALLS)
         first = round((BALLS[-1, 2] - below_mm - whole.corners[:, 2].min()) / 3.0)
         matrix = whole.ijk_to_ras.copy()

@@ -9,7 +9,7 @@ import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, USUAL_LEVELS
 from VertebraLabelingLib.core.parameters import SHIPPED
-from VertebraLabelingLib.pipeline.missing_vertebrae import at_rest, look_again, with_possible, with_skipped
+from VertebraLabelingLib.pipeline.missing_vertebrae import look_again, settled, with_possible, with_skipped
 from VertebraLabelingLib.solver.chain import cheapest_chain, solve
 
 NUMBERS = SHIPPED.missing
@@ -65,7 +65,7 @@ def test_a_new_candidate_is_likeliest_the_level_that_was_missing():
 
 @pytest.mark.parametrize(("missing", "end"), [("C2", "above"), ("T2", "below")])
 def test_a_vertebra_beyond_an_end_that_should_be_in_view_gets_a_candidate_near_its_place(missing, end):
-    """The field of view ends in the vertebra, 4 mm beyond its centre, or 15 mm beyond it."""
+    """The field of view ends in the vertebra, 4 mm beyond its center, or 15 mm beyond it."""
     whole, points = without()
     given = replace(without(missing)[0], corners=whole.corners.copy(), presence=whole.presence)
     face = points[missing][2] + (15.0 if end == "above" else -15.0)
@@ -90,7 +90,7 @@ def test_a_candidate_beyond_an_end_that_does_not_come_to_rest_is_dropped():
     weak = given.detection.copy()
     weak[0] = weak[-1] = 0.9 * NUMBERS.detection
     given = replace(given, detection=weak)
-    kept = at_rest(given, len(given.points) - 1)
+    kept = settled(given, len(given.points) - 1)
     np.testing.assert_array_equal(kept.points, given.points[:-1])
 
 
@@ -166,7 +166,7 @@ class TestLookAgain:
     @pytest.mark.parametrize(
         ("detection", "number"),
         [(NUMBERS.detection, 1), (0.9 * NUMBERS.detection, 0)],
-        ids=["at rest", "not"],
+        ids=["settled", "not"],
     )
     def test_a_possible_vertebra_joins_the_chain_where_it_comes_to_rest(self, detection, number):
         whole, _ = without()

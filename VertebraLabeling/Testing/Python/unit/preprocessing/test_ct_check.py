@@ -61,7 +61,7 @@ NOT_CT = {
     "MR phase": (RANDOM.integers(-4096, 4096, SHAPE), "MR or PET"),
     "PET in Bq/ml": (RANDOM.gamma(0.4, 4000, SHAPE).astype(np.float32), "MR or PET"),
     "PET in SUV": (RANDOM.gamma(0.4, 1.5, SHAPE), "span only"),
-    "normalised to 0..1": (np.clip((CT["plain"] + 1000) / 2000, 0, 1), "span only"),
+    "normalized to 0..1": (np.clip((CT["plain"] + 1000) / 2000, 0, 1), "span only"),
     "z-scored": (RANDOM.normal(0, 1, SHAPE), "span only"),
     "label map": (RANDOM.integers(0, 27, SHAPE), "label map"),
     "label map of 118": (RANDOM.integers(0, 118, SHAPE), "label map"),

@@ -90,7 +90,7 @@ def long_scan(sample_ct) -> Volume:
 
 
 def looks(monkeypatch) -> list[int]:
-    """The slices of each grid that the first network sees from now on."""
+    """The slices of each grid that the detection network sees from now on."""
     seen: list[int] = []
     run = stages.run_network
 

@@ -74,7 +74,7 @@ def test_a_spine_that_is_clear_but_makes_no_chain_is_looked_at_again_with_the_he
 def test_another_pose_that_names_more_but_not_most_of_what_it_sees_is_not_taken(monkeypatch, share, head_down):
     """Two vertebrae of a narrow field of view with voxels of 7 mm, as found."""
     known = {False: Findings(0.26, 0.354, 0.92), True: Findings(0.34, 0.499, share)}
-    monkeypatch.setattr(Findings, "of", classmethod(lambda cls, turned: known[turned]))
+    monkeypatch.setattr(Findings, "of", classmethod(lambda cls, turned, numbers: known[turned]))
     assert find_pose(False, lambda pose: pose == PatientPose(head_down=True)) == PatientPose(head_down=head_down)
 
 
@@ -114,7 +114,7 @@ def test_vertebrae_close_together_are_not_enlarged_where_that_does_not_show_more
     first = Findings(certainty=0.5, named=2.0, named_share=0.9, size=0.8)
     larger = Findings(certainty=0.5 * certainty, named=2.0 * named, named_share=0.9)
     known = {0.8: first, 1.0: larger}
-    monkeypatch.setattr(Findings, "of", classmethod(lambda cls, size: known[size]))
+    monkeypatch.setattr(Findings, "of", classmethod(lambda cls, size, numbers: known[size]))
     assert find_pose(0.8, lambda pose: 1.0) == PatientPose()
 
 
@@ -123,13 +123,13 @@ def test_points_found_in_the_patients_own_world_come_back_to_the_scans(pose):
     affine = np.array([[0.8, 0, 0, -120], [0, 0.7, 0.1, 40], [0, 0, 2.5, -900], [0, 0, 0, 1]])
     volume = Volume(np.zeros((9, 8, 7), dtype=np.float32), affine)
     ijk, center = np.array([(0, 0, 0), (6, 7, 8), (3.5, 2, 1)]), np.array([3.0, -20, -890])
-    undone = pose.undone(volume, center)
+    undone = pose.to_usual(volume, center)
     np.testing.assert_allclose(undone.spacing, pose.enlarged * volume.spacing)
     found = Evidence(
         apply_affine(undone.ijk_to_ras, ijk), np.ones((3, 26)), np.ones(3), np.full(26, 0.5), undone.corners
     )
-    np.testing.assert_allclose(pose.redone(found, center).points, apply_affine(affine, ijk), atol=1e-9)
-    np.testing.assert_allclose(pose.redone(found, center).corners, volume.corners, atol=1e-9)
+    np.testing.assert_allclose(pose.from_usual(found, center).points, apply_affine(affine, ijk), atol=1e-9)
+    np.testing.assert_allclose(pose.from_usual(found, center).corners, volume.corners, atol=1e-9)
     assert np.isclose(np.linalg.det(pose.matrix), pose.enlarged**3)
 
 
@@ -137,7 +137,7 @@ def test_a_scan_far_from_the_origin_stays_there():
     affine = np.diag([1.0, 1, 1, 1])
     affine[:3, 3] = 9.9e5
     volume = Volume(np.zeros((9, 8, 7), dtype=np.float32), affine)
-    undone = PatientPose(90, True, LARGEST).undone(volume, volume.corners.mean(axis=0))
+    undone = PatientPose(90, True, LARGEST).to_usual(volume, volume.corners.mean(axis=0))
     np.testing.assert_allclose(undone.corners.mean(axis=0), volume.corners.mean(axis=0))
 
 

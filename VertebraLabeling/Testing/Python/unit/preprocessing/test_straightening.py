@@ -45,7 +45,7 @@ def cell_places(sections, zoom=1.0) -> np.ndarray:
 
 
 @CHAINS
-def test_sections_are_two_millimetres_apart_from_head_to_foot(chain):
+def test_sections_are_two_millimeters_apart_from_head_to_foot(chain):
     sections = sections_through(chain)
     steps = np.diff(sections.center, axis=0)
     np.testing.assert_allclose(np.linalg.norm(steps, axis=1), STEP_MM, atol=0.01)
@@ -92,7 +92,7 @@ def test_the_curve_runs_on_straight_beyond_both_ends():
     assert len(sections) - len(short) == pytest.approx(2 * (BEYOND_MM - 10) / STEP_MM, abs=1)
 
 
-def test_the_curve_passes_within_two_millimetres_of_every_body():
+def test_the_curve_passes_within_two_millimeters_of_every_body():
     sections = sections_through(CURVED)
     nearest = np.linalg.norm(CURVED[:, None] - sections.center[None], axis=2).min(axis=1)
     assert nearest.max() < 2.0

@@ -22,8 +22,8 @@ BALLS = [(-2.0, -5.0, 160.0), (0.0, -2.0, 136.0), (1.0, 0.0, 112.0)]
 POINTS = {level: (0.0, 2.0 * n, 100.0 - 18.0 * n) for n, level in enumerate(("C2", "C3", "C4", "C5"))}
 
 
-def decide(verdict="edit", edits="", anchor="dens", points=POINTS):
-    return apply_decision(Decision("a", verdict, anchor, edits), points)
+def decide(verdict="edit", edits="", landmark="dens", points=POINTS):
+    return apply_decision(Decision("a", verdict, landmark, edits), points)
 
 
 def test_accepted_points_stay_as_they_are():
@@ -33,7 +33,7 @@ def test_accepted_points_stay_as_they_are():
 
 @pytest.mark.parametrize("verdict", ["", "reject"])
 def test_what_is_rejected_or_not_looked_at_makes_no_truth(verdict):
-    assert decide(verdict, anchor="") is None
+    assert decide(verdict, landmark="") is None
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_a_shift_passes_from_t12_to_l1():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "edits", "anchor", "told"),
+    ("verdict", "edits", "landmark", "told"),
     [
-        ("accept", "", "", "anchor"),
-        ("accept", "", "skull", "anchor"),
+        ("accept", "", "", "landmark"),
+        ("accept", "", "skull", "landmark"),
         ("accept", "drop:C5", "dens", "has no edits"),
         ("edit", "", "dens", "no edits"),
         ("edit", "drop:T1", "dens", "T1"),
@@ -98,9 +98,9 @@ def test_a_shift_passes_from_t12_to_l1():
         ("shift", "", "dens", "correct the line"),
     ],
 )
-def test_a_slip_of_the_pen_is_named_in_one_sentence(verdict, edits, anchor, told):
+def test_a_slip_of_the_pen_is_named_in_one_sentence(verdict, edits, landmark, told):
     with pytest.raises(InputError, match=told) as caught:
-        decide(verdict, edits, anchor)
+        decide(verdict, edits, landmark)
     assert str(caught.value).startswith("a: ") and "\n" not in str(caught.value)
 
 
@@ -114,9 +114,9 @@ def test_decisions_survive_the_file(tmp_path):
     ("text", "told"),
     [
         ("case,verdict\n", "columns"),
-        ("case,verdict,anchor,edits,note\na,maybe,,,\n", "maybe"),
-        ("case,verdict,anchor,edits,note\na,accept,,,\na,reject,,,\n", "twice"),
-        ("case,verdict,anchor,edits,note\n\xff\n", "UTF-8"),
+        ("case,verdict,landmark,edits,note\na,maybe,,,\n", "maybe"),
+        ("case,verdict,landmark,edits,note\na,accept,,,\na,reject,,,\n", "twice"),
+        ("case,verdict,landmark,edits,note\n\xff\n", "UTF-8"),
     ],
 )
 def test_a_wrong_table_is_one_sentence(tmp_path, text, told):
@@ -168,7 +168,7 @@ def test_from_scans_to_pages_decisions_and_truth(folder, capsys):
     assert sorted(path.name for path in (folder / "truth").iterdir()) == ["a.mrk.json", "c.mrk.json"]
     a, c = (read_points(folder / "truth" / f"{name}.mrk.json") for name in "ac")
     assert [point.level for point in a] == ["T1", "T2", "T3"]
-    assert {point.description for point in a} == {"status=reviewed;anchor=first rib"}
+    assert {point.description for point in a} == {"status=reviewed;landmark=first rib"}
     assert [(point.level, point.cut) for point in c] == [("C6", False), ("C7", False), ("T1", True)]
     np.testing.assert_allclose([point.ras for point in c], BALLS, atol=0.01)
 

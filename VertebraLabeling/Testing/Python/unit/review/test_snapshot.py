@@ -1,4 +1,4 @@
-"""The picture of a labelled spine: each name lies on its vertebra, nothing far from the spine is shown."""
+"""The picture of a labeled spine: each name lies on its vertebra, nothing far from the spine is shown."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_front_and_right_are_on_the_left_of_the_picture(view_of, beside):
     assert row.argmax() < 0.4 * len(row)
 
 
-def test_nothing_farther_than_six_centimetres_from_the_spine_is_shown():
+def test_nothing_farther_than_six_centimeters_from_the_spine_is_shown():
     volume = Volume(np.full((60, 120, 120), 1000, np.int16), affine((2, 2, 3), (-120, -130, 100)))
     frame = spine_frame(volume, curved_balls())
     for view, center in ((sagittal_view(volume, frame), frame.fronts), (coronal_view(volume, frame), frame.rights)):
