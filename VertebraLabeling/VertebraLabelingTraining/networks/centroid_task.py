@@ -226,7 +226,7 @@ class CentroidTrainer(Trainer):
             wide = float(self.average.eval()(torch.cat(fine)).spread.median())
         if not wide <= SHIPPED.centroids.spread_mm:  # true for NaN, too
             raise InputError(
-                f"The heat maps of {self.out} are {wide:.1f} mm wide on its own cases, a candidate that settles has at most "
+                f"The heat maps of {self.out} are {wide:.1f} mm wide on its own cases, a settled candidate has at most "
                 f"{SHIPPED.centroids.spread_mm:.0f} mm: train anew with another --seed."
             )
 
