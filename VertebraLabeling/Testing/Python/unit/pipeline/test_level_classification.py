@@ -1,4 +1,4 @@
-"""Reading levels along the straightened spine: mean rows, costs, added and cut bodies, and the way to the world and back."""
+"""Reading levels along the straightened spine: mean rows, costs, added and cut bodies, and the phantom as a whole."""
 
 from __future__ import annotations
 
