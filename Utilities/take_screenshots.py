@@ -26,7 +26,7 @@ import qt  # noqa: E402
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from VertebraLabelingLib.core.volume import to_canonical  # noqa: E402
-from VertebraLabelingLib.preprocessing.resampling import block_mean  # noqa: E402
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean  # noqa: E402
 from VertebraLabelingMRML import display, points, volumes  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
@@ -77,7 +77,7 @@ def addBone(volumeNode):
     """A bone surface from block means of the CT, so that the 3D view has something to show beside the points."""
     volume = to_canonical(volumes.volumeFromNode(volumeNode))
     factors = tuple(int(max(1, round(2.5 / spacing))) for spacing in volume.spacing)
-    small = block_mean(volume, factors)
+    small = metal_free_block_mean(volume, factors)
     image = vtk.vtkImageData()
     image.SetDimensions(small.array.shape[::-1])
     image.GetPointData().SetScalars(vtk.util.numpy_support.numpy_to_vtk(small.array.ravel(), deep=True))

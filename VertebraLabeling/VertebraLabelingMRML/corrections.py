@@ -36,7 +36,7 @@ def nameAs(pointsNode, index, level):
     _writeSolved(pointsNode, labels, relabel(labels, {level: point.ras}))
 
 
-def follow(pointsNode, level):
+def follow(pointsNode):
     """Name the others again around a point that was dragged, which keeps its name and its new place.
 
     A drag says where a vertebra is, not which: confidences and warnings stay what the evidence says.

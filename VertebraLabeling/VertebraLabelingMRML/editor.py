@@ -60,7 +60,7 @@ class Editor:
             updateStatus(pointsNode)
             return
         try:
-            corrections.follow(pointsNode, levels[0])
+            corrections.follow(pointsNode)
         except VertebraLabelingError:
             updateStatus(pointsNode)
             raise

@@ -163,7 +163,7 @@ def weightsState(path=None):
 
 
 def licenseTexts(path=None):
-    """Licence of the weights and of their training data, from the model card: one line, and one line a source."""
+    """License of the weights and of their training data, from the model card: one line, and one line a source."""
     licenses = read_licenses(path or weights.default_weights())
     if licenses is None:
         return _("not stated: no model card beside the weights"), ""

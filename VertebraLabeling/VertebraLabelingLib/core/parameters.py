@@ -1,9 +1,10 @@
-"""Every number of the pipeline that was chosen on data: value, unit, and what it was chosen on.
+"""Every number of the pipeline that was chosen on scans: value, unit, and what it was chosen on.
 
 A model's card holds the values that belong to its networks (:mod:`.weights` reads them from there); those below are
 the shipped model's. How far the score moves with each of them is in docs/parameters.md, written by
-``python -m VertebraLabelingTraining.evaluation.parameter_effects``. Numbers that follow from anatomy, from the layout
-of a network or from what a computer can do are constants beside the code that uses them, each with its reason.
+``python -m VertebraLabelingTraining.evaluation.parameter_effects``. Numbers that follow from anatomy, from how rare
+something is, from the layout of a network or from what a computer can do are constants beside the code that uses them,
+each with its reason.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 FOLDS = "held-out scans and crops of the cross-validation"
 POSES = "held-out scans turned, scaled, upside down"
-VERSE = "centroids of VerSe 2019 and 2020"
+UNRECORDED = "not recorded; VerSe 2020 has 0.066"
 IMPLANTED = "held-out scans with painted cement, screws and rods"
 
 
@@ -179,7 +180,7 @@ class ChainParameters:
         false_positive: cost of leaving out a candidate with detection 0.5.
         missed: cost of each vertebra passed over between two found ones.
         spacing_sd: standard deviation of the logarithm of a distance, given the scan's scale. Centers are some mm off,
-            so it is more than that of VerSe, 0.066.
+            so it is more than the 0.037 of true ones (:data:`.spacing.VERSE_SPACING`).
         scale_sd: standard deviation of the logarithm of the scan's scale.
         presence: factor of -log(2p) for levels in the chain, and of -log(2(1-p)) for levels that are not, though their
             place lies in the field of view. p = 0.5 is neutral.
@@ -196,7 +197,7 @@ class ChainParameters:
     false_positive: float = tuned(6.0, "nat", FOLDS)
     missed: float = tuned(6.0, "nat", FOLDS)
     spacing_sd: float = tuned(0.16, "log distance", FOLDS)
-    scale_sd: float = tuned(0.081, "log size", VERSE)
+    scale_sd: float = tuned(0.081, "log size", UNRECORDED)
     presence: float = tuned(0.5, "ratio", FOLDS)
     temperature: float = tuned(4.0, "ratio", FOLDS)
     calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166), "log odds", FOLDS)

@@ -1,9 +1,9 @@
-"""What the model card (``<name>.md`` beside the weights) says of licences: of the weights, and of what they have seen.
+"""What the model card (``<name>.md`` beside the weights) says of licenses: of the weights, and of what they have seen.
 
 The card is written for people; these two places of it are also read by the panel and by fine-tuning:
 
-* the row ``| licence of the weights | CC BY-SA 4.0 |``;
-* the table whose first column is ``source`` and whose last is ``licence``.
+* the row ``| license of the weights | CC BY-SA 4.0 |``;
+* the table whose first column is ``source`` and whose last is ``license``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Licenses:
-    """Licences of a model.
+    """Licenses of a model.
 
     Attributes:
-        weights: licence of the weights file.
-        sources: (what was trained on, its licence), as in the card.
+        weights: license of the weights file.
+        sources: (what was trained on, its license), as in the card.
     """
 
     weights: str
@@ -27,7 +27,7 @@ class Licenses:
 
 
 def read_licenses(weights: Path) -> Licenses | None:
-    """Read the card of a weights file; ``None`` where there is no card, or it names no licence."""
+    """Read the card of a weights file; ``None`` where there is no card, or it names no license."""
     try:
         text = Path(weights).with_suffix(".md").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -38,7 +38,7 @@ def read_licenses(weights: Path) -> Licenses | None:
 
 
 def _sources(rows: list[list[str]]):
-    """The rows below the header ``source ... licence``, up to the end of that table."""
+    """The rows below the header ``source ... license``, up to the end of that table."""
     inside = False
     for row in rows:
         if len(row) > 1 and row[0].lower() == "source" and re.fullmatch(r"licen[cs]e", row[-1], re.I):

@@ -20,7 +20,7 @@ from ..networks.centroid_network import CELL_PLACES_MM, CentroidNetwork, has_pha
 from ..networks.layers import window
 from ..preprocessing.interpolation import sample_around
 from ..preprocessing.prepared_scan import PreparedScan
-from ..preprocessing.resampling import block_factors, block_mean, grid_axes
+from ..preprocessing.resampling import block_factors, grid_axes, metal_free_block_mean
 from ..preprocessing.upsampling import divisions, finer
 
 ROUNDS = 2  # a third moves nothing: a candidate that settles has taken its last step
@@ -55,7 +55,7 @@ def place(
     if len(before) == 0:
         return evidence
     box = scan.box(before, MARGIN_MM)
-    box = block_mean(box, block_factors(box, _FINE_MM))
+    box = metal_free_block_mean(box, block_factors(box, _FINE_MM))
     divided, box = divisions(box), finer(Volume(np.maximum(box.array, round(p.lowest_hu)), box.ijk_to_ras))
     image = torch.from_numpy(np.ascontiguousarray(box.array)).to(device)
     points = before

@@ -22,7 +22,7 @@ from ..core.volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk
 from ..networks.layers import window
 from ..networks.level_network import MULTIPLE, STRIDE, LevelNetwork
 from ..preprocessing.prepared_scan import PreparedScan
-from ..preprocessing.resampling import block_factors, block_mean, grid_axes, to_working_grid
+from ..preprocessing.resampling import block_factors, grid_axes, metal_free_block_mean, to_working_grid
 from ..preprocessing.straightening import STEP_MM, Sections, along, rows_on, sections_through, straighten
 from ..solver.chain import cheapest_chain
 
@@ -115,7 +115,7 @@ def _grid_around(scan: PreparedScan, candidates: np.ndarray) -> Volume:
     """
     part = scan.box(candidates, MARGIN_MM)
     if np.allclose(grid_axes(part), part.ijk_to_ras[:3, :3] / part.spacing):
-        return block_mean(part, block_factors(part, GRID_MM))
+        return metal_free_block_mean(part, block_factors(part, GRID_MM))
     return to_working_grid(part, GRID_MM)
 
 

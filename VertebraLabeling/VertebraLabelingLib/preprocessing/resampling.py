@@ -32,13 +32,15 @@ def grid_axes(canonical: Volume) -> np.ndarray:
     return cosines if obliquity_deg(canonical) <= MAX_OBLIQUITY_DEG and not sheared else np.eye(3)
 
 
-def block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
-    """Average blocks of ``factors`` = (fi, fj, fk) voxels; an incomplete last block is averaged over what it holds.
+def metal_free_block_mean(volume: Volume, factors: tuple[int, int, int]) -> Volume:
+    """Average blocks of ``factors`` = (fi, fj, fk) voxels with bone in place of metal.
+
+    An incomplete last block is averaged over what it holds.
 
     This is the anti-aliasing of the working grid. It goes slab by slab, on as many threads as SimpleITK uses but at
     most eight, so beside the input only the small result and for each thread what a slab needs (some 10 MiB, most of
-    which stays in the processor's cache) are held. NaN voxels count as air, metal as bone (:mod:`.metal`), before it
-    spreads over its block.
+    which stays in the processor's cache) are held. NaN voxels count as air, metal as bone (:mod:`.metal`) before
+    it spreads over its block.
 
     Returns:
         float32 volume whose voxel centers are the block centers.
@@ -87,7 +89,7 @@ def _on_threads(work: Callable[[int], None], jobs: range) -> None:
 
 
 def block_factors(volume: Volume, spacing_mm: float) -> tuple[int, int, int]:
-    """Whole factors (fi, fj, fk) for :func:`block_mean` that bring voxels to ``spacing_mm`` or just below it."""
+    """Whole factors (fi, fj, fk) of :func:`metal_free_block_mean` that bring voxels to ``spacing_mm`` or just below."""
     sizes = volume.array.shape[::-1]
     return tuple(int(np.clip(spacing_mm / s + 0.25, 1, size - 1)) for s, size in zip(volume.spacing, sizes))
 
@@ -116,8 +118,8 @@ def _block_sizes(size: int, factor: int) -> np.ndarray:
 def to_working_grid(volume: Volume, spacing_mm: float) -> Volume:
     """Bring a volume of any orientation to the network's grid: canonical axes, isotropic, anti-aliased.
 
-    First :func:`block_mean` by whole factors to just below ``spacing_mm``, then linear interpolation of the small
-    volume. The grid keeps the scan's own axes; only beyond 15 degrees of obliquity (or for sheared axes, a gantry
+    First :func:`metal_free_block_mean` by whole factors to just below ``spacing_mm``, then linear interpolation of the
+    small volume. The grid keeps the scan's own axes; only beyond 15 degrees of obliquity (or for sheared axes, a gantry
     tilt) is it laid along the world axes instead. Voxels outside the scan are air.
 
     Args:
@@ -130,7 +132,7 @@ def to_working_grid(volume: Volume, spacing_mm: float) -> Volume:
     import SimpleITK as sitk
 
     canonical = to_canonical(volume)
-    small = block_mean(canonical, block_factors(canonical, spacing_mm))
+    small = metal_free_block_mean(canonical, block_factors(canonical, spacing_mm))
     axes = grid_axes(canonical)
     extent = canonical.corners @ axes  # coordinates of the corners along the new axes
     low, high = extent.min(axis=0), extent.max(axis=0)

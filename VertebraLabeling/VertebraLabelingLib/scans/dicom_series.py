@@ -120,7 +120,7 @@ def _stacks(slices: list[SliceHeader]) -> list[DicomSeries]:
         direction = tuple(np.round(item.orientation, 3) + 0.0) if item.orientation else None
         spacing = tuple(np.round(item.pixel_spacing, 4)) if item.pixel_spacing else None
         groups[direction, spacing, item.frames > 1 and item.path].append(item)
-    stacks = [_describe(phase) for group in groups.values() for phase in _phases(group)]
+    stacks = [_describe(phase) for group in groups.values() for phase in _sorted_stacks(group)]
     largest = max(len(stack.slices) for stack in stacks)
     return [
         replace(stack, skipped="stray images") if not stack.skipped and len(stack.slices) < 0.1 * largest else stack
@@ -161,7 +161,7 @@ def _is_sound(item: SliceHeader) -> bool:
     return bool(np.allclose(products, 1.0, atol=0.01) and min(item.pixel_spacing) > 0)
 
 
-def _phases(slices: list[SliceHeader]) -> list[list[SliceHeader]]:
+def _sorted_stacks(slices: list[SliceHeader]) -> list[list[SliceHeader]]:
     """Sort along the normal; where positions repeat (several phases, two acquisitions) make one stack of each."""
     if slices[0].orientation is None or any(item.position is None for item in slices):
         return [sorted(slices, key=lambda item: item.instance)]
@@ -179,7 +179,7 @@ def _phases(slices: list[SliceHeader]) -> list[list[SliceHeader]]:
     for item in slices:
         by_acquisition[item.acquisition].append(item)
     if len(by_acquisition) > 1:
-        return [phase for group in by_acquisition.values() for phase in _phases(group)]
+        return [phase for group in by_acquisition.values() for phase in _sorted_stacks(group)]
     seen: Counter[float] = Counter()
     phases: dict[int, list[SliceHeader]] = defaultdict(list)
     for item in sorted(slices, key=lambda item: item.instance):

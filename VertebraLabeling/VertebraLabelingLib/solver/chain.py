@@ -42,7 +42,7 @@ from .warnings import warnings_for, without_solver_warnings
 DEFAULT = SHIPPED.chain
 HIGHEST_MARGIN = 99.0  # natural log units: beyond any doubt, and two digits in a table
 MOST_CANDIDATES = 48  # the surest are considered: twice the vertebrae of a spine; time grows with their square
-RECOUNT = 3.0  # cost of assuming that a deleted point had been counted as a vertebra: half of one missed
+RECOUNT = 3.0  # cost of assuming that a deleted point had been counted as a vertebra: 1 in 20 are
 
 _PARAMETERS = "chain_parameters"
 _NO_SPINE = "No vertebra was found in this volume: check that it is a CT that shows the spine."

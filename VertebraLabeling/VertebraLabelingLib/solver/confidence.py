@@ -4,7 +4,7 @@ The posterior trusts the networks' costs, which are too sure on a patient unlike
 log-odds that a level is right are taken as a weighted sum of the log-odds of its posterior, the log-odds of the body's
 detection, the logarithm of the chain's margin to the shifted one, and that of its strongest sign
 (:func:`strongest_sign`). The weights come from scans of patients that the networks have not seen:
-``training/calibration.py``.
+``VertebraLabelingTraining.evaluation.calibration``.
 
 numpy only, as the solver.
 """

@@ -16,7 +16,7 @@ from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.volume import ras_to_ijk, to_canonical
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.mrk_json import read_points
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 STORED_MM = 2.0  # finer voxels are averaged to about this size once, when the case is read
@@ -96,7 +96,8 @@ def read_case(name: str, path: Path, truth: Path | None = None) -> Case:
     """Read one CT and its truth (see :func:`truth_file` for where it lies); see :class:`Case`."""
     points = read_points(truth_file(path, name, truth))
     canonical = to_canonical(read_volume(path))
-    small = block_mean(canonical, tuple(int(max(1, np.floor(STORED_MM / s + 0.25))) for s in canonical.spacing))
+    factors = tuple(int(max(1, np.floor(STORED_MM / s + 0.25))) for s in canonical.spacing)
+    small = metal_free_block_mean(canonical, factors)
     ijk = ras_to_ijk(small, np.array([point.ras for point in points]))
     spacing = small.spacing[::-1].copy()
     return Case(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, ras_to_ijk
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
 
 from .altered_spine import cemented, crushed, instrumented
@@ -86,7 +86,7 @@ def _thick(mm: float, axis: int = 2) -> Alteration:
     def alter(volume: Volume, points: np.ndarray) -> Altered:
         factors = [1, 1, 1]
         factors[axis] = max(1, round(mm / volume.spacing[axis]))
-        return block_mean(volume, tuple(factors)), points
+        return metal_free_block_mean(volume, tuple(factors)), points
 
     return alter
 

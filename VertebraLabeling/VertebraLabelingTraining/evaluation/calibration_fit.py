@@ -1,8 +1,8 @@
 """Fit the solver's confidence and its shift warning to scans of patients that the network has not seen.
 
-The confidence is a logistic function of four terms (:mod:`..confidence`), fitted by penalised maximum likelihood; each
-scan has one vote, shared by its points. A point is correct where it is a strict hit, wrong where it counts as a false
-positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign (:func:`_warning_sign`) at
+The confidence is a logistic function of four terms (``solver/confidence.py``), fitted by penalized maximum likelihood;
+each scan has one vote, shared by its points. A point is correct where it is a strict hit, wrong where it counts as a
+false positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign (:func:`_warning_sign`) at
 which the flags (warning, or a point of low confidence) reach no more of the correct crops than the goal allows.
 """
 

@@ -1,4 +1,4 @@
-"""The model card of fine-tuned weights: parent, own cases, scores before and after, inherited licences."""
+"""The model card of fine-tuned weights: parent, own cases, scores before and after, inherited licenses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_tuned_card(weights: Path, parent: Path, before: dict, after: dict) -> 
 | file | `{weights.name}`, fp16; SHA-256 `{card["sha256"]}` |
 | version | {card["version"]} |
 | parent | `{parent.name}`, version {origin["version"]}, SHA-256 `{origin["sha256"]}` |
-| licence of the weights | {licenses.weights if licenses else "that of the parent"} |
+| license of the weights | {licenses.weights if licenses else "that of the parent"} |
 
 **Not a medical device.** For research. Every level must be checked by a qualified reader.
 
@@ -44,7 +44,7 @@ rate {training["config"]["learning_rate"]:g}. Settings and all cases are in `{we
 
 ## What it has seen
 
-| source | licence |
+| source | license |
 |---|---|
 {chr(10).join(f"| {source} | {license} |" for source, license in sources)}
 

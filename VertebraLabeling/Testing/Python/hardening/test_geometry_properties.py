@@ -18,7 +18,7 @@ from VertebraLabelingLib.core.volume import (
     ras_to_ijk,
     to_canonical,
 )
-from VertebraLabelingLib.preprocessing.resampling import block_mean, to_working_grid
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean, to_working_grid
 from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
 from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingLib.system.decimal_point import decimal_point
@@ -78,7 +78,7 @@ def test_every_volume_file_reads_back_as_the_same_volume(tmp_path_factory, affin
 def test_block_means_stand_at_the_middle_of_their_voxels(affine, factors):
     k, j, i = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in (8, 12, 12)), indexing="ij")
     for axis, values in enumerate((i, j, k)):  # the value of a voxel is its index, so the mean of a block is its place
-        small = block_mean(Volume(values, affine), factors)
+        small = metal_free_block_mean(Volume(values, affine), factors)
         size = np.array(values.shape[::-1]) // factors  # whole blocks only
         index = np.array(np.meshgrid(*map(range, size), indexing="ij")).reshape(3, -1).T
         place = ras_to_ijk(Volume(values, affine), ijk_to_ras(small, index))

@@ -20,7 +20,7 @@ from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 NETWORKS = ("detection_network", "level_network", "centroid_network")
@@ -63,7 +63,7 @@ def _is_cuda(value) -> bool:
 @pytest.fixture(scope="module")
 def scan(sample_ct) -> Volume:
     volume = read_volume(sample_ct)
-    return block_mean(volume, tuple(np.maximum(1, np.round(2.0 / volume.spacing)).astype(int).tolist()))
+    return metal_free_block_mean(volume, tuple(np.maximum(1, np.round(2.0 / volume.spacing)).astype(int).tolist()))
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from VertebraLabelingLib.core.field_of_view import distance_to_face
 from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, to_canonical
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 WHOLE_MM = 20.0  # a body center this far within both fields of view belongs to a whole vertebra
@@ -38,7 +38,7 @@ def labeler() -> VertebraLabeler:
 def source(sample_ct) -> Volume:
     volume = read_volume(sample_ct)
     factors = np.maximum(1, np.round(np.array(PATIENT_AXES_MM) / volume.spacing)).astype(int)
-    return to_canonical(block_mean(volume, tuple(factors.tolist())))
+    return to_canonical(metal_free_block_mean(volume, tuple(factors.tolist())))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def sampled(source: Volume, axes: np.ndarray, spacing: np.ndarray, low: np.ndarr
         *(sitk.GetImageFromArray(source.array), size.tolist(), transform, sitk.sitkLinear),
         *([0.0] * 3, [1.0] * 3, np.eye(3).ravel().tolist(), AIR_HU),
     )
-    return block_mean(Volume(sitk.GetArrayFromImage(fine), affine), tuple(parts.tolist()))
+    return metal_free_block_mean(Volume(sitk.GetArrayFromImage(fine), affine), tuple(parts.tolist()))
 
 
 def drawn(source: Volume, kind: str, rng) -> Volume:

@@ -28,11 +28,11 @@ from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.batch.outputs import OutputPlan
 from VertebraLabelingLib.batch.scan_job import label_one
 from VertebraLabelingLib.core.volume import Volume, to_canonical
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
 count, folder, jobs = int(sys.argv[1]), Path(sys.argv[2]), []
-small = to_canonical(block_mean(read_volume(sys.argv[3]), (6, 6, 2)))  # 4.2 x 4.2 x 5 mm
+small = to_canonical(metal_free_block_mean(read_volume(sys.argv[3]), (6, 6, 2)))  # 4.2 x 4.2 x 5 mm
 for number, last in enumerate((40, 52, 60)):  # three fields of view, in turn
     path = folder / f"ct{number}.nii.gz"
     sitk.WriteImage(to_sitk(Volume(small.array[:last], small.ijk_to_ras)), str(path))

@@ -119,21 +119,21 @@ class TestNaming(CorrectionCase):
 class TestFollowing(CorrectionCase):
     def test_a_point_dragged_onto_the_next_vertebra_takes_the_others_along(self):
         self.node.SetNthControlPointPositionWorld(self.index("L1"), self.place("L2"))
-        corrections.follow(self.node, "L1")
+        corrections.follow(self.node)
         self.assertEqual(self.levels(), list(centers("T7", "L3")))
         self.assertEqual(self.status("L1"), "moved")
 
     def test_a_small_drag_renames_nothing(self):
         place = tuple(np.add(self.place("L1"), (3, -2, 2)))
         self.node.SetNthControlPointPositionWorld(self.index("L1"), place)
-        corrections.follow(self.node, "L1")
+        corrections.follow(self.node)
         self.assertEqual(self.levels(), LEVELS)
         self.assertLess(np.abs(np.subtract(self.place("L1"), place)).max(), 1e-6)
 
     def test_without_evidence_the_point_is_only_marked_as_moved(self):
         self.node.SetAttribute(points.EVIDENCE, None)
         self.node.SetNthControlPointPositionWorld(self.index("L1"), (1.0, 2.0, 3.0))
-        corrections.follow(self.node, "L1")
+        corrections.follow(self.node)
         described = LabeledPoint.parse_description(self.node.GetNthControlPointDescription(self.index("L1")))
         self.assertEqual(described["status"], "moved")
 

@@ -97,7 +97,7 @@ class TestWeights(SetupCase):
             self.assertIn(source, self.ui.licenseLabel.toolTip)
         path = self.write(self.folder())
         self.assertIn("no model card", setup_section.licenseTexts(path)[0])
-        path.with_suffix(".md").write_text("| licence of the weights | CC BY 4.0 (our own) |\n")
+        path.with_suffix(".md").write_text("| license of the weights | CC BY 4.0 (our own) |\n")
         self.assertEqual(setup_section.licenseTexts(path), ("CC BY 4.0", ""))
 
     def test_the_panel_says_what_it_is_and_is_not(self):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.pipeline.centroid_refinement import _phase as of_scan
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.preprocessing.upsampling import divisions, finer
 from VertebraLabelingTraining.augmentation.coarse_voxels import coarsen, places_in_voxels, voxel_matrix
 from VertebraLabelingTraining.networks.centroid_task import _phase as of_cube
@@ -57,7 +57,7 @@ def test_training_shows_and_tells_of_large_voxels_what_the_product_does(first):
     """A cube of 24 slices of 2 mm seen through voxels of 6 mm that begin at every third slice of the scan."""
     slices = 300 * np.sin(np.arange(60) / 3.0) + 200 * np.cos(np.arange(60) / 5.0)
     scan = Volume(np.tile(slices[:, None, None].astype(np.float32), (1, 24, 24)), np.diag([2.0, 2, 2, 1]))
-    large = block_mean(scan, (1, 1, 3))
+    large = metal_free_block_mean(scan, (1, 1, 3))
     small = finer(large)
     center = np.array([[first + 11.5, 11.5, 11.5]])
     seen = small.array[first : first + 24]

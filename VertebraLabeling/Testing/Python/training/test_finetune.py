@@ -21,7 +21,7 @@ from VertebraLabelingTraining.finetuning.finetune import HeldOut, split_cases
 from VertebraLabelingTraining.networks import detection_task
 
 CARD = (
-    "| licence of the weights | CC BY-SA 4.0 |\n\n| source | scans | licence |\n|---|---|---|\n| A | 3 | CC BY 3.0 |\n"
+    "| license of the weights | CC BY-SA 4.0 |\n\n| source | scans | license |\n|---|---|---|\n| A | 3 | CC BY 3.0 |\n"
 )
 
 
@@ -227,7 +227,7 @@ def test_the_shipped_card_states_its_licences():
     assert len(licenses.sources) >= 3 and all(name and terms for name, terms in licenses.sources)
 
 
-@pytest.mark.parametrize("text", [None, "# a card without tables\n", "| source | licence |\n|---|---|\n| A | MIT |\n"])
+@pytest.mark.parametrize("text", [None, "# a card without tables\n", "| source | license |\n|---|---|\n| A | MIT |\n"])
 def test_a_card_without_a_licence_says_nothing(tmp_path, text):
     if text is not None:
         (tmp_path / "m.md").write_text(text)

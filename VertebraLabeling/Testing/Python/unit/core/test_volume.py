@@ -24,7 +24,7 @@ from VertebraLabelingLib.core.volume import (
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.preprocessing import resampling
 from VertebraLabelingLib.preprocessing.metal import METAL_HU
-from VertebraLabelingLib.preprocessing.resampling import block_mean, obliquity_deg, to_working_grid
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean, obliquity_deg, to_working_grid
 from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
 
 
@@ -153,7 +153,7 @@ def test_voxels_that_are_no_numbers_are_refused(dtype):
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64])
 def test_block_mean_gives_the_mean_of_each_block_at_its_center(numbered, factors, dtype):
     volume = Volume(numbered.array.astype(dtype), numbered.ijk_to_ras)
-    small = block_mean(volume, factors)
+    small = metal_free_block_mean(volume, factors)
     fi, fj, fk = factors
     for k, j, i in np.ndindex(small.array.shape):
         block = volume.array[k * fk : (k + 1) * fk, j * fj : (j + 1) * fj, i * fi : (i + 1) * fi]
@@ -175,9 +175,9 @@ def test_block_mean_is_the_same_on_several_threads(factors, dtype, one_job_a_sli
     array = np.random.default_rng(0).integers(-1000, 3000, (13, 9, 8)).astype(dtype)
     if np.issubdtype(dtype, np.floating):
         array[5, 2, 3], array[7, 1] = np.nan, np.inf
-    threads = block_mean(Volume(array, np.eye(4)), factors).array
+    threads = metal_free_block_mean(Volume(array, np.eye(4)), factors).array
     monkeypatch.setattr(resampling, "_SLAB_BYTES", 2**30)
-    alone = block_mean(Volume(array, np.eye(4)), factors).array
+    alone = metal_free_block_mean(Volume(array, np.eye(4)), factors).array
     np.testing.assert_array_equal(threads, alone)
     assert np.isfinite(threads).all() and threads.max() <= METAL_HU
 
@@ -188,13 +188,13 @@ def test_what_a_thread_of_block_mean_raises_is_raised(one_job_a_slice, monkeypat
 
     monkeypatch.setattr(resampling, "_block_sums", full)
     with pytest.raises(MemoryError):
-        block_mean(Volume(np.zeros((9, 4, 4), np.int16), np.eye(4)), (1, 1, 2))
+        metal_free_block_mean(Volume(np.zeros((9, 4, 4), np.int16), np.eye(4)), (1, 1, 2))
 
 
 def test_block_mean_takes_nan_and_infinity_as_air():
     array = np.full((4, 4, 4), 100.0, dtype=np.float32)
     array[0, 0, :2] = (np.nan, np.inf)
-    mean = block_mean(Volume(array, np.eye(4)), (2, 2, 2)).array
+    mean = metal_free_block_mean(Volume(array, np.eye(4)), (2, 2, 2)).array
     assert mean[0, 0, 0] == pytest.approx((6 * 100 + 2 * AIR_HU) / 8)
     assert mean[1, 1, 1] == 100
 

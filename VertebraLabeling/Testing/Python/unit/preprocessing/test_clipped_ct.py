@@ -9,7 +9,7 @@ from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.clipped_ct import window_floor, with_air
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 
@@ -35,7 +35,7 @@ def test_a_bone_only_mask_keeps_its_zeros():
 
 
 def test_the_sample_patient_is_named_rightly_from_a_soft_tissue_window(sample_ct, sample_truth):
-    scan = block_mean(read_volume(sample_ct), (3, 3, 1))
+    scan = metal_free_block_mean(read_volume(sample_ct), (3, 3, 1))
     labels = VertebraLabeler(device="cpu").label(Volume(np.clip(scan.array, -160, 240), scan.ijk_to_ras))
     truth = {level: point.ras for level, point in sample_truth.items()}
     cut = {level for level, point in sample_truth.items() if point.cut}

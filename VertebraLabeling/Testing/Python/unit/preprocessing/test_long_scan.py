@@ -10,7 +10,7 @@ from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine
 from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.long_scan import LONGEST_MM, evidence_within, spine_part
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 MM = 4.0
@@ -78,7 +78,7 @@ def test_without_a_candidate_the_middle_is_looked_at():
 @pytest.fixture(scope="module")
 def long_scan(sample_ct) -> Volume:
     """The sample CT with 600 mm of its lowest slices, noisy, below: legs of a kind."""
-    volume = block_mean(read_volume(sample_ct), (3, 3, 1))
+    volume = metal_free_block_mean(read_volume(sample_ct), (3, 3, 1))
     lowest = volume.array[:1] if volume.ijk_to_ras[2, 2] > 0 else volume.array[-1:]
     noise = np.random.default_rng(0).normal(0, 30, (240, *lowest.shape[1:]))
     legs = np.maximum(lowest + noise, AIR_HU).astype(np.float32)

@@ -12,7 +12,7 @@ from VertebraLabelingLib.pipeline.implants import levels_with_metal, warnings_of
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.preprocessing.metal import BONE_HU, METAL_HU, without_metal
 from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 IMAGE = np.arange(-1000, 1250, 90).reshape(5, 5)
@@ -53,7 +53,7 @@ def test_whole_numbers_lose_their_metal_after_the_sums_as_others_do_before(dtype
     image = np.random.default_rng(0).integers(0, 3000, (9, 8, 7)).astype(dtype)
     for array in (image, image.transpose(2, 0, 1)[::-1], np.minimum(image, 1000)):
         sums, others = (
-            block_mean(Volume(each, np.eye(4)), factors).array for each in (array, array.astype(np.float32))
+            metal_free_block_mean(Volume(each, np.eye(4)), factors).array for each in (array, array.astype(np.float32))
         )
         np.testing.assert_array_equal(sums, others)
 
@@ -61,7 +61,7 @@ def test_whole_numbers_lose_their_metal_after_the_sums_as_others_do_before(dtype
 def test_metal_does_not_spread_over_the_cells_of_the_working_grid():
     array = np.full((4, 4, 4), 200, dtype=np.int16)
     array[1, 1, 1] = 3000
-    mean = block_mean(Volume(array, np.eye(4)), (2, 2, 2)).array
+    mean = metal_free_block_mean(Volume(array, np.eye(4)), (2, 2, 2)).array
     assert mean[0, 0, 0] == pytest.approx((7 * 200 + BONE_HU) / 8)
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_said_of_what_is_no_implant_at_the_spine(levels, rod):
 
 @pytest.fixture(scope="module")
 def scan(sample_ct):
-    return block_mean(read_volume(sample_ct), (2, 2, 1))
+    return metal_free_block_mean(read_volume(sample_ct), (2, 2, 1))
 
 
 def test_cement_in_every_third_body_changes_no_name_of_the_sample_patient(scan, sample_truth):

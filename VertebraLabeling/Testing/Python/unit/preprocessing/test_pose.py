@@ -13,7 +13,7 @@ from VertebraLabelingLib.core.volume import Volume, apply_affine
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.pipeline.pose_search import LARGEST, Findings, find_pose
 from VertebraLabelingLib.preprocessing.pose import PatientPose
-from VertebraLabelingLib.preprocessing.resampling import block_mean
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 EVERY_TURN = [PatientPose(degrees, head_down) for head_down in (False, True) for degrees in range(0, 360, 15)]
@@ -165,7 +165,7 @@ def test_the_user_is_told(pose, sentences):
 @pytest.fixture(scope="module")
 def scan(sample_ct):
     volume = read_volume(sample_ct)
-    return block_mean(volume, (3, 3, 1))
+    return metal_free_block_mean(volume, (3, 3, 1))
 
 
 @pytest.fixture(scope="module")
