@@ -2,8 +2,9 @@
 
 The confidence is a logistic function of four terms (``solver/confidence.py``), fitted by penalized maximum likelihood;
 each scan has one vote, shared by its points. A point is correct where it is a strict hit, wrong where it counts as a
-false positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign (:func:`_warning_sign`) at
-which the flags (warning, or a point of low confidence) reach no more of the correct crops than the goal allows.
+false positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign
+(:func:`_warning_sign`) at which the flags (warning, or a point of low confidence) reach no more of the correct crops
+than the goal allows.
 """
 
 from __future__ import annotations
