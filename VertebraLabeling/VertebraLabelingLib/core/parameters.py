@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 FOLDS = "held-out scans and crops of the cross-validation"
 POSES = "held-out scans turned, scaled, upside down"
 UNRECORDED = "not recorded; VerSe 2020 has 0.066"
-IMPLANTED = "held-out scans with painted cement, screws and rods"
+REASON = "fixed by the reason that its text gives; moved by a third it moves nothing"
 
 
 def tuned(default: float | tuple[float, ...], unit: str, chosen_on: str):
@@ -31,20 +31,21 @@ class DetectionParameters:
     Attributes:
         threshold: below it a maximum of the center map is no candidate.
         min_distance_mm: two candidates are not nearer; C4 and C5 of a small adult are about 13 mm apart.
-        level_distance_mm: the same for a candidate from a level's own heat map.
+        level_distance_mm: the same for a candidate from a level's own heat map; less, as it has seen two bodies there.
         level_presence: levels less likely to be in view add no candidate.
-        level_weight, heat_weight, slice_weight: of level map, heat map and Bi-LSTM in a candidate's level costs.
-        heat_reach_mm: the share of a heat map this near a candidate is the candidate's.
+        level_weight, heat_weight, slice_weight: of level map, heat map and Bi-LSTM in a candidate's level costs; the
+            heat map, which weighs the whole field of view, counts half.
+        heat_reach_mm: the share of a heat map this near a candidate is the candidate's; half a thoracic vertebra.
     """
 
     threshold: float = tuned(0.08, "probability", FOLDS)
-    min_distance_mm: float = tuned(9.0, "mm", FOLDS)
-    level_distance_mm: float = tuned(7.0, "mm", FOLDS)
+    min_distance_mm: float = tuned(9.0, "mm", REASON)
+    level_distance_mm: float = tuned(7.0, "mm", REASON)
     level_presence: float = tuned(0.3, "probability", FOLDS)
-    level_weight: float = tuned(0.3, "share", FOLDS)
+    level_weight: float = tuned(0.3, "share", REASON)
     heat_weight: float = tuned(0.5, "share", FOLDS)
-    slice_weight: float = tuned(0.2, "share", FOLDS)
-    heat_reach_mm: float = tuned(10.0, "mm", FOLDS)
+    slice_weight: float = tuned(0.2, "share", REASON)
+    heat_reach_mm: float = tuned(10.0, "mm", REASON)
 
 
 @dataclass(frozen=True)
@@ -79,24 +80,25 @@ class LevelParameters:
     Attributes:
         weight: of the level network in the mean of the costs of a level.
         temperature: its costs are divided by it; on patients that it has not seen it is too sure (Guo et al. 2017).
-        farthest_mm: candidates farther from the curve are no part of the straightened spine.
+        farthest_mm: candidates farther from the curve than half a body are no part of the straightened spine.
         new_mm: a level's mean row becomes a candidate where none is this near along the curve.
-        new_detection: of such a candidate.
-        center_sd_mm, off_center_cost: of a candidate away from the mean row of a level, and the most it costs.
+        new_detection: of such a candidate: rather a body than not.
+        center_sd_mm, off_center_cost: of a candidate away from the mean row of a level (a row or so), and the most it
+            costs: it is never out of the question.
         compact: sd of a level's rows over their number, at most; 0.29 for one body, 0.58 for two that share it evenly.
-        fewest_rows: mass of a level that has a mean row.
+        fewest_rows: mass of a level that has a mean row; the lowest body, of C3, fills three.
         end_room: share of the last gap below a body's center; with less in view the body counts as cut.
     """
 
     weight: float = tuned(0.85, "share", FOLDS)
     temperature: float = tuned(1.5, "ratio", FOLDS)
-    farthest_mm: float = tuned(25.0, "mm", FOLDS)
+    farthest_mm: float = tuned(25.0, "mm", REASON)
     new_mm: float = tuned(5.0, "mm", FOLDS)
-    new_detection: float = tuned(0.6, "probability", FOLDS)
-    center_sd_mm: float = tuned(5.0, "mm", FOLDS)
-    off_center_cost: float = tuned(4.0, "nat", FOLDS)
+    new_detection: float = tuned(0.6, "probability", REASON)
+    center_sd_mm: float = tuned(5.0, "mm", REASON)
+    off_center_cost: float = tuned(4.0, "nat", REASON)
     compact: float = tuned(0.45, "ratio", FOLDS)
-    fewest_rows: float = tuned(1.5, "rows of 4 mm", FOLDS)
+    fewest_rows: float = tuned(1.5, "rows of 4 mm", REASON)
     end_room: float = tuned(0.3, "of a gap", FOLDS)
 
 
@@ -106,18 +108,18 @@ class CentroidParameters:
 
     Attributes:
         farthest_mm: a candidate that moves farther stays where it was.
-        last_step_mm: of a candidate that settles, in the last round.
+        last_step_mm: of a candidate that settles, in the last round: two cells.
         spread_mm: standard deviation of the heat map of a candidate that settles.
-        unsettled: factor of the detection of a candidate that does not.
-        alike_mm: the two pairs of views are averaged where they are no farther apart.
+        unsettled: factor of the detection of a candidate that does not: enough to lose against a body, not to vanish.
+        alike_mm: the two pairs of views are averaged where they are no farther apart: a cell.
         lowest_hu: what is darker is shown as this; air in large voxels would draw points aside.
     """
 
     farthest_mm: float = tuned(8.0, "mm", FOLDS)
-    last_step_mm: float = tuned(4.0, "mm", FOLDS)
+    last_step_mm: float = tuned(4.0, "mm", REASON)
     spread_mm: float = tuned(4.0, "mm", FOLDS)
-    unsettled: float = tuned(0.3, "ratio", FOLDS)
-    alike_mm: float = tuned(2.0, "mm", FOLDS)
+    unsettled: float = tuned(0.3, "ratio", REASON)
+    alike_mm: float = tuned(2.0, "mm", REASON)
     lowest_hu: float = tuned(-300.0, "HU", "the demo CT in voxels of 0.5 to 8 mm")
 
 
@@ -126,17 +128,19 @@ class MissingParameters:
     """Where a vertebra may be missing, and what a candidate that is tried there looks like.
 
     Attributes:
-        detection: of the candidate; where a vertebra is only possible it must keep as much.
-        step_cost: of each level away from the one that is missing.
-        wide: distance of two neighbors over the usual one, in distances of this spine, where one may lie between.
-        least_room, most_room: measured over usual distance of the neighbors of a gap.
+        detection: of the candidate, which nothing speaks for or against; where a vertebra is only possible it must keep
+            as much.
+        step_cost: of each level away from the one that is missing: e² times less likely.
+        wide: distance of two neighbors over the usual one, in distances of this spine, where one may lie between; seven
+            standard deviations, far below the 2 of one that is missing.
+        least_room, most_room: measured over usual distance of the neighbors of a gap: from a child's to a giant's.
     """
 
-    detection: float = tuned(0.5, "probability", FOLDS)
-    step_cost: float = tuned(2.0, "nat", FOLDS)
-    wide: float = tuned(1.3, "ratio", FOLDS)
-    least_room: float = tuned(0.7, "ratio", FOLDS)
-    most_room: float = tuned(1.4, "ratio", FOLDS)
+    detection: float = tuned(0.5, "probability", REASON)
+    step_cost: float = tuned(2.0, "nat", REASON)
+    wide: float = tuned(1.3, "ratio", REASON)
+    least_room: float = tuned(0.7, "ratio", REASON)
+    most_room: float = tuned(1.4, "ratio", REASON)
 
 
 @dataclass(frozen=True)
@@ -144,12 +148,13 @@ class SmoothingParameters:
     """How far points move toward the line of their neighbors.
 
     Attributes:
-        stiffness: weight of the bends, each in mm over the usual distances of its neighbors, against the ways moved.
-        most_mm: a fractured or slipped body keeps its place.
+        stiffness: weight of the bends, each in mm over the usual distances of its neighbors, against the ways moved; a
+            tenth smooths what noise does to one point.
+        most_mm: less than truth is good to: a fractured or slipped body keeps its place.
     """
 
-    stiffness: float = tuned(0.1, "ratio", FOLDS)
-    most_mm: float = tuned(0.7, "mm", FOLDS)
+    stiffness: float = tuned(0.1, "ratio", REASON)
+    most_mm: float = tuned(0.7, "mm", REASON)
 
 
 @dataclass(frozen=True)
@@ -157,14 +162,14 @@ class ImplantParameters:
     """How much metal or cement is an implant.
 
     Attributes:
-        near_mm: of the points.
+        near_mm: of the points: a body and its pedicles.
         least_mm3: two screws and a rod; near the points of 77 held-out scans is less than 2000.
-        at_level_mm3: near one point.
+        at_level_mm3: near one point: a part of a screw.
     """
 
-    near_mm: float = tuned(20.0, "mm", IMPLANTED)
-    least_mm3: float = tuned(2500.0, "mm³", IMPLANTED)
-    at_level_mm3: float = tuned(200.0, "mm³", IMPLANTED)
+    near_mm: float = tuned(20.0, "mm", REASON)
+    least_mm3: float = tuned(2500.0, "mm³", REASON)
+    at_level_mm3: float = tuned(200.0, "mm³", REASON)
 
 
 @dataclass(frozen=True)
