@@ -27,7 +27,7 @@ def nameAs(pointsNode, index, level):
     Args:
         pointsNode: the labeled markups node.
         index: index of the control point in the node.
-        level: its right level.
+        level: its correct level.
 
     Raises:
         InputError: no evidence, an unknown level, or names that contradict the order of the spine.

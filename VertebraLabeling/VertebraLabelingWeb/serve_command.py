@@ -8,7 +8,7 @@ import os
 from VertebraLabelingLib.commands.options import add_engine_options
 from VertebraLabelingLib.errors import VertebraLabelingError
 
-_NO_WEB = "The browser page needs the extra 'web': pip install 'vertebra-labeling[web]' (Python 3.10 or newer)."
+_NO_WEB = "The browser page needs the extra 'web': pip install '.[web]' in the clone (Python 3.10 or newer)."
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

@@ -164,7 +164,7 @@ def _client(address: str, count: int):
         import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise InputError("--dask needs the extra packages: pip install 'vertebra-labeling[dask]'.") from error
+        raise InputError("--dask needs the extra packages: pip install '.[dask]' in the clone.") from error
     if address == LOCAL:
         # a worker that is slow to come back after its death must not be struck off
         dask.config.set({"distributed.deploy.lost-worker-timeout": f"{PATIENCE_S} s"})

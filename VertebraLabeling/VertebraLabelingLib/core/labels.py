@@ -24,7 +24,7 @@ class LabeledPoint:
     Attributes:
         level: one of :data:`anatomy.LEVELS`.
         ras: center of the vertebral body, world RAS, mm.
-        confidence: probability 0..1 that the level is right.
+        confidence: probability 0..1 that the level is correct.
         status: ``predicted``, ``moved`` (dragged by the user) or ``confirmed`` (accepted by the user).
     """
 

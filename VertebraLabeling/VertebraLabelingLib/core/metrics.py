@@ -7,7 +7,7 @@
 * Truth points marked ``cut`` count neither way: they are not in any denominator, and a prediction of their level within
   20 mm is neither a hit nor a false positive.
 * *False positive*: any other placed point that is no strict hit, also one beyond the annotated range.
-* *Right scan*: every whole vertebra is a strict hit and there is no false positive.
+* *All correct*: every whole vertebra is a strict hit and there is no false positive.
 * *Shifted scan*: more than half of the predictions that lie on a true vertebra are named one level too high, or more
   than half one level too low.
 """

@@ -170,7 +170,7 @@ def _highdicom():
         import highdicom
         import highdicom.sr
     except ImportError as error:
-        raise InputError("DICOM reports need the extra packages: pip install 'vertebra-labeling[dicom]'.") from error
+        raise InputError("DICOM reports need the extra packages: pip install '.[dicom]' in the clone.") from error
     return highdicom
 
 

@@ -6,8 +6,8 @@ verdict   meaning
 (empty)   not looked at yet
 accept    every point lies in the body of the vertebra that it names, and no visible body lacks one
 reject    not used: cannot be counted, or would take too many corrections
-shift     right places, all names off by ``edits`` levels (``+1``: C3 becomes C4)
-edit      right after ``edits``, which are separated by blanks and applied in this order:
+shift     correct places, all names off by ``edits`` levels (``+1``: C3 becomes C4)
+edit      correct after ``edits``, which are separated by blanks and applied in this order:
           ``drop:T5`` removes a point; ``rename:T4>T5`` renames (all renames of a line at once);
           ``add:C6`` adds a point midway between its neighbors, or one step on beyond the last point;
           ``by:C4:0,0,-3`` moves a point by mm along right, anterior, superior; ``at:T5:1,-30,-82`` sets or adds one at

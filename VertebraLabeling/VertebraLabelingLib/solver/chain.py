@@ -112,7 +112,7 @@ def relabel(
 
     Earlier corrections stay: a confirmed point keeps its place and its level, a moved point its place. The name of a
     moved point is kept as well, and the others are named around it, unless a new fixed point gives a vertebra another
-    name than it had (then the moved point follows the renamed chain). But nobody has said that the name is right:
+    name than it had (then the moved point follows the renamed chain). But nobody has said that the name is correct:
     confidences, margin and warnings are those of the evidence, whatever was moved. An earlier correction gives way
     where a new fixed point claims its level or its place or stands in the wrong order to it. To shift a spine with
     several confirmed points, give them all with their new levels.

@@ -1,8 +1,8 @@
 """From the solver's posterior to a confidence that holds: logistic calibration (Platt 1999) with four terms.
 
 The posterior trusts the networks' costs, which are too sure on a patient unlike those they were trained on. So the
-log-odds that a level is right are taken as a weighted sum of the log-odds of its posterior, the log-odds of the body's
-detection, the logarithm of the chain's margin to the shifted one, and that of its strongest sign
+log-odds that a level is correct are taken as a weighted sum of the log-odds of its posterior, the log-odds of the
+body's detection, the logarithm of the chain's margin to the shifted one, and that of its strongest sign
 (:func:`strongest_sign`). The weights come from scans of patients that the networks have not seen:
 ``VertebraLabelingTraining.evaluation.calibration``.
 

@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     except VertebraLabelingError as error:
         result = {"failed": str(error)}
     except ModuleNotFoundError as error:
-        result = {"failed": f"{error.name} is not installed: pip install 'vertebra-labeling[bench]'"}
+        result = {"failed": f"{error.name} is not installed: pip install '.[bench]' in the clone"}
     Path(argv[1]).write_text(json.dumps(result))
     return 0
 

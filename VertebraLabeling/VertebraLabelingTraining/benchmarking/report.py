@@ -14,8 +14,8 @@ _SHORT = {
     "resampling": "resample",
     "finding vertebrae": "network",
     "reading levels": "levels",
-    "placing points": "placing",
-    "naming levels": "naming",
+    "placing points": "centroids",
+    "naming levels": "solver",
 }
 
 
@@ -66,8 +66,8 @@ def markdown(results: dict) -> str:
     lines = [
         *_wrapped(
             f"{machine['threads']} threads of {machine['cores']} cores, {bf16} bfloat16 instructions, "
-            f"PyTorch {machine['torch']}, VertebraLabeling {machine['vertebra_labeling']}. "
-            f"Load before the run: {machine['load']}{', too busy for times' if is_busy(machine) else ''}."
+            f"PyTorch {machine['torch']}. "
+            f"Load before the run: {machine['load']}{', measured on a busy computer' if is_busy(machine) else ''}."
         ),
         "",
         *_labeling_table(results["labeling"]),

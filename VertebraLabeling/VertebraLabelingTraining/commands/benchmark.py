@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="measure time and memory of labeling, beside peers",
         description="Measure labeling of scans of 512 x 512 x N voxels made from a CT that shows a spine: seconds by "
         "stage, peak memory above the input, fp32, bf16 where the processor has it, CUDA where there is one. Peers "
-        "(pip install 'vertebra-labeling[bench]') do the same spine crop with random weights: speed only. Every "
+        "(pip install '.[bench]') do the same spine crop with random weights: speed only. Every "
         "measurement runs in a process of its own. Close other programs; on a busy computer the times mean nothing.",
     )
     parser.add_argument("ct", metavar="CT", help="NIfTI, NRRD or MetaImage file, or DICOM folder, that shows a spine")
@@ -66,7 +66,7 @@ def _write(results: dict, folder: Path) -> None:
     try:
         plot(results, folder / FILES[2])
     except ImportError:
-        print("The picture needs matplotlib: pip install 'vertebra-labeling[bench]'")
+        print("The picture needs matplotlib: pip install '.[bench]'")
 
 
 def _positive(text: str) -> int:

@@ -152,7 +152,7 @@ def _add_cut_ends(source: LabelMapSource, bodies: np.ndarray) -> tuple[dict[str,
 
 
 def _discs(source: LabelMapSource, bodies: np.ndarray) -> np.ndarray:
-    """Unlabelled voxels with a body close above and another close below in the same column."""
+    """Unlabeled voxels with a body close above and another close below in the same column."""
     used = np.flatnonzero(bodies.any(axis=0))
     rows, columns = np.unravel_index(used, bodies.shape[1:])
     box = (slice(None), slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))

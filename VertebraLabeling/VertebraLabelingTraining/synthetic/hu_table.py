@@ -56,7 +56,7 @@ TISSUES = (
     Tissue(("trachea",), (-990, -990, -990, -990), 6, 3),
     Tissue(("lung",), (-850, -845, -840, -845), 35, 18),
 )
-"""Structures of one mean value. Bones, bowel, discs and unlabelled tissue are painted by rules of their own."""
+"""Structures of one mean value. Bones, bowel, discs and unlabeled tissue are painted by rules of their own."""
 
 
 def draw_phase(rng: np.random.Generator) -> int:

@@ -70,7 +70,7 @@ def paint(anatomy: Anatomy, patient: Patient, rng: np.random.Generator) -> np.nd
     texture = 0.5 * patient.fine.ravel()[organ] + 0.8 * patient.middle.ravel()[organ]
     hu.ravel()[organ] = mean[labels] + width[labels] * texture
 
-    _paint_unlabelled(hu, anatomy, patient, rng)
+    _paint_unlabeled(hu, anatomy, patient, rng)
     _paint_bowel(hu, anatomy, patient, rng)
     _paint_lungs(hu, anatomy, patient, rng)
     _paint_discs(hu, anatomy, patient, rng)
@@ -78,7 +78,7 @@ def paint(anatomy: Anatomy, patient: Patient, rng: np.random.Generator) -> np.nd
     return hu
 
 
-def _paint_unlabelled(hu: np.ndarray, anatomy: Anatomy, patient: Patient, rng: np.random.Generator) -> None:
+def _paint_unlabeled(hu: np.ndarray, anatomy: Anatomy, patient: Patient, rng: np.random.Generator) -> None:
     """Muscle wall, subcutaneous fat and skin outside; fat with vessels and muscle about the bones inside."""
     wall_mm = rng.uniform(5.0, 13.0)
     beyond, skin = _shells(anatomy, wall_mm, rng)

@@ -21,7 +21,7 @@ class BallLabeler:
         self.count = 0
 
     def label(self, volume: Volume, fixed=None, progress=None, cancelled=None) -> SpineLabels:
-        """Centres of mass of everything above 1000 HU, head to foot."""
+        """Centers of mass of everything above 1000 HU, head to foot."""
         if cancelled and cancelled():
             raise Cancelled("Labeling was cancelled.")
         if progress:

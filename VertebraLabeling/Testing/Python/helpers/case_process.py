@@ -120,7 +120,7 @@ class LargeBallLabeler:
     """Finds the dense balls of the phantom, as the network finds vertebrae: single wild voxels mean nothing to it."""
 
     def label(self, volume, fixed=None, progress=None, cancelled=None):
-        """Centres of mass of the parts between 1000 and 5000 HU of more than 30 voxels, head to foot."""
+        """Centers of mass of the parts between 1000 and 5000 HU of more than 30 voxels, head to foot."""
         array = np.nan_to_num(np.asarray(volume.array, dtype=np.float32), nan=-1000, posinf=-1000, neginf=-1000)
         parts, number = sitk_components((array > 1000) & (array < 5000))
         places = [np.argwhere(parts == n) for n in range(1, min(number, 50) + 1)]

@@ -102,7 +102,7 @@ class FixedLabeler:
         return SpineLabels(self.points, provenance={"seconds": 1.0})
 
 
-def test_the_table_counts_right_scans_and_wrong_ones_that_nobody_is_told_of(phantom):
+def test_the_table_counts_correct_scans_and_wrong_ones_that_nobody_is_told_of(phantom):
     volume, points = phantom
     truth = [MarkupPoint(level, tuple(ras)) for level, ras in zip(("L1", "L2", "L3"), points[::-1].tolist())]
     as_it_is = ALTERATIONS["as it is"]

@@ -20,7 +20,7 @@ EVERY_TURN = [PatientPose(degrees, head_down) for head_down in (False, True) for
 
 
 def evidence(detection: float, sure: float = 8.0, count: int = 6, size: float = 1.0) -> Evidence:
-    """A spine from T5 down of one detection; the right level of each vertebra costs ``sure`` less than all others."""
+    """A spine from T5 down of one detection; the correct level of each vertebra costs ``sure`` less than all others."""
     unary = np.full((count, len(LEVELS)), sure)
     unary[np.arange(count), LEVEL_INDEX["T5"] + np.arange(count)] = 0
     points = np.array([(10.0, 20.0, 150 - size * 24.0 * row) for row in range(count)])

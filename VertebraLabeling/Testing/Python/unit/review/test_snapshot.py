@@ -26,7 +26,7 @@ FLIPPED = np.array([[-1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])
 
 
 def curved_balls(count=5, top=222.0) -> np.ndarray:
-    """Centres of a kyphotic and scoliotic spine, head to foot."""
+    """Centers of a kyphotic and scoliotic spine, head to foot."""
     n = np.arange(count)
     return np.stack((6 * np.sin(n / 2), -14 + 10 * np.cos(n / 2), top - 25 * n), axis=1)
 
