@@ -64,6 +64,7 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = self.panel = None
         self._parameterNode = self._guiTag = None
+        self._addedVolumes = []
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -77,6 +78,8 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneReady)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneReady)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.chooseAddedVolume)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         slicer.app.connect("aboutToQuit()", self.panel.stop)
         self.initializeParameterNode()
@@ -96,6 +99,21 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneReady(self, caller, event):
         self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
+        if volumes.isScalarVolume(node):
+            self._addedVolumes.append(node.GetID())
+            if not slicer.mrmlScene.IsBatchProcessing():  # else the selectors do not list it yet
+                self.chooseAddedVolume()
+
+    def chooseAddedVolume(self, caller=None, event=None):
+        """Choose the volume that was just added to the scene, where none is chosen."""
+        added = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in self._addedVolumes]
+        self._addedVolumes = []
+        volumeNode = next((node for node in added if node is not None), None)
+        if volumeNode is not None and self._parameterNode and not self._parameterNode.inputVolume:
+            self._parameterNode.inputVolume = volumeNode
 
     def onNodeRemoved(self, caller, event):
         if self._parameterNode and not slicer.mrmlScene.IsBatchProcessing():

@@ -35,9 +35,13 @@ def likelyVolume():
     """The volume that the user most likely means: the active one, else the first scalar volume; None without any."""
     selection = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")
     active = slicer.mrmlScene.GetNodeByID(selection.GetActiveVolumeID() or "") if selection is not None else None
-    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # label maps are among them
-    volumes = [node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"]
+    volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if isScalarVolume(node)]
     return active if active in volumes else next(iter(volumes), None)
+
+
+def isScalarVolume(node):
+    """Whether a node can be a CT that the user sees: neither a label map nor hidden, as the volumes between steps."""
+    return node is not None and node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors()
 
 
 def ijkToWorld(volumeNode):

@@ -18,11 +18,12 @@ def temporaryFolders():
 class TestLabelButton(PanelCase):
     def test_the_button_is_off_until_a_volume_is_there(self):
         self.assertFalse(self.ui.labelButton.enabled)
-        self.ui.inputSelector.setCurrentNode(addVolume())
+        addVolume()
         self.assertTrue(self.ui.labelButton.enabled)
 
     def test_a_volume_loaded_before_the_panel_opens_is_chosen(self):
         volumeNode = addVolume()
+        self.ui.inputSelector.setCurrentNode(None)
         self.widget.enter()
         self.assertIs(self.ui.inputSelector.currentNode(), volumeNode)
 
@@ -35,6 +36,7 @@ class TestLabelButton(PanelCase):
     def test_the_volume_that_is_active_in_slicer_is_chosen(self):
         volumes = [addVolume(name=name) for name in ("one", "two", "three")]
         slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode").SetActiveVolumeID(volumes[1].GetID())
+        self.ui.inputSelector.setCurrentNode(None)
         self.widget.enter()
         self.assertIs(self.ui.inputSelector.currentNode(), volumes[1])
 

@@ -122,6 +122,48 @@ class TestScenes(PanelCase):
         self.assertEqual(self.column(0), LEVELS)
         self.assertEqual(len(points.levelPoints(self.node)), len(LEVELS))
 
+    def test_a_volume_that_is_added_while_none_is_chosen_becomes_the_chosen_one(self):
+        first = addVolume(name="first")
+        self.assertIs(self.ui.inputSelector.currentNode(), first)
+        self.assertTrue(self.ui.labelButton.enabled)
+        second = addVolume(name="second")
+        self.assertIs(self.ui.inputSelector.currentNode(), first)
+        slicer.mrmlScene.RemoveNode(first)
+        self.assertIsNone(self.ui.inputSelector.currentNode())
+        third = addVolume(name="third")
+        self.assertIs(self.ui.inputSelector.currentNode(), third)
+        slicer.mrmlScene.RemoveNode(second)
+        self.assertIs(self.ui.inputSelector.currentNode(), third)
+
+    def test_what_is_no_ct_is_not_chosen_when_it_is_added(self):
+        for className in ("vtkMRMLLabelMapVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLMarkupsFiducialNode"):
+            slicer.mrmlScene.AddNewNodeByClass(className)
+        hidden = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
+        hidden.UnRegister(None)
+        hidden.SetHideFromEditors(True)  # as what a module keeps between two steps
+        slicer.mrmlScene.AddNode(hidden)
+        self.widget.enter()
+        self.assertIsNone(self.logic.getParameterNode().inputVolume)
+
+    def test_of_volumes_that_are_added_in_one_batch_the_first_that_stays_is_chosen(self):
+        scene = slicer.mrmlScene
+        scene.StartState(scene.BatchProcessState)
+        scene.RemoveNode(addVolume(name="between two steps"))
+        first = addVolume(name="first")
+        addVolume(name="second")
+        self.assertIsNone(self.ui.inputSelector.currentNode())
+        scene.EndState(scene.BatchProcessState)
+        self.assertIs(self.ui.inputSelector.currentNode(), first)
+
+    def test_a_closed_panel_chooses_nothing_and_observes_nothing(self):
+        self.addCleanup(slicer.util.reloadScriptedModule, "VertebraLabeling")
+        self.assertNotEqual(self.widget.Observations, [])
+        self.widget.cleanup()
+        self.assertEqual(self.widget.Observations, [])
+        addVolume()
+        self.settle()
+        self.assertIsNone(self.logic.getParameterNode().inputVolume)
+
     def test_closing_the_scene_leaves_no_observer_behind(self):
         self.showBalls()
         node = self.node
