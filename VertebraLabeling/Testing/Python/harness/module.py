@@ -56,10 +56,15 @@ class qSlicerScriptedLoadableModuleWidget(slicer.qMRMLWidget):
         return self._python
 
     def enter(self):
-        self._python.enter()
+        self._callIfDefined("enter")
 
     def exit(self):
-        self._python.exit()
+        self._callIfDefined("exit")
+
+    def _callIfDefined(self, name):
+        method = getattr(self._python, name, None)  # a panel need not have it
+        if method is not None:
+            method()
 
 
 def load(path):

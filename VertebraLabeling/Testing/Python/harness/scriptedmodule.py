@@ -38,7 +38,7 @@ class ScriptedLoadableModule:
 
 
 class ScriptedLoadableModuleWidget:
-    """The panel of a module. Slicer gives a parent with a layout and calls setup()."""
+    """The panel of a module. Slicer gives a parent with a layout and calls setup(); it has no enter() and exit()."""
 
     def __init__(self, parent=None):
         super().__init__()
@@ -57,12 +57,6 @@ class ScriptedLoadableModuleWidget:
         pass
 
     def cleanup(self):
-        pass
-
-    def enter(self):
-        pass
-
-    def exit(self):
         pass
 
     def _onModuleAboutToBeUnloaded(self, moduleName):

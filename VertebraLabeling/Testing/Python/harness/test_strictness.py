@@ -156,6 +156,14 @@ def test_a_module_property_slicer_does_not_know_is_refused():
         slicer.modules.vertebralabeling.tittle = "x"
 
 
+def test_the_base_class_of_a_panel_has_no_method_that_slicer_s_has_not():
+    base = slicer.ScriptedLoadableModule.ScriptedLoadableModuleWidget
+    assert not {"enter", "exit"} & set(dir(base))
+    panel = slicer.modules.vertebralabeling.widgetRepresentation()
+    panel.enter()
+    panel.exit()  # what a panel does not define is not called
+
+
 DECIMAL_COMMA = """
 import locale
 import harness

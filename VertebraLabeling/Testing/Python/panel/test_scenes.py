@@ -117,8 +117,13 @@ class TestScenes(PanelCase):
 
     def test_leaving_and_entering_the_module_keeps_everything(self):
         self.showBalls()
-        self.widget.exit()
-        self.widget.enter()
+        if hasattr(slicer.app, "commandOptions") and slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("Data")
+            slicer.util.selectModule("VertebraLabeling")
+        else:
+            panel = slicer.modules.vertebralabeling.widgetRepresentation()
+            panel.exit()
+            panel.enter()
         self.assertEqual(self.column(0), LEVELS)
         self.assertEqual(len(points.levelPoints(self.node)), len(LEVELS))
 
