@@ -22,6 +22,10 @@ class Messages:
     def tell(self, text):
         """State in one line, e.g. how many vertebrae were found; ends an error shown before."""
         self._say(self._status, text)
+        self.endError()
+
+    def endError(self):
+        """The cause of an error shown before is gone."""
         self._say(self._error, "")
 
     def warn(self, sentences):

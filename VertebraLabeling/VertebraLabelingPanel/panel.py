@@ -19,7 +19,7 @@ class Panel:
     """
 
     def __init__(self, ui, logic):
-        self._parameters, self._volumeID = None, None
+        self._parameters, self._volumeID, self._chosen = None, None, (None, None)
         self.messages = Messages(ui.statusLabel, ui.warningLabel, ui.errorLabel)
         self.setup = SetupSection(ui, self.messages)
         self.corrections = CorrectionSection(ui, self.messages, self.refresh)
@@ -33,6 +33,7 @@ class Panel:
         """Show and use these choices (a parameter node); None while there is no scene."""
         self._parameters = parameters
         self._matchOutput()
+        self._endErrorOfOthers()
         for section in (self.run, self.results, self.corrections):
             section.setParameters(parameters)
 
@@ -44,6 +45,14 @@ class Panel:
         output = self._parameters.outputPoints if self._parameters is not None else None
         if changed and volumeNode is not None and (output is None or sourceVolume(output) not in (None, volumeNode)):
             self._parameters.outputPoints = pointsNodeOf(volumeNode)
+
+    def _endErrorOfOthers(self):
+        """An error belongs to the nodes that were chosen then; beside others it would be read as theirs."""
+        nodes = (getattr(self._parameters, name, None) for name in ("inputVolume", "outputPoints"))
+        chosen = tuple(node.GetID() if node is not None else None for node in nodes)
+        if chosen != self._chosen:
+            self.messages.endError()
+        self._chosen = chosen
 
     def refresh(self):
         """Bring the results and the buttons in line with the points."""

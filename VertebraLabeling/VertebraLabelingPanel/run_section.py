@@ -43,7 +43,8 @@ class RunSection:
         self._ui.labelButton.text = _("Cancel") if self.running else _("Label vertebrae")
         for widget in (self._ui.progressBar, self._ui.stageLabel):
             widget.setVisible(self.running)
-        for widget in (self._ui.inputSelector, self._ui.outputSelector, self._ui.deviceComboBox):
+        ui = self._ui  # what would change the choices of a run
+        for widget in (ui.inputSelector, ui.outputSelector, ui.deviceComboBox, ui.loadSampleButton):
             widget.enabled = not self.running
 
     def cancel(self):

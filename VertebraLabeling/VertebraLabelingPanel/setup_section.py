@@ -110,10 +110,12 @@ class SetupSection:
     def _onInstallTorch(self):
         with self._messages.failing():
             installTorch()
+            self._messages.endError()
         self.update()
 
     def _onModelPath(self, path):
         qt.QSettings().setValue(MODEL_PATH, path)
+        self._messages.endError()
         self.update()
 
     def _onModelFolder(self):
@@ -123,6 +125,7 @@ class SetupSection:
     def _onLoadSample(self):
         with self._messages.failing():
             self._ui.inputSelector.setCurrentNode(sample_data.load())
+            self._messages.endError()
         self.update()
 
     def _onRemoveSample(self):
