@@ -14,6 +14,7 @@ from VertebraLabelingLib.networks.model_card import read_licenses
 from VertebraLabelingMRML.engine import torchVersion
 
 from . import sample_data
+from .later import Later
 from .run import MODULE_FOLDER, pythonSlicer
 
 MINIMUM_TORCH = ">=2.1"
@@ -29,7 +30,7 @@ class SetupSection:
     """
 
     def __init__(self, ui, messages):
-        self._ui, self._messages, self._process = ui, messages, None
+        self._ui, self._messages, self._process, self._scrollLater = ui, messages, None, None
         ui.installTorchButton.connect("clicked(bool)", self._onInstallTorch)
         ui.modelFolderButton.connect("clicked(bool)", self._onModelFolder)
         ui.loadSampleButton.connect("clicked(bool)", self._onLoadSample)
@@ -45,9 +46,10 @@ class SetupSection:
         return self._ui.modelPathLineEdit.currentPath.strip() or None
 
     def open(self):
-        """Unfold the section."""
+        """Unfold the section and bring it into view."""
         self._ui.setupCollapsibleButton.collapsed = False
         self.update()
+        self._scrollSoon()
 
     def update(self):
         """Say what is there. Reads the weights to check their hash, but imports nothing heavy."""
@@ -73,7 +75,10 @@ class SetupSection:
             self._process.start(pythonSlicer(), ["-m", labeling_process.__name__, "--devices"])
 
     def stop(self):
-        """End the process that looks for devices, if it still runs."""
+        """End the process that looks for devices, if it still runs, and the timer of this section."""
+        later, self._scrollLater = self._scrollLater, None
+        if later is not None:
+            later.stop()
         process, self._process = self._process, None
         if process is not None:
             process.closeWriteChannel()
@@ -84,6 +89,21 @@ class SetupSection:
     def _onSetupFolded(self, folded):
         if not folded:
             self.update()
+            self._scrollSoon()
+
+    def _scrollSoon(self):
+        """Scroll when the layout has made room for what was unfolded."""
+        if self._scrollLater is None:
+            self._scrollLater = Later(self._scroll)
+        self._scrollLater.start(0)
+
+    def _scroll(self):
+        section = self._ui.setupCollapsibleButton
+        area = section.parentWidget()
+        while area is not None and not area.inherits("QScrollArea"):
+            area = area.parentWidget()
+        if area is not None and not section.collapsed:
+            area.ensureWidgetVisible(section, 0, 0)
 
     def _onAdvancedFolded(self, folded):
         if not folded:

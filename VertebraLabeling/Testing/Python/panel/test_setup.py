@@ -66,6 +66,74 @@ class TestPyTorch(SetupCase):
         self.assertEqual(self.ui.installTorchButton.enabled, version is None)
 
 
+class TestScrolling(SetupCase):
+    """The section at the panel's lower end comes into view when it is unfolded, in the scroll area of the modules."""
+
+    def setUp(self):
+        super().setUp()
+        self.ui.setupCollapsibleButton.collapsed = True
+        self.settle()
+
+    def scrollArea(self):
+        """A low window around the panel; in Slicer that of its modules."""
+        if hasattr(slicer.app, "commandOptions"):
+            if slicer.util.mainWindow() is None:
+                self.skipTest("needs Slicer's main window")
+            slicer.util.selectModule("VertebraLabeling")
+            area = self.widget.parent
+            while not area.inherits("QScrollArea"):
+                area = area.parentWidget()
+        else:
+            area = qt.QScrollArea()
+            area.setWidgetResizable(True)
+            area.setWidget(self.widget.parent)
+            self.addCleanup(self.takeOut, area)
+            area.resize(420, 330)
+            area.show()
+        self.settle()
+        area.verticalScrollBar().value = 0
+        return area
+
+    def takeOut(self, area):
+        area.takeWidget()
+        self.widget.parent.hide()
+
+    def assertInView(self, area):
+        section = self.ui.setupCollapsibleButton
+        top = section.mapTo(area.viewport(), qt.QPoint(0, 0)).y()
+        self.assertGreater(section.height, 100)
+        self.assertGreaterEqual(top, 0)
+        self.assertLessEqual(top + section.height, area.viewport().height)
+
+    def test_unfolding_the_section_scrolls_it_into_view(self):
+        area = self.scrollArea()
+        self.ui.setupCollapsibleButton.collapsed = False
+        self.settle()
+        self.assertInView(area)
+
+    def test_it_is_scrolled_to_when_the_panel_opens_it_also_where_it_is_unfolded(self):
+        area = self.scrollArea()
+        for _ in range(2):
+            area.verticalScrollBar().value = 0
+            self.widget.panel.setup.open()
+            self.settle()
+            self.assertInView(area)
+
+    def test_folding_scrolls_nothing(self):
+        area = self.scrollArea()
+        self.ui.setupCollapsibleButton.collapsed = False
+        self.ui.setupCollapsibleButton.collapsed = True
+        self.settle()
+        self.assertEqual(area.verticalScrollBar().value, 0)
+
+    def test_a_panel_outside_a_scroll_area_is_just_unfolded(self):
+        if hasattr(slicer.app, "commandOptions"):
+            self.skipTest("in Slicer the panel is in one")
+        self.widget.panel.setup.open()
+        self.settle()
+        self.assertFalse(self.ui.setupCollapsibleButton.collapsed)
+
+
 class TestWeights(SetupCase):
     def write(self, folder, content=b"weights", digest=None):
         path = folder / "model.pt"
