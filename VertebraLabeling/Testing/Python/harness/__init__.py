@@ -49,7 +49,7 @@ def start():
     scriptedmodule.install()
     parameternode.install()
     module.install()
-    slicer.app.setLayoutManager(views.LayoutManager())
+    slicer.app.setMainWindow(views.start())
     _providePythonSlicer()
     _started = True
 

@@ -101,7 +101,7 @@ class Application(QApplication):
         self._logic, self._moduleLogics = startScene()
         self._ioManager = CoreIOManager()
         self._moduleManager = ModuleManager()
-        self._layoutManager = None
+        self._layoutManager = self._mainWindow = None
         self._testing = True
         self._temporaryPath = tempfile.mkdtemp(prefix="slicer-temporary-")
 
@@ -133,6 +133,9 @@ class Application(QApplication):
 
     def setLayoutManager(self, layoutManager):
         self._layoutManager = layoutManager
+
+    def setMainWindow(self, window):
+        self._mainWindow = window  # found by slicer.util.mainWindow() among the top level widgets
 
     def testingEnabled(self):
         return self._testing

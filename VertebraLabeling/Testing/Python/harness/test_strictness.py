@@ -164,6 +164,17 @@ def test_the_base_class_of_a_panel_has_no_method_that_slicer_s_has_not():
     panel.exit()  # what a panel does not define is not called
 
 
+def test_the_views_are_as_small_as_slicer_s_with_testing_until_the_main_window_is_resized():
+    window, widget = slicer.util.mainWindow(), slicer.app.layoutManager().sliceWidget("Yellow")
+    assert (window.width, window.height) == (1037, 570)
+    small = widget.renderWindow().GetSize()
+    window.resize(1400, 1000)
+    large = widget.renderWindow().GetSize()
+    window.resize(1037, 570)
+    assert (small, widget.renderWindow().GetSize()) == ((303, 213), (303, 213))
+    assert large == (485, 428)
+
+
 DECIMAL_COMMA = """
 import locale
 import harness

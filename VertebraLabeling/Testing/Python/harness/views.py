@@ -2,6 +2,7 @@
 
 import slicer
 import vtk
+from PySide6.QtWidgets import QMainWindow
 
 SLICE_VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 SLICE_MANAGERS = (
@@ -143,15 +144,48 @@ class ThreeDWidget(View):
         self.renderer.ResetCamera()
 
 
+class MainWindow(QMainWindow):
+    """``slicer.util.mainWindow()``: the views get what menus, toolbars and the module panel leave them."""
+
+    TESTING_SIZE = (1037, 570)  # with --testing
+    SIDE, BARS, CONTROLLER = 430, 100, 22
+
+    def __init__(self):
+        super().__init__()
+        self.objectName = "qSlicerMainWindow"
+
+    def viewSize(self):
+        """Width and height of each of the four views."""
+        return (self.width - self.SIDE) // 2, (self.height - self.BARS) // 2 - self.CONTROLLER
+
+    def resizeEvent(self, event):
+        super().resizeEvent(event)
+        if slicer.app.layoutManager() is not None:
+            slicer.app.layoutManager().resize(*self.viewSize())
+
+
+def start():
+    """Open the main window with its views, as small as Slicer's with ``--testing``."""
+    window = MainWindow()
+    window.resize(*MainWindow.TESTING_SIZE)
+    slicer.app.setLayoutManager(LayoutManager(window.viewSize()))
+    window.show()
+    return window
+
+
 class LayoutManager:
-    """``slicer.app.layoutManager()`` with the three slice views and one 3D view of the conventional layout."""
+    """``slicer.app.layoutManager()`` with the three slice views and one 3D view, all of one size."""
 
     tableViewCount = plotViewCount = 0
     threeDViewCount = 1
 
-    def __init__(self, size=(400, 560)):
+    def __init__(self, size):
         self._slices = {name: SliceWidget(name, size) for name in SLICE_VIEWS}
         self._threeD = ThreeDWidget(size)
+
+    def resize(self, width, height):
+        for view in (*self._slices.values(), self._threeD):
+            view.resize(width, height)
 
     def sliceViewNames(self):
         return tuple(self._slices)

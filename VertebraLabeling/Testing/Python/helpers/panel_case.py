@@ -15,6 +15,7 @@ __all__ = ["PanelCase", "addVolume", "centers", "processIsAlive"]
 
 HELPERS = str(Path(__file__).resolve().parent)
 TIMEOUT = 60.0
+WINDOW_SIZE = (1400, 1000)
 
 
 def processIsAlive(pid):
@@ -46,6 +47,18 @@ class PanelCase(unittest.TestCase):
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = environment
+
+    def requireViews(self):
+        """Skip where Slicer has none: with --no-main-window."""
+        if slicer.app.layoutManager() is None:
+            self.skipTest("needs views: Slicer runs without a main window")
+
+    def enlargeMainWindow(self):
+        """Make the views large enough for points, balls and curve; with --testing Slicer opens at 1037 x 570."""
+        window = slicer.util.mainWindow()
+        self.addCleanup(window.resize, window.width, window.height)
+        window.resize(*WINDOW_SIZE)
+        self.settle()
 
     @property
     def node(self):

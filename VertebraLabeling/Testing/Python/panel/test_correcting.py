@@ -21,6 +21,7 @@ class TestTable(CorrectingCase):
         self.assertEqual(set(self.column(2)), {"predicted"})
 
     def test_going_to_a_row_jumps_the_views_to_the_vertebra(self):
+        self.requireViews()
         row = self.column(0).index("L2")
         self.ui.levelTable.setCurrentCell(row, 0)
         node = slicer.app.layoutManager().sliceWidget("Yellow").mrmlSliceNode()
@@ -210,6 +211,7 @@ class TestViews(CorrectingCase):
         self.assertEqual((display.GetWindow(), display.GetLevel()), (1800, 400))
 
     def test_after_a_run_the_volume_and_the_middle_of_the_spine_are_in_view(self):
+        self.requireViews()
         composite = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
         self.assertEqual(composite.GetBackgroundVolumeID(), self.ui.inputSelector.currentNode().GetID())
         axial = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()

@@ -24,8 +24,8 @@ def picture(view):
 class ViewCase(PanelCase):
     def setUp(self):
         super().setUp()
-        if slicer.app.layoutManager() is None:
-            self.skipTest("needs views: Slicer runs without a main window")
+        self.requireViews()
+        self.enlargeMainWindow()
         self.showBalls()
         self.slice = slicer.app.layoutManager().sliceWidget("Yellow")
         slicer.app.layoutManager().resetSliceViews()
