@@ -1,9 +1,11 @@
 """Label held-out scans that were altered as scans of other hospitals may differ, and say what names survive.
 
     python -m VertebraLabelingTraining.evaluation.altered_scans --data DATA --runs R0 R1 R2 --out DIR
+    python -m VertebraLabelingTraining.evaluation.altered_scans --data DATA --model MODEL.pt --out DIR
 
-Each scan is labeled by the network of the fold that holds its patient, once for each of :data:`ALTERATIONS`. Scans are
-all of ``ct/`` and every sixth of the others. Writes ``report.json`` below ``--out`` and prints a table; flagged is what
+Each scan is labeled by the network of the fold that holds its patient, once for each of :data:`ALTERATIONS`; or by a
+model, then the scans of ``ct/`` are those of patients that it has not seen. Scans are all of ``ct/`` and every sixth of
+the others. Writes ``report.json`` below ``--out`` and prints a table; flagged is what
 :mod:`.crop_scores` calls so.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.volume import Volume, to_canonical
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
+from VertebraLabelingLib.networks.weights import read_card
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingLib.system.atomic import write_text
@@ -30,6 +33,7 @@ from ..data.added_truth import read_truth
 from ..data.cases import find_cases, fold_names
 from .alterations import ALTERATIONS, Alteration
 from .crossval import held_out_labeler
+from .draw_crops import patients_of
 
 EVERY = 6
 _SETS = ("ct/", "openkbp/")
@@ -39,15 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of CT with truth, with splits.json")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders of fold 0, 1, 2")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--runs", type=Path, nargs="+", help="run folders of fold 0, 1, 2")
+    who.add_argument("--model", type=Path, help="a model file, for scans of ct/ that it has not seen")
     parser.add_argument("--only", nargs="+", choices=list(ALTERATIONS), metavar="NAME", help="default: all")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     rows: list[dict] = []
     found = find_cases([options.data])
-    for fold, run in enumerate(options.runs):
-        names = sorted(set(fold_names(options.data / "splits.json", fold)) & set(found))
-        labeler = held_out_labeler(run, names, fold)
+    groups = _unseen(options.model, options.data, found) if options.model else _folds(options.runs, options.data, found)
+    for labeler, names in groups:
         ct, others = ([name for name in names if name.startswith("ct/") == is_ct] for is_ct in (True, False))
         for name in (*ct, *others[::EVERY]):
             volume, truth = to_canonical(read_volume(found[name])), read_truth(name, found[name])
@@ -57,6 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write_text(options.out / "report.json", json.dumps(rows, indent=1) + "\n")
             print(name, flush=True)
     print(table(rows))
+
+
+def _folds(runs: Sequence[Path], data: Path, found: Collection[str]) -> Iterator[tuple[VertebraLabeler, list[str]]]:
+    """Who labels, and the scans of that fold."""
+    for fold, run in enumerate(runs):
+        names = sorted(set(fold_names(data / "splits.json", fold)) & set(found))
+        yield held_out_labeler(run, names, fold), names
+
+
+def _unseen(model: Path, data: Path, found: Collection[str]) -> Iterator[tuple[VertebraLabeler, list[str]]]:
+    """The model, and the scans of ``ct/`` that are in a fold and whose patients it has not seen."""
+    splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
+    seen = set(read_card(model)["training"]["cases"])
+    scored = {name for fold in splits["folds"] for name in fold["ct"]}
+    patients = patients_of(data / "splits.json", [*scored, *seen])
+    known = {patients[name] for name in seen}
+    yield VertebraLabeler(model), sorted(name for name in scored & set(found) if patients[name] not in known)
 
 
 def label_altered(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume, apply_affine, ras_to_ijk
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
+from VertebraLabelingLib.networks.weights import write_model
 from VertebraLabelingTraining.evaluation.alterations import ALTERATIONS
-from VertebraLabelingTraining.evaluation.altered_scans import label_altered, table
+from VertebraLabelingTraining.evaluation.altered_scans import _unseen, label_altered, table
 from VertebraLabelingTraining.evaluation.altered_spine import MOST_HU, crushed, instrumented, streaks
 
 BALLS_IJK = np.array([(24, 30, 8), (25, 31, 20), (23, 29, 32)])
@@ -118,3 +121,15 @@ def test_the_table_counts_correct_scans_and_wrong_ones_that_nobody_is_told_of(ph
         )
     ]
     assert table(rows).splitlines()[-1] == "| as it is | 25.0% | 1 of 4 | 0.0 | - | - | - | 1 of 3 |"
+
+
+def test_a_model_is_scored_on_patients_that_it_has_not_seen(tmp_path):
+    """``seen`` is one patient with ``other``; a scan in no fold cannot be scored."""
+    folds = [{"ct": ["ct/new", "ct/seen", "ct/other"]}, {"ct": ["ct/absent"]}]
+    splits = {"folds": folds, "same_patient": {"ct/seen": ["ct/other"]}}
+    (tmp_path / "splits.json").write_text(json.dumps(splits))
+    model = tmp_path / "m.pt"
+    write_model(model, {}, (4, 4), "0", {"cases": ["ct/seen"]})
+    found = ["ct/new", "ct/seen", "ct/other", "ct/in_no_fold", "openkbp/a"]
+    ((labeler, names),) = _unseen(model, tmp_path, found)
+    assert names == ["ct/new"] and labeler.weights == model
