@@ -22,7 +22,7 @@ class VertebraLabelingSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlu
     def __init__(self, scriptedPlugin):
         # not the base class's: it would register the plugin before its view actions can be asked for
         scriptedPlugin.name = "VertebraLabeling"
-        self._menu = qt.QMenu()
+        self._menu = qt.QMenu(slicer.util.mainWindow())  # goes with it; without a parent it would outlive Qt at exit
         self.action = qt.QAction(_("This vertebra is"), scriptedPlugin)
         self.action.objectName = "VertebraLabelingNameAction"
         self.action.setMenu(self._menu)

@@ -21,6 +21,7 @@ class TestViewMenu(PanelCase):
         self.plugins = plugins
         self.parent = slicer.qSlicerSubjectHierarchyScriptedPlugin(None) if inSlicer else qt.QObject()
         self.plugin = plugins.VertebraLabelingSubjectHierarchyPlugin(self.parent)
+        self.addCleanup(self.plugin.action.menu().deleteLater)
 
     def standIn(self):
         """What the plugin file asks of Slicer when it is loaded."""
@@ -75,6 +76,12 @@ class TestViewMenu(PanelCase):
     def test_the_action_has_a_name_and_the_plugin_too(self):
         self.assertEqual(self.plugin.action.objectName, "VertebraLabelingNameAction")
         self.assertEqual(self.parent.name, "VertebraLabeling")
+
+    def test_the_menu_goes_with_the_main_window(self):
+        window = slicer.util.mainWindow()
+        if window is None:
+            self.skipTest("needs Slicer's main window")
+        self.assertEqual(self.plugin.action.menu().parent(), window)
 
     def test_the_plugin_is_handed_to_slicer_by_its_path(self):
         if not isinstance(slicer.qSlicerSubjectHierarchyAbstractPlugin, types.SimpleNamespace):
