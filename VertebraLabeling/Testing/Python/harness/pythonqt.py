@@ -6,7 +6,8 @@ exists, ``connect("clicked(bool)", slot)`` takes a signature, and string lists a
 
 Where PythonQt is lax this is strict. Connecting to a signal that does not exist, or setting an attribute that is no
 property, raises; an exception in a slot is kept for :func:`takeSlotErrors`, so that a test can fail on it instead of
-only printing it.
+only printing it. So is the death of an object inside its own signal: one without a parent goes with its last Python
+reference, ``deleteLater()`` or not, and Slicer then crashes, now or later.
 """
 
 import functools
@@ -14,8 +15,10 @@ import inspect
 import sys
 import traceback
 import types
+import weakref
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+from shiboken6 import Shiboken
 
 # Both a property and a virtual method: PySide6 looks these up by name from C++, so they stay methods.
 _VIRTUAL_GETTERS = {"sizeHint", "minimumSizeHint"}
@@ -35,7 +38,8 @@ def install():
     QtCore.QObject.__getattribute__ = _attributeOf
     QtCore.QObject.className = lambda self: self.metaObject().className()
     QtCore.QTimer.singleShot = _singleShot
-    QtCore.QObject.delete = lambda self: self.deleteLater()
+    QtCore.QObject.deleteLater = _deleteLater
+    QtCore.QObject.delete = _deleteLater
     qt = types.ModuleType("qt", "PySide6 with the conventions of PythonQt")
     for source in (QtCore, QtGui, QtWidgets):
         for name in dir(source):
@@ -58,6 +62,11 @@ def _singleShot(*arguments):
     """As Slicer's: what is called is kept until the application ends."""
     _kept.append(arguments)
     return _plainSingleShot(*arguments)
+
+
+def _deleteLater(obj):
+    """As PythonQt's it keeps nothing alive until then; PySide6's own would hold the object."""
+    QtCore.QMetaObject.invokeMethod(obj, "deleteLater", QtCore.Qt.DirectConnection)
 
 
 def _giveHabits(qtClass):
@@ -171,16 +180,41 @@ _relays = {}
 def _connect(obj, signature, slot):
     if not callable(slot):
         raise TypeError(f"connect: {slot!r} is not callable")
-    accepted = _acceptedArguments(slot)
+    accepted, sender = _acceptedArguments(slot), weakref.ref(obj)
 
     def relay(*arguments):
-        slot(*(arguments if accepted is None else arguments[:accepted]))
+        emitting = sender()  # held meanwhile: its death would take this process along
+        try:
+            slot(*(arguments if accepted is None else arguments[:accepted]))
+        finally:
+            if emitting is not None and sys.getrefcount(emitting) <= _HELD_ONCE and _diesWithPython(emitting):
+                _tellOfDeath(emitting, signature)
 
     signal = _checkedSignal(obj, signature)
     if not any(key[0] == id(obj) for key in _relays):
         _getAttribute(obj, "destroyed").connect(functools.partial(_forget, id(obj)))
     _relays.setdefault((id(obj), signal), []).append((slot, relay))
     return bool(_staticConnect(obj, signal, relay))
+
+
+def _heldOnce():
+    held = object()
+    return sys.getrefcount(held)
+
+
+_HELD_ONCE = _heldOnce()
+_undead = []  # what would have died inside its own signal
+
+
+def _diesWithPython(obj):
+    return Shiboken.isValid(obj) and Shiboken.ownedByPython(obj) and _getAttribute(obj, "parent")() is None
+
+
+def _tellOfDeath(obj, signature):
+    _undead.append(obj)
+    told = f"{obj.className()} has no parent and died inside its own signal {signature}: Slicer crashes\n"
+    _slotErrors.append(told)
+    sys.stderr.write(told)
 
 
 def _forget(number, *unused):

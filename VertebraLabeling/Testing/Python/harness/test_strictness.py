@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Annotated
 
@@ -82,6 +83,52 @@ def test_an_exception_in_a_slot_is_kept(capsys):
     assert "ZeroDivisionError" in harness.takeSlotErrors()[0]
     assert harness.takeSlotErrors() == []
     capsys.readouterr()
+
+
+class Owner:
+    """Holds the only reference of a timer and drops it when the timer calls."""
+
+    def __init__(self, *parent):
+        self.timer = qt.QTimer(*parent)
+        self.timer.setSingleShot(True)
+        self.timer.connect("timeout()", self.drop)
+        self.timer.start(0)
+
+    def drop(self):
+        timer, self.timer = self.timer, None
+        timer.deleteLater()  # comes too late for an object without a parent
+
+
+def wait_for(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        slicer.app.processEvents()
+
+
+def test_an_object_without_a_parent_goes_with_its_last_python_reference():
+    calls = []
+    for parent, expected in (((), 0), ((slicer.app,), 1)):
+        before = len(slicer.app.findChildren(qt.QTimer))
+        timer = qt.QTimer(*parent)
+        timer.setSingleShot(True)
+        timer.connect("destroyed()", lambda: calls.append("gone"))
+        alive = weakref.ref(timer)
+        del timer
+        assert (alive() is not None) == bool(parent)
+        assert calls == ["gone"]
+        assert len(slicer.app.findChildren(qt.QTimer)) - before == expected
+    alive().deleteLater()
+
+
+def test_an_object_that_dies_inside_its_own_signal_is_told(capsys):
+    owner = Owner()
+    wait_for(lambda: owner.timer is None)
+    assert "QTimer has no parent and died inside its own signal timeout()" in harness.takeSlotErrors()[0]
+    capsys.readouterr()
+    owner = Owner(slicer.app)
+    wait_for(lambda: owner.timer is None)
+    assert harness.takeSlotErrors() == []
 
 
 def test_an_exception_in_a_scene_observer_is_kept(capsys):
