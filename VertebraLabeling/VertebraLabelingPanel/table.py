@@ -112,6 +112,8 @@ class LevelTable:
     def _onMenuRequested(self, position):
         item = self._widget.itemAt(position)
         if item is not None:
+            if self._menu is not None:
+                self._menu.deleteLater()
             self._menu = self.makeMenu(item.row())  # kept: popup() returns at once
             self._menu.popup(self._widget.viewport().mapToGlobal(position))
 

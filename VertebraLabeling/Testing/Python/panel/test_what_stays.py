@@ -56,6 +56,16 @@ class TestWhatStays(PanelCase):
         self.assertEqual(timers(), needed)
         self.assertEqual(self.left(), before)
 
+    def test_more_right_clicks_in_the_table_need_no_more_menus(self):
+        self.showBalls()
+        table = self.ui.levelTable
+        for row in range(3):
+            place = table.visualItemRect(table.item(row, 0)).center()
+            self.widget.panel.results.table._onMenuRequested(place)
+            slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
+            (menu,) = table.findChildren(qt.QMenu)
+            menu.close()
+
     def test_a_run_that_is_kept_does_not_keep_the_voxels(self):
         run = self.logic.startLabeling(addVolume())
         request, voxels = weakref.ref(run._request), weakref.ref(run._request.volume.array)
