@@ -98,7 +98,7 @@ def showRegions(pointsNode, show=True, amberBelow=0.0):
     for each in levelPoints(pointsNode) if show else ():
         group = UNCERTAIN if each.point.confidence < amberBelow else region(each.point.level)
         places.setdefault(group, []).append(each.point.ras)
-    models = _regionModels(pointsNode)
+    models = regionModels(pointsNode)
     for group in set(models) - set(places):
         _remove(models.pop(group))
     for group, centers in places.items():
@@ -106,6 +106,12 @@ def showRegions(pointsNode, show=True, amberBelow=0.0):
             models[group] = _addRegionModel(pointsNode, group)
         models[group].SetAndObservePolyData(_balls(centers))
     return models
+
+
+def regionModels(pointsNode):
+    """The balls that :func:`showRegions` has made: region -> model."""
+    models = slicer.util.getNodesByClass("vtkMRMLModelNode")
+    return {each.GetAttribute(REGION): each for each in models if each.GetAttribute(REGIONS_OF) == pointsNode.GetID()}
 
 
 def removeDerived(pointsNode):
@@ -143,11 +149,6 @@ def _styleCurve(display):
     display.SetLineColorFadingHueOffset(0.0)
 
 
-def _regionModels(pointsNode):
-    models = slicer.util.getNodesByClass("vtkMRMLModelNode")
-    return {each.GetAttribute(REGION): each for each in models if each.GetAttribute(REGIONS_OF) == pointsNode.GetID()}
-
-
 def _addRegionModel(pointsNode, group):
     model = slicer.mrmlScene.CreateNodeByClass("vtkMRMLModelNode")
     model.UnRegister(None)
@@ -183,5 +184,10 @@ def _balls(centers):
 
 
 def _remove(node):
-    if node is not None and node.GetScene() is not None:
-        slicer.mrmlScene.RemoveNode(node)
+    if node is None or node.GetScene() is None:
+        return
+    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    slicer.mrmlScene.RemoveNode(node)
+    for each in displays:
+        if each is not None and each.GetScene() is not None:
+            slicer.mrmlScene.RemoveNode(each)

@@ -11,7 +11,7 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.solver.chain import relabel
 
-from . import display
+from . import display, slice_views
 from .points import (
     checkPointsNode,
     createPointsNode,
@@ -99,6 +99,7 @@ def finish(request, labels):
     if not wasLabeled(node):
         display.style(node)
     writeLabels(node, withKept(labels, kept), request.volumeNode)
+    slice_views.arrange(node)
     return node
 
 

@@ -29,7 +29,7 @@ class PointsWatcher(VTKObservationMixin):
         if pointsNode is self._node:
             return
         self.removeObservers()
-        self._node, self._before = pointsNode, None
+        self._node, self._before, self._settling = pointsNode, None, False
         if pointsNode is None:
             return
         markups = slicer.vtkMRMLMarkupsNode

@@ -4,6 +4,7 @@ from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.points import levelPoints, readLabels, sourceVolume
+from VertebraLabelingMRML.slice_views import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .later import Later
@@ -26,6 +27,7 @@ class ResultSection:
         self._parameters, self._node, self._timers = None, None, {}
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
         self._watcher = PointsWatcher(self.update, onDragged, self._callLater)
+        self._views = SliceViewFollower(self._callLater)
         ui.boneButton.connect("clicked(bool)", self._onBoneButton)
 
     @property
@@ -58,6 +60,7 @@ class ResultSection:
             display.showCurve(node, self._parameters.showCurve and hasPoints)
             display.showRegions(node, self._parameters.showRegions and hasPoints, amberBelow)
             self._messages.warn(_warnings(node))
+        self._views.follow(node)
         self._onChanged()
 
     def showNew(self, node):
@@ -67,6 +70,7 @@ class ResultSection:
     def stop(self):
         """No call comes any more from the timers of this section."""
         self._watcher.watch(None)
+        self._views.follow(None)
         timers, self._timers = self._timers, {}
         for timer in timers.values():
             timer.stop()

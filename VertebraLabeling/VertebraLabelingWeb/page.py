@@ -21,7 +21,7 @@ from .results import Results
 from .scene import WINDOWS, Scene
 from .session_folder import SessionFolder
 from .surface import bone_surface
-from .views import ALONG_SPINE, Views
+from .views import Views
 
 BUSY = "Another scan is being opened: send this one again when it is there."
 UNEXPECTED = "Something unexpected went wrong: the log of the server has the details."
@@ -55,7 +55,7 @@ class Page:
         self._state.update(initial(self._jobs, upload_limit))
         self.scene = Scene()
         self.views = Views(server, self.scene.app, self.later, self._on_moved)
-        self.results = Results(self._state, self.later, self.fail, self.views.ids(*ALONG_SPINE))
+        self.results = Results(self._state, self.later, self.fail)
         self._register(server.controller)
         self._state.change("show_bone")(self._on_show_bone)
 
@@ -193,7 +193,7 @@ class Page:
                 request, self.folder.path(), self._on_progress, self._labeler, self._arguments
             )
             node = labeling.finish(request, labels)
-            self.scene.show_points(node, self.views.ids("Axial"), self.views.ids(*ALONG_SPINE))
+            self.scene.points_node = node
             if before is not None:
                 self.results.editor.undoStack.remember(node, "labeling", before)
             message = self._show_result(node)

@@ -8,7 +8,7 @@ import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, region
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingMRML import display
+from VertebraLabelingMRML import display, slice_views
 from VertebraLabelingMRML.editor import Editor
 from VertebraLabelingMRML.points import levelPoints, readLabels
 from VertebraLabelingMRML.watcher import PointsWatcher
@@ -25,17 +25,10 @@ class Results:
         state: trame state; ``rows``, ``warnings``, ``chosen``, ``level`` and ``undo_what`` are kept up to date.
         later: calls a function from the event loop.
         on_error: called with an error that is meant for the user.
-        region_view_ids: IDs of the views that show the balls in the colors of the regions.
     """
 
-    def __init__(
-        self,
-        state,
-        later: Later,
-        on_error: Callable[[VertebraLabelingError], None],
-        region_view_ids: list[str],
-    ) -> None:
-        self._state, self._on_error, self._region_view_ids = state, on_error, region_view_ids
+    def __init__(self, state, later: Later, on_error: Callable[[VertebraLabelingError], None]) -> None:
+        self._state, self._on_error = state, on_error
         self._node = None
         self._place: np.ndarray | None = None  # of the chosen vertebra, RAS mm
         self.editor = Editor()
@@ -69,8 +62,8 @@ class Results:
         if node is None:
             return
         display.showConfidence(node, LOW_CONFIDENCE)
-        for model in display.showRegions(node, bool(points), LOW_CONFIDENCE).values():
-            model.GetDisplayNode().SetViewNodeIDs(self._region_view_ids)
+        display.showRegions(node, bool(points), LOW_CONFIDENCE)
+        slice_views.arrange(node)
         try:
             state.warnings = [str(warning) for warning in readLabels(node).warnings]
         except VertebraLabelingError as error:

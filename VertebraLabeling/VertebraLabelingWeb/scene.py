@@ -62,23 +62,6 @@ class Scene:
         node.SetSpecular(0.12)
         node.SetVisibility2D(False)
 
-    def show_points(self, node, nearby_view_ids: list[str], other_view_ids: list[str]) -> None:
-        """Take up the points of a run.
-
-        In the views across the spine, where all points would lie on each other, only those near the slice are shown;
-        the other views have the whole spine projected onto them.
-        """
-        self.points_node = node
-        if node.GetNumberOfDisplayNodes() > 1:
-            return
-        projected = node.GetDisplayNode()
-        nearby = slicer.mrmlScene.AddNewNodeByClass(projected.GetClassName())
-        nearby.Copy(projected)
-        nearby.SetSliceProjection(False)
-        nearby.SetViewNodeIDs(nearby_view_ids)
-        projected.SetViewNodeIDs(other_view_ids)
-        node.AddAndObserveDisplayNodeID(nearby.GetID())
-
     def close(self) -> None:
         """Remove all that belongs to the scan."""
         if self.points_node is not None:

@@ -14,9 +14,6 @@ from vtkmodules.vtkCommonCore import vtkCommand
 SLICES = ("Sagittal", "Coronal", "Axial")
 THREE_D = "ThreeD"
 NAMES = (*SLICES, THREE_D)
-ALONG_SPINE = ("Sagittal", "Coronal", THREE_D)
-"""The views in which the points of a whole spine lie apart."""
-
 QUALITY_IN_MOTION = 70  # JPEG; a picture of quality 90 follows when the view rests
 SAMPLES = 4  # for each pixel of the slice views
 BACKGROUND = ("#0b0d10", "#1b222a")
@@ -66,10 +63,6 @@ class Views:
     def three_d(self):
         """The 3D view."""
         return self._manager.get_view(THREE_D)
-
-    def ids(self, *names: str) -> list[str]:
-        """Node IDs of views."""
-        return [self._manager.get_view(name).get_view_node_id() for name in names]
 
     def show(self, volume_node) -> None:
         """Show a volume in the slices, all of it; ``None`` to show nothing."""

@@ -1,5 +1,8 @@
 """Real rendering and a real mouse: points in the slice and 3D views, and a drag through the VTK interactor."""
 
+import os
+import tempfile
+
 import numpy as np
 import slicer
 import vtk
@@ -166,3 +169,103 @@ class TestRendering(ViewCase):
             self.ui.curveCheckBox.checked = True
 
         self.assertGreater(self.drawn(view, showCurve), 100)
+
+
+class TestAcrossTheSpine(ViewCase):
+    """In a slice across the spine the other vertebrae would lie over one another: they are not there."""
+
+    def setUp(self):
+        super().setUp()
+        self.look("Red", "T12")
+
+    def look(self, name, level):
+        """Look at a vertebra in this slice view."""
+        self.slice = slicer.app.layoutManager().sliceWidget(name)
+        self.jumpTo(level)
+
+    def turn(self, orientation):
+        before = self.slice.mrmlSliceNode().GetOrientation()
+        self.slice.mrmlSliceNode().SetOrientation(orientation)
+        self.addCleanup(self.slice.mrmlSliceNode().SetOrientation, before)
+        slicer.app.layoutManager().resetSliceViews()
+        self.settle()
+        self.jumpTo("T12")
+
+    def isDrawn(self, level):
+        """Whether a point or name has its color where this vertebra lies or is projected to."""
+        slicer.util.forceRenderAllViews()
+        view = picture(self.slice.sliceView())
+        x, y = self.pixel(self.place(level))
+        patch = view[view.shape[0] - y - 6 : view.shape[0] - y + 6, x - 6 : x + 6].astype(int)
+        return np.ptp(patch, axis=2).max() > 60
+
+    def test_only_the_vertebra_of_the_slice_is_drawn(self):
+        self.assertTrue(self.isDrawn("T12"))
+        self.assertFalse(self.isDrawn("T8"))
+
+    def test_a_vertebra_far_from_the_slice_cannot_be_dragged(self):
+        before = points.readLabels(self.node).points
+        self.drag("T8", np.add(self.place("T8"), (-15.6, 0, 0)))
+        self.assertEqual(points.readLabels(self.node).points, before)
+
+    def test_the_vertebra_of_the_slice_can_be_dragged(self):
+        target = np.add(self.place("T12"), (6, 4, 0))
+        self.drag("T12", target)
+        self.assertLess(np.linalg.norm(self.place("T12") - target), 2.0)
+
+    def test_a_view_that_turns_shows_what_it_then_can(self):
+        self.turn("Sagittal")
+        self.assertTrue(all(self.isDrawn(level) for level in LEVELS))
+        self.turn("Axial")
+        self.assertFalse(self.isDrawn("T8"))
+        self.look("Yellow", "T12")
+        self.assertTrue(self.isDrawn("T8"))
+        self.turn("Axial")
+        self.assertFalse(self.isDrawn("T8"))
+
+    def test_amber_colors_and_sizes_are_those_of_the_other_views(self):
+        index = LEVELS.index("T12")
+        self.node.SetNthControlPointDescription(index, "confidence=0.20;status=predicted")
+        self.ui.regionsCheckBox.checked = False
+        self.widget.panel.refresh()
+        self.node.GetDisplayNode().SetColor(1.0, 0.0, 1.0)
+        slicer.util.forceRenderAllViews()
+        view = picture(self.slice.sliceView())
+        x, y = self.pixel(self.place("T12"))
+        patch = view[view.shape[0] - y - 3 : view.shape[0] - y + 3, x - 3 : x + 3].astype(int)
+        self.assertTrue((patch[..., 0] > patch[..., 1] + 60).any())
+        self.node.GetDisplayNode().SetVisibility(False)
+        self.assertFalse(self.isDrawn("T12"))
+
+    def test_points_can_be_placed_here(self):
+        displays = [self.node.GetNthDisplayNode(index) for index in range(self.node.GetNumberOfDisplayNodes())]
+        for name in ("Red", "Yellow"):
+            view = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode().GetID()
+            self.assertEqual(sum(each.IsDisplayableInView(view) for each in displays), 1)
+
+    def test_a_view_that_is_new_shows_the_points(self):
+        view = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLViewNode")
+        self.addCleanup(slicer.mrmlScene.RemoveNode, view)
+        self.settle()
+        self.assertTrue(self.node.GetDisplayNode().IsDisplayableInView(view.GetID()))
+
+    def test_a_stopped_panel_follows_no_view(self):
+        views = self.node.GetDisplayNode().GetViewNodeIDs()
+        self.widget.panel.stop()
+        self.addCleanup(self.widget.enter)
+        self.turn("Sagittal")
+        self.assertEqual(self.node.GetDisplayNode().GetViewNodeIDs(), views)
+
+    def test_a_saved_scene_looks_the_same(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "scene.mrb")
+            slicer.util.saveScene(path, properties={})
+            slicer.mrmlScene.Clear()
+            slicer.util.loadScene(path, properties={})
+        self.settle()
+        self.assertEqual(self.node.GetNumberOfDisplayNodes(), 2)
+        self.look("Red", "T12")
+        self.assertTrue(self.isDrawn("T12"))
+        self.assertFalse(self.isDrawn("T8"))
+        self.look("Yellow", "T12")
+        self.assertTrue(self.isDrawn("T8"))
