@@ -12,6 +12,7 @@ CERTAIN = (0.35, 0.95, 1.0)
 ACTIVE = (0.4, 1.0, 0.4)
 CURVE = "VertebraLabeling.curve"
 REGIONS_OF, REGION = "VertebraLabeling.regionsOf", "VertebraLabeling.region"
+CENTERS = "VertebraLabeling.centers"  # of the balls that a model shows
 UNCERTAIN = "uncertain"
 BONE_WINDOW, BONE_LEVEL = 1800.0, 400.0  # HU
 REGION_RADIUS_MM = 4.5
@@ -50,6 +51,11 @@ def showConfidence(pointsNode, amberBelow):
     return uncertain
 
 
+def derived(pointsNode):
+    """What shows the points beside themselves now: the curve or ``None``, and the regions of the balls."""
+    return pointsNode.GetNodeReference(CURVE), frozenset(regionModels(pointsNode))
+
+
 def jumpTo(pointsNode, index):
     """Center the slice views on a control point, and make the 3D views turn around it."""
     place = np.array(pointsNode.GetNthControlPointPositionWorld(index))
@@ -83,7 +89,9 @@ def showCurve(pointsNode, show):
         _styleCurve(curve.GetDisplayNode())
         curve.SetLocked(True)
         pointsNode.SetNodeReferenceID(CURVE, curve.GetID())
-    slicer.util.updateMarkupsControlPointsFromArray(curve, _positions(pointsNode), world=True)
+    positions = _positions(pointsNode)
+    if not np.array_equal(positions, slicer.util.arrayFromMarkupsControlPoints(curve, world=True)):
+        slicer.util.updateMarkupsControlPointsFromArray(curve, positions, world=True)
     return curve
 
 
@@ -92,7 +100,8 @@ def showRegions(pointsNode, show=True, amberBelow=0.0):
 
     The ball of a point whose confidence is below ``amberBelow`` is amber. Markups have one color for all their points,
     so the balls are models of their own, one for each color. They are derived from the points: not saved with the
-    scene and not listed among the user's nodes. Returns the models by region (``"uncertain"`` is the amber one).
+    scene and not listed among the user's nodes. Returns the models by region (``"uncertain"`` is the amber one); a
+    model whose balls stay where they are is not touched.
     """
     places = {}
     for each in levelPoints(pointsNode) if show else ():
@@ -104,7 +113,9 @@ def showRegions(pointsNode, show=True, amberBelow=0.0):
     for group, centers in places.items():
         if group not in models:
             models[group] = _addRegionModel(pointsNode, group)
-        models[group].SetAndObservePolyData(_balls(centers))
+        if models[group].GetAttribute(CENTERS) != repr(centers):
+            models[group].SetAndObservePolyData(_balls(centers))
+            models[group].SetAttribute(CENTERS, repr(centers))
     return models
 
 

@@ -33,11 +33,14 @@ def arrange(pointsNode):
     places = _headToFoot(pointsNode)
     if display is None or not len(places) or not (display.GetSliceProjection() or _across(pointsNode)):
         return
-    across = [each.GetID() for each in slicer.util.getNodesByClass("vtkMRMLSliceNode") if isAcross(each, places)]
-    _split(pointsNode, across)
+    slices = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    across = [each.GetID() for each in slices if isAcross(each, places)]
+    others = [each.GetID() for each in (*slices, *slicer.util.getNodesByClass("vtkMRMLViewNode"))]
+    others = [each for each in others if each not in across]
+    _dropForeign(pointsNode)
+    for each in (pointsNode, *regionModels(pointsNode).values()):
+        _split(each, across, others)
     mirror(pointsNode)
-    for model in regionModels(pointsNode).values():
-        _split(model, across)
 
 
 def isAcross(sliceNode, places):
@@ -128,12 +131,9 @@ def _across(displayableNode):
     return next((each for each in displays if each is not None and each.GetAttribute(ACROSS)), None)
 
 
-def _split(displayableNode, across):
-    """Show a node by its first display node in all views but those ``across`` (IDs), and there by a second."""
-    _dropForeign(displayableNode)
+def _split(displayableNode, across, others):
+    """Show a node by a second display node in the views ``across`` (IDs), and in the others by the first."""
     display, second = displayableNode.GetDisplayNode(), _across(displayableNode)
-    others = [node.GetID() for name in ("Slice", "View") for node in slicer.util.getNodesByClass(f"vtkMRML{name}Node")]
-    others = [each for each in others if each not in across]
     arranged = f"{' '.join(others)} | {' '.join(across)}"
     if display.GetAttribute(ARRANGED) == arranged and (second is not None) == bool(across):
         return

@@ -3,7 +3,7 @@
 from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
-from VertebraLabelingMRML.points import levelPoints, readLabels, sourceVolume
+from VertebraLabelingMRML.points import EVIDENCE, WARNINGS, levelPoints, readLabels, sourceVolume
 from VertebraLabelingMRML.slice_views import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
@@ -25,6 +25,7 @@ class ResultSection:
     def __init__(self, ui, messages, onNamed, onDragged, onChanged):
         self._ui, self._messages, self._onChanged = ui, messages, onChanged
         self._parameters, self._node, self._timers = None, None, {}
+        self._shown, self._sentences = None, []
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
         self._watcher = PointsWatcher(self.update, onDragged, self._callLater)
         self._views = SliceViewFollower(self._callLater)
@@ -46,22 +47,35 @@ class ResultSection:
         self.update()
 
     def update(self):
-        """Bring table, colors, curve and warnings in line with the node and the choices."""
+        """Bring table, colors, curve and warnings in line with the node and the choices, where they are not."""
         node = self._node if self._node is not None and self._node.GetScene() is not None else None
         amberBelow = self._parameters.amberBelow if self._parameters is not None else 0.0
-        self.table.show(node, amberBelow)
         volume = sourceVolume(node) if node is not None else None
         self._ui.boneButton.enabled = volume is not None
-        if node is None:
-            self._messages.warn([])
-        else:
+        if node is None or self._state(node, amberBelow) != self._shown:
+            self._show(node, amberBelow)
+        self._messages.warn(self._sentences)
+        self._onChanged()
+
+    def _show(self, node, amberBelow):
+        self.table.show(node, amberBelow)
+        self._sentences, self._shown = [], None
+        if node is not None:
             display.showConfidence(node, amberBelow)
             hasPoints = bool(levelPoints(node))
             display.showCurve(node, self._parameters.showCurve and hasPoints)
             display.showRegions(node, self._parameters.showRegions and hasPoints, amberBelow)
-            self._messages.warn(_warnings(node))
+            self._sentences = _warnings(node)
+            self._shown = self._state(node, amberBelow)
         self._views.follow(node)
-        self._onChanged()
+
+    def _state(self, node, amberBelow):
+        """All that the display depends on: while it is the same, nothing is drawn again."""
+        found = levelPoints(node)
+        selected = [node.GetNthControlPointSelected(each.index) for each in found]
+        choices = (amberBelow, self._parameters.showCurve, self._parameters.showRegions)
+        kept = tuple(node.GetAttribute(name) for name in (EVIDENCE, WARNINGS))
+        return node, found, selected, choices, kept, display.derived(node)
 
     def showNew(self, node):
         """Bring the points of a run into the views."""
@@ -71,6 +85,7 @@ class ResultSection:
         """No call comes any more from the timers of this section."""
         self._watcher.watch(None)
         self._views.follow(None)
+        self._shown = None
         timers, self._timers = self._timers, {}
         for timer in timers.values():
             timer.stop()
