@@ -32,6 +32,7 @@ WARNINGS = "VertebraLabeling.warnings"
 EVIDENCE = "VertebraLabeling.evidence"
 WRITTEN = "VertebraLabeling.written"
 VOLUME = "VertebraLabeling.volume"
+VOLUME_NAMED = "VertebraLabeling.volumeNamed"  # the same as [ID, name]: clones keep attributes but not references
 
 MOVED_MM = 0.5  # a point that moved by less was not dragged: a slip of the mouse in a click
 
@@ -70,14 +71,19 @@ def wasLabeled(pointsNode):
 
 
 def pointsNodeOf(volumeNode):
-    """The newest markups node whose points were found in this volume, or ``None``."""
+    """The newest markups node whose points were found in this volume, or ``None``; clones are the user's copies."""
     nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
-    return next((node for node in reversed(nodes) if sourceVolume(node) is volumeNode), None)
+    return next((node for node in reversed(nodes) if node.GetNodeReference(VOLUME) is volumeNode), None)
 
 
 def sourceVolume(pointsNode):
     """The volume node that the points were found in; ``None`` when unknown or deleted."""
-    return pointsNode.GetNodeReference(VOLUME)
+    volumeNode = pointsNode.GetNodeReference(VOLUME)
+    if volumeNode is None and pointsNode.GetScene() is not None:
+        known = _json(pointsNode, VOLUME_NAMED, [])
+        node = pointsNode.GetScene().GetNodeByID(known[0]) if known and isinstance(known[0], str) else None
+        volumeNode = node if node is not None and [node.GetID(), node.GetName()] == known else None
+    return volumeNode
 
 
 def writeLabels(pointsNode, labels, volumeNode=None):
@@ -98,6 +104,7 @@ def writeLabels(pointsNode, labels, volumeNode=None):
             _writePoint(pointsNode, index, point)
         if volumeNode is not None:
             pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID())
+            pointsNode.SetAttribute(VOLUME_NAMED, json.dumps([volumeNode.GetID(), volumeNode.GetName()]))
         pointsNode.SetAttribute(MODEL, str(labels.provenance.get("model", "")))
         pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
         pointsNode.SetAttribute(WARNINGS, json.dumps([warning.to_json() for warning in labels.warnings]))

@@ -15,7 +15,10 @@ from VertebraLabelingPanel.table import levelsNear
 
 
 class VertebraLabelingSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlugin):
-    """Offers the levels near the present one for control points of labeled vertebrae, and nothing elsewhere."""
+    """Offers the levels near the present one for control points of vertebrae, and nothing elsewhere.
+
+    A list that was read from a file has only its names to tell by: all of them must be levels.
+    """
 
     filePath = __file__
 
@@ -54,9 +57,12 @@ def _clicked(itemID, eventData):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     node = hierarchy.GetItemDataNode(itemID)
     onPoint = eventData.get("ComponentType") == slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint
-    if node is None or not onPoint or not node.IsA("vtkMRMLMarkupsFiducialNode") or not wasLabeled(node):
+    if node is None or not onPoint or not node.IsA("vtkMRMLMarkupsFiducialNode"):
         return node, None
-    return node, next((each for each in levelPoints(node) if each.index == eventData.get("ComponentIndex")), None)
+    found = levelPoints(node)
+    if not wasLabeled(node) and len(found) < node.GetNumberOfDefinedControlPoints():
+        return node, None
+    return node, next((each for each in found if each.index == eventData.get("ComponentIndex")), None)
 
 
 def _name(node, index, level):

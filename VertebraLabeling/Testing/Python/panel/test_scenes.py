@@ -175,3 +175,31 @@ class TestScenes(PanelCase):
         slicer.mrmlScene.Clear()
         markups = slicer.vtkMRMLMarkupsNode
         self.assertFalse(node.HasObserver(markups.PointEndInteractionEvent))
+
+    def clone(self):
+        """A clone of the points, made as in the subject hierarchy."""
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        item = hierarchy.GetItemByDataNode(self.node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), self.node)
+        slicer.vtkSlicerSubjectHierarchyModuleLogic.CloneSubjectHierarchyItem(hierarchy, item, "clone")
+        return slicer.util.getNode("clone")
+
+    def test_a_clone_of_the_points_knows_its_volume(self):
+        original, volumeNode = self.showBalls(), self.ui.inputSelector.currentNode()
+        clone = self.clone()
+        self.ui.outputSelector.setCurrentNode(clone)
+        self.assertTrue(self.ui.boneButton.enabled)
+        self.ui.boneButton.click()
+        self.assertEqual(volumeNode.GetDisplayNode().GetWindow(), 1800.0)
+        self.assertEqual(self.column(0), LEVELS)
+        self.assertIs(points.pointsNodeOf(volumeNode), original)
+        slicer.mrmlScene.RemoveNode(volumeNode)
+        self.assertIsNone(points.sourceVolume(clone))
+
+    def test_a_clone_does_not_take_another_volume_for_its_own(self):
+        self.showBalls()
+        clone = self.clone()
+        self.ui.inputSelector.currentNode().SetName("something else")
+        self.assertIsNone(points.sourceVolume(clone))
+        for damaged in ("[]", "[3]", '["vtkMRMLScalarVolumeNode1"]', '[["a"], "b"]', "{"):
+            clone.SetAttribute("VertebraLabeling.volumeNamed", damaged)
+            self.assertIsNone(points.sourceVolume(clone))

@@ -1,11 +1,14 @@
 """The menu of a point in the slice and 3D views: the plugin that Slicer asks before it opens the menu."""
 
+import os
 import sys
+import tempfile
 import types
 
 import qt
 import slicer
 from panel_case import PanelCase, centers
+from VertebraLabelingMRML import points
 from VertebraLabelingPanel import view_menu
 
 
@@ -64,9 +67,19 @@ class TestViewMenu(PanelCase):
         self.assertIs(self.node, first)
         self.assertEqual(self.levels(), list(centers("T9", "L5")))
 
+    def test_points_that_were_loaded_from_a_file_have_the_menu_too(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "spine.mrk.json")
+            slicer.util.saveNode(self.node, path)
+            loaded = slicer.util.loadMarkups(path)
+        self.assertFalse(points.wasLabeled(loaded))
+        index = list(centers()).index("T12")
+        self.assertIn("L1", self.rightClick(loaded, slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint, index))
+
     def test_elsewhere_nothing_is_offered(self):
         other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "mine")
         other.AddControlPointWorld([0, 0, 0], "T12")
+        other.AddControlPointWorld([0, 0, 9], "tip of the needle")
         display = slicer.vtkMRMLMarkupsDisplayNode
         self.assertIsNone(self.rightClick(other, display.ComponentControlPoint, 0))
         self.assertIsNone(self.rightClick(self.node, display.ComponentNone, -1))
