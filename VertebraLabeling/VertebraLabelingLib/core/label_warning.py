@@ -10,11 +10,12 @@ from .anatomy import LEVEL_INDEX
 
 SHIFT, VARIANT, GAP, END, CUT, FURTHER = "shift", "variant", "gap", "end", "cut", "further"
 IMPLANTS, TURNED, SMALL, CLIPPED, NO_GPU, NOTE = "implants", "turned", "small", "clipped", "no_gpu", "note"
+ASTRAY = "astray"
 
 SOLVER_KINDS = frozenset((SHIFT, VARIANT, GAP, END, CUT, FURTHER))
 """What the solver says of its chain: a new solution replaces these."""
 
-REVIEW_KINDS = frozenset((SHIFT, GAP, END, FURTHER, IMPLANTS))
+REVIEW_KINDS = frozenset((SHIFT, GAP, END, FURTHER, IMPLANTS, ASTRAY))
 """Levels may be shifted, or vertebrae were or may have been missed: someone should look before the points are used."""
 
 DENS, FIRST_RIB, LAST_RIB, SACRUM = "dens", "first_rib", "last_rib", "sacrum"
@@ -48,7 +49,8 @@ class LabelWarning:
             named ones were not found; ``end``: a level beyond an end of the chain was not found; ``cut``: the image
             edge cuts a vertebra; ``further``: vertebral bodies are seen far from the chain; ``implants``: metal;
             ``turned``: how the patient lies; ``small``: size of the spine; ``clipped``: values that the scan lacks;
-            ``no_gpu``: labeled on the CPU; ``note``: a sentence from elsewhere.
+            ``no_gpu``: labeled on the CPU; ``astray``: settled points are far from all that was seen; ``note``: a
+            sentence from elsewhere.
         levels: what it is about, head to foot.
         beside: of ``gap`` the named levels above and below it, of ``end`` the last named one.
         landmarks: of ``shift`` those of :data:`LANDMARKS` that are in view.
@@ -154,6 +156,12 @@ def _implants(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     return translate(text).format(levels=span(warning.levels))
 
 
+def _astray(warning: LabelWarning, translate: Callable[[str], str]) -> str:
+    first, *others = warning.levels
+    text = _("No vertebra was seen within 25 mm of what you moved or confirmed at {levels}: check these places.")
+    return translate(text).format(levels=", ".join((first, *others)))
+
+
 def _turned(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     degrees, head_down = warning.numbers["degrees"], bool(warning.numbers["head_down"])
     if head_down and degrees:
@@ -199,6 +207,7 @@ _WORDS: dict[str, Callable[[LabelWarning, Callable[[str], str]], str]] = {
         _("Further vertebral bodies are seen far from the named ones: look whether a part of the spine is missing.")
     ),
     IMPLANTS: _implants,
+    ASTRAY: _astray,
     TURNED: _turned,
     SMALL: _small,
     CLIPPED: _clipped,

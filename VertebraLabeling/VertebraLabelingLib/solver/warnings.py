@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..core.evidence import Evidence
-from ..core.label_warning import CUT, END, FURTHER, GAP, SHIFT, SOLVER_KINDS, VARIANT, LabelWarning
+from ..core.label_warning import ASTRAY, CUT, END, FURTHER, GAP, SHIFT, SOLVER_KINDS, VARIANT, LabelWarning
 from .chain_ends import (
     cut_levels,
     end_of,
@@ -52,7 +53,8 @@ def warnings_after_renaming(warnings: Sequence[LabelWarning], names: Mapping[str
 
     The user's count settles a possible shift, so that warning goes. The vertebrae that the field of view cuts are
     the same ones under their new names, a vertebra that is missing at an end is the next one, and what is not named
-    still is not. Warnings that :func:`warnings_for` did not write stay.
+    still is not. Warnings that :func:`warnings_for` did not write stay, under the new names
+    where they are of points far away.
 
     Args:
         warnings: the warnings before.
@@ -67,7 +69,13 @@ def warnings_after_renaming(warnings: Sequence[LabelWarning], names: Mapping[str
         if (old := next_to(before, step)) and (new := next_to(after, step))
         if LabelWarning(END, (old,), (end_of(before, step),)) in warnings
     ]
-    return (*_variants_and_gaps(after), *ends, *cut, *further, *without_solver_warnings(warnings))
+    others = [
+        replace(warning, levels=tuple(names.get(level, level) for level in warning.levels))
+        if warning.kind == ASTRAY
+        else warning
+        for warning in without_solver_warnings(warnings)
+    ]
+    return (*_variants_and_gaps(after), *ends, *cut, *further, *others)
 
 
 def _variants_and_gaps(levels: Sequence[str]) -> list[LabelWarning]:

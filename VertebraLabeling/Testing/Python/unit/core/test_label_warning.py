@@ -6,6 +6,7 @@ import json
 
 import pytest
 from VertebraLabelingLib.core.label_warning import (
+    ASTRAY,
     CLIPPED,
     CUT,
     DENS,
@@ -74,6 +75,10 @@ OTHERS = [
         "This CT was saved without its values below -160 HU, as for display: they were taken for air. Label the "
         "original where there is one.",
     ),
+    (
+        LabelWarning(ASTRAY, ("T8", "L1")),
+        "No vertebra was seen within 25 mm of what you moved or confirmed at T8, L1: check these places.",
+    ),
     (LabelWarning(NO_GPU), "The GPU has too little free memory: this scan was labeled on the CPU."),
     (note("Slices 3-5 were interpolated."), "Slices 3-5 were interpolated."),
 ]
@@ -119,6 +124,7 @@ def test_older_and_foreign_sentences(sentence, kind):
         {"kind": "gap", "levels": ["T5"], "beside": ["T4"]},
         {"kind": "gap", "levels": [], "beside": ["T4", "T6"]},
         {"kind": "cut", "levels": ["<b>"]},
+        {"kind": "astray"},
         {"kind": "cut", "levels": "T5"},
         {"kind": "shift", "landmarks": ["moon"]},
         {"kind": "turned", "numbers": {"degrees": float("nan"), "head_down": 0}},
@@ -144,6 +150,6 @@ def test_sentences_are_translated_as_templates():
     assert seen == ["{levels} not found between {above} and {below}."]
 
 
-def test_a_look_is_asked_for_what_the_solver_or_metal_leaves_in_doubt():
-    assert {SHIFT, GAP, END, FURTHER, IMPLANTS} == REVIEW_KINDS
+def test_a_look_is_asked_for_what_the_solver_metal_or_a_correction_leaves_in_doubt():
+    assert {SHIFT, GAP, END, FURTHER, IMPLANTS, ASTRAY} == REVIEW_KINDS
     assert IMPLANTS not in SOLVER_KINDS and len(LANDMARKS) == 4
