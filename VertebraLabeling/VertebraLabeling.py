@@ -176,7 +176,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         return VertebraLabelingParameterNode(super().getParameterNode())
 
-    def label(self, volumeNode, outputNode=None, fixed=None, progress=None, cancelled=None):
+    def label(self, volumeNode, outputNode=None, fixed=None, progress=None, cancelled=None, keep=None):
         """Find and name the vertebrae of a CT; returns when done.
 
         Args:
@@ -186,6 +186,9 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             fixed: level -> world RAS mm of points that are known, e.g. ``{"L1": (1.0, -20.0, 35.5)}``.
             progress: called with a fraction 0..1 and the name of the stage.
             cancelled: asked often; returning True ends the run with ``errors.Cancelled``, the scene as it was.
+            keep: what to do with points that the user moved or confirmed where the voxels or the geometry of the
+                volume have changed since they were found: None refuses in a sentence, True uses them as they stand,
+                False goes on without them. Where the volume was only moved or turned, they have gone along.
 
         Returns:
             vtkMRMLMarkupsFiducialNode: one unlocked control point per vertebra, named by level, at the center of the
@@ -193,9 +196,9 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
 
         Raises:
             VertebraLabelingError: one sentence for the user: not a CT, no spine in view, a label map, a non-linear
-                transform, missing weights or PyTorch.
+                transform, a volume that has changed (``keep``), missing weights or PyTorch.
         """
-        return labeling.label(volumeNode, self.labeler, outputNode, fixed, progress, cancelled)
+        return labeling.label(volumeNode, self.labeler, outputNode, fixed, progress, cancelled, keep)
 
     def startLabeling(
         self,
@@ -208,11 +211,12 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         weights=None,
         device="auto",
         newOutput=False,
+        keep=None,
     ):
         """Label a CT in a process of its own: Slicer stays alive, and the scene is as it was until the result is there.
 
         Args:
-            volumeNode, outputNode, fixed: as in :meth:`label`.
+            volumeNode, outputNode, fixed, keep: as in :meth:`label`.
             onFinished: called once with the run: ``run.pointsNode`` is the result, or ``run.error`` says why there is
                 none (``errors.Cancelled`` after ``run.cancel()``, or when the volume or the scene was closed).
             waitForCompletion: return only when the run has ended; for scripts. Raises what ``run.error`` holds.
@@ -232,7 +236,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             logic = slicer.util.getModuleLogic("VertebraLabeling")
             run = logic.startLabeling(slicer.util.getNode("CT"), onFinished=lambda run: print(run.error or "done"))
         """
-        request = labeling.prepare(volumeNode, outputNode, fixed, newOutput)
+        request = labeling.prepare(volumeNode, outputNode, fixed, newOutput, keep)
         if self.backgroundLabeler == labeling_process.NETWORK:
             checkPyTorch()
 

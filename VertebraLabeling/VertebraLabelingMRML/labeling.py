@@ -1,17 +1,18 @@
 """Labeling a volume node: what goes in, what comes out, and what the user's own points have to say in it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
-from VertebraLabelingLib.core.labels import CONFIRMED, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning
+from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.solver.chain import relabel
 
-from . import display, slice_views
+from . import display, found_in, slice_views
 from .points import (
     checkPointsNode,
     createPointsNode,
@@ -22,7 +23,9 @@ from .points import (
     wasLabeled,
     writeLabels,
 )
-from .volumes import ijkToWorld, volumeFromNode
+from .volumes import volumeFromNode
+
+ASTRAY_MM = 25.0  # nearer than the next vertebra but one: a settled point farther from all candidates is in none
 
 
 class Labeler(Protocol):
@@ -40,12 +43,16 @@ class Request:
         volume: its voxels and world affine.
         pointsNode: the node to update, or ``None`` to create one.
         kept: level -> :class:`LabeledPoint` of the user: a confirmed one stays as it is, a moved one where it is.
+        state: :class:`found_in.VolumeState` of the volume before the run.
+        settled: level -> :class:`LabeledPoint` that the user had settled in the node before the run, as they stood.
     """
 
     volumeNode: object
     volume: Volume
     pointsNode: object = None
     kept: dict = field(default_factory=dict)
+    state: object = None
+    settled: dict = field(default_factory=dict)
 
     @property
     def fixed(self):
@@ -53,7 +60,7 @@ class Request:
         return {level: point.ras for level, point in self.kept.items() if point.status == CONFIRMED}
 
 
-def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False):
+def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None):
     """Check the nodes and collect the points that the user settled; changes nothing.
 
     Args:
@@ -61,46 +68,81 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False):
         outputNode: vtkMRMLMarkupsFiducialNode to write into; by default the one of an earlier run on this volume.
         fixed: level -> world RAS mm of further points that are known.
         newOutput: write into a new node even where an earlier run has left one.
+        keep: what to do with settled points where the volume has changed since they were found in it: ``None``
+            refuses, ``True`` uses them as they stand, ``False`` goes on without them.
 
     Raises:
-        InputError: the volume or the output cannot be used.
+        InputError: the volume or the output cannot be used; :class:`found_in.ChangedVolumeError` as told at ``keep``.
     """
-    volume = volumeFromNode(volumeNode)
+    volume, state = volumeFromNode(volumeNode), found_in.stateOf(volumeNode)
     pointsNode = outputNode
     if pointsNode is None and not newOutput:
         pointsNode = pointsNodeOf(volumeNode)
-    kept = {}
+    settled = {}
     if pointsNode is not None:
         checkPointsNode(pointsNode)
         if sourceVolume(pointsNode) in (volumeNode, None):
-            kept = userPoints(pointsNode)
+            settled = userPoints(pointsNode)
+    try:
+        kept = dict(found_in.carriedOver(pointsNode, volumeNode, state, settled, keep)) if settled else {}
+    except found_in.ChangedVolumeError:
+        if keep is None:
+            raise
+        kept = {}
     for level, ras in (fixed or {}).items():
         if level not in LEVEL_INDEX or not is_place(ras):
             raise InputError(f"The known point {level!r} has no place or is no level: use C1-C7, T1-T13 or L1-L6.")
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
-    return Request(volumeNode, volume, pointsNode, kept)
+    return Request(volumeNode, volume, pointsNode, kept, state, settled)
 
 
 def finish(request, labels):
     """Write the result of a run; returns the markups node. The first change to the scene is made here.
 
     What happened to the nodes during the run is respected: points that the user settled meanwhile are kept, a deleted
-    output is made anew, and the points follow a volume whose linear transform was changed.
+    output is made anew, and the points follow a volume that was moved.
+
+    Raises:
+        InputError: the voxels or the geometry of the volume have changed during the run, or the output cannot take
+            the points.
     """
-    node = request.pointsNode
-    kept = dict(request.kept)
-    if node is None or node.GetScene() is None:
-        node = createPointsNode(request.volumeNode)
-    elif sourceVolume(node) in (request.volumeNode, None):
-        kept.update(userPoints(node))
-    moved = ijkToWorld(request.volumeNode) @ np.linalg.inv(request.volume.ijk_to_ras)
-    if not np.allclose(moved, np.eye(4), atol=1e-6):
+    volumeNode, node, kept = request.volumeNode, request.pointsNode, dict(request.kept)
+    state = found_in.stateOf(volumeNode)
+    moved, what = found_in.rigidMotion(volumeNode.GetName(), request.state, state)
+    if what:
+        raise InputError(f"{what} during the labeling, so its result does not fit any more: label it again.")
+    if moved is not None:
         labels = transformed(labels, moved)
-    if not wasLabeled(node):
+        kept = found_in.movedAlong(kept, moved, {level: point.ras for level, point in kept.items()})
+    if node is None or node.GetScene() is None:
+        node = createPointsNode(volumeNode)
+    elif sourceVolume(node) in (volumeNode, None):
+        kept = _withMeanwhile(kept, request.settled, userPoints(node))
+    new = not wasLabeled(node)
+    labels = withAstray(withKept(labels, kept))
+    writeLabels(node, labels, volumeNode)
+    found_in.remember(node, state, {point.level: point.ras for point in labels.points})
+    if new:
         display.style(node)
-    writeLabels(node, withKept(labels, kept), request.volumeNode)
     slice_views.arrange(node)
     return node
+
+
+def _withMeanwhile(kept, before, now):
+    """The kept points, and what the user has done to the points of the node during the run."""
+    kept = {level: point for level, point in kept.items() if level in now or level not in before}
+    return {**kept, **{level: point for level, point in now.items() if before.get(level) != point}}
+
+
+def withAstray(labels):
+    """The labels, and a warning of settled points that are far from all that this run saw."""
+    if labels.evidence is None or not len(labels.evidence.points):
+        return labels
+    settled = (point for point in labels.points if point.status != PREDICTED)
+    levels = [
+        point.level for point in settled if np.linalg.norm(labels.evidence.points - point.ras, axis=1).min() > ASTRAY_MM
+    ]
+    return replace(labels, warnings=(*labels.warnings, LabelWarning(ASTRAY, tuple(levels)))) if levels else labels
 
 
 def withKept(labels, kept):
@@ -120,8 +162,8 @@ def withKept(labels, kept):
     return labels.with_points((*others, *confirmed.values()))
 
 
-def label(volumeNode, labeler: Labeler, outputNode=None, fixed=None, progress=None, cancelled=None):
+def label(volumeNode, labeler: Labeler, outputNode=None, fixed=None, progress=None, cancelled=None, keep=None):
     """Label a CT volume node and return the markups node; blocks. Arguments as in :func:`prepare`."""
-    request = prepare(volumeNode, outputNode, fixed)
+    request = prepare(volumeNode, outputNode, fixed, keep=keep)
     labels = labeler.label(request.volume, fixed=request.fixed or None, progress=progress, cancelled=cancelled)
     return finish(request, labels)

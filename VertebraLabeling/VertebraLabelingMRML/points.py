@@ -24,6 +24,7 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
+from . import found_in
 from .volumes import localToWorld
 
 MODEL = "VertebraLabeling.model"
@@ -111,6 +112,7 @@ def writeLabels(pointsNode, labels, volumeNode=None):
         evidence = _moveEvidence(labels.evidence, toLocal)
         pointsNode.SetAttribute(EVIDENCE, evidence.to_json() if evidence else None)
         recordWritten(pointsNode)
+        found_in.renew(pointsNode, sourceVolume(pointsNode), {point.level: point.ras for point in labels.points})
 
 
 def _writePoint(pointsNode, index, point):

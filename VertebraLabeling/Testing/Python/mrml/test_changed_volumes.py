@@ -1,0 +1,297 @@
+"""A volume that changes after its points were settled: no run counts the levels from another picture unasked."""
+
+import tempfile
+import unittest
+
+import numpy as np
+import slicer
+import vtk
+from synthetic_spine import BallLabeler, addVolume, centers
+from VertebraLabelingLib.core.label_warning import ASTRAY
+from VertebraLabelingLib.errors import InputError
+from VertebraLabelingMRML import corrections, found_in, points
+from vtk.util.numpy_support import numpy_to_vtk
+
+from VertebraLabeling import VertebraLabelingLogic
+
+UP = (0.0, 0.0, 30.0)  # mm: about one vertebra
+
+
+def matrixOf(*offset, degrees=0.0):
+    angle = np.radians(degrees)
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    matrix[:3, 3] = offset or (0, 0, 0)
+    return matrix
+
+
+def addTransform(matrix):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    slicer.util.updateTransformMatrixFromArray(node, matrix)
+    return node
+
+
+def move(node, matrix, harden=False):
+    """Put a node under a linear transform, and harden it."""
+    node.SetAndObserveTransformNodeID(addTransform(matrix).GetID())
+    if harden:
+        node.HardenTransform()
+
+
+def setGeometry(volumeNode, change):
+    matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
+    volumeNode.GetIJKToRASMatrix(matrix)
+    volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(change @ slicer.util.arrayFromVTKMatrix(matrix)))
+
+
+class ChangedCase(unittest.TestCase):
+    """A labeled volume with L1 confirmed."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+        self.labeler = BallLabeler()
+        self.logic = VertebraLabelingLogic(self.labeler)
+        self.volumeNode = addVolume()
+        self.node = self.logic.label(self.volumeNode)
+        corrections.confirm(self.node, [self.index("L1")])
+
+    def index(self, level):
+        return next(each.index for each in points.levelPoints(self.node) if each.point.level == level)
+
+    def labels(self):
+        return points.readLabels(self.node)
+
+    def rollVoxels(self):
+        """The next frame: the patient lies one vertebra further up in the picture."""
+        array = slicer.util.arrayFromVolume(self.volumeNode)
+        slicer.util.updateVolumeFromArray(self.volumeNode, np.roll(array, 10, axis=0))
+
+    def reload(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/scene.mrb"
+            slicer.util.saveScene(path, properties={})
+            slicer.mrmlScene.Clear()
+            slicer.util.loadScene(path, properties={})
+        self.node, self.volumeNode = slicer.util.getNode("CT vertebrae"), slicer.util.getNode("CT")
+
+    def assertRefused(self, words):
+        before, runs = self.labels(), len(self.labeler.volumes)
+        with self.assertRaisesRegex(InputError, words) as raised:
+            self.logic.label(self.volumeNode)
+        self.assertRegex(str(raised.exception), "since you moved or confirmed L1 .* keep=True")
+        self.assertEqual((self.labels().points, len(self.labeler.volumes)), (before.points, runs))
+
+    def assertFound(self, expected, tolerance=1.5):
+        found = {point.level: point.ras for point in self.labels().points}
+        self.assertEqual(list(found), list(expected))
+        apart = [np.linalg.norm(np.subtract(found[level], ras)) for level, ras in expected.items()]
+        self.assertLess(max(apart), tolerance)
+
+
+class TestRefusals(ChangedCase):
+    def test_other_voxels_are_refused(self):
+        self.rollVoxels()
+        self.assertRefused("The voxels of 'CT' have changed")
+
+    def test_other_voxels_are_refused_after_reload_too(self):
+        self.reload()
+        self.rollVoxels()
+        self.assertRefused("The voxels of 'CT' have changed")
+
+    def test_another_size_is_refused(self):
+        array = slicer.util.arrayFromVolume(self.volumeNode)
+        slicer.util.updateVolumeFromArray(self.volumeNode, array[4:].copy())
+        self.assertRefused("The size of 'CT' has changed")
+
+    def test_another_spacing_and_a_mirror_are_refused(self):
+        for factors in ((1, 1, 1.1, 1), (-1, 1, 1, 1)):
+            with self.subTest(factors):
+                self.setUp()
+                setGeometry(self.volumeNode, np.diag(factors))
+                self.assertRefused("The spacing or the axes of 'CT' have changed")
+
+    def test_a_hardened_warp_is_refused(self):
+        warp = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode")
+        field = vtk.vtkImageData()
+        field.SetDimensions(3, 3, 9)
+        field.SetOrigin(-100, -100, -200)
+        field.SetSpacing(100, 100, 50)
+        field.AllocateScalars(vtk.VTK_DOUBLE, 3)
+        shifts = np.zeros((81, 3))
+        shifts[27:54, 2] = 30
+        field.GetPointData().SetScalars(numpy_to_vtk(shifts, deep=True))
+        grid = vtk.vtkGridTransform()
+        grid.SetDisplacementGridData(field)
+        warp.SetAndObserveTransformFromParent(grid)
+        self.volumeNode.SetAndObserveTransformNodeID(warp.GetID())
+        self.volumeNode.HardenTransform()
+        self.assertRefused("of 'CT' ha(s|ve) changed")
+
+    def test_a_moved_point_is_refused_like_a_confirmed_one(self):
+        self.setUp()
+        self.node = self.logic.label(self.volumeNode, keep=False)
+        points.writeLabels(self.node, self.logic.labeler.label(self.labeler.volumes[0]))
+        place = np.add(centers()["L1"], (0, 3, 0))
+        self.node.SetNthControlPointPositionWorld(self.index("L1"), place)
+        self.rollVoxels()
+        self.assertRefused("The voxels of 'CT' have changed")
+
+    def test_predicted_points_alone_are_not_refused(self):
+        self.logic.label(self.volumeNode, keep=False)
+        points.writeLabels(self.node, self.labeler.label(self.labeler.volumes[0]))
+        self.rollVoxels()
+        self.logic.label(self.volumeNode)
+        self.assertEqual([point.level for point in self.labels().points], list(centers()))
+
+    def test_an_unchanged_volume_is_labeled_again_also_after_reload(self):
+        for again in (lambda: None, self.reload):
+            again()
+            self.assertIs(self.logic.label(self.volumeNode), self.node)
+            self.assertIn("L1", self.labeler.fixed[-1])
+            self.assertFound(centers())
+
+    def test_a_scene_without_that_memory_is_trusted_as_ever(self):
+        for memory in (None, "{", "[]", '{"size":[1],"digest":5}', '{"size":[1,1,1]}'):
+            self.node.SetAttribute(found_in.FOUND_IN, memory)
+            self.rollVoxels()
+            with self.subTest(memory):
+                self.logic.label(self.volumeNode)
+                self.assertIn("L1", self.labeler.fixed[-1])
+
+
+class TestKeep(ChangedCase):
+    def test_true_uses_the_points_as_they_stand_and_remembers_the_new_voxels(self):
+        self.rollVoxels()
+        place = self.labels().by_level["L1"].ras
+        self.logic.label(self.volumeNode, keep=True)
+        self.assertEqual(self.labeler.fixed[-1], {"L1": place})
+        self.logic.label(self.volumeNode)
+        self.assertEqual(self.labeler.fixed[-1], {"L1": place})
+
+    def test_false_goes_on_without_them(self):
+        self.rollVoxels()
+        self.logic.label(self.volumeNode, keep=False)
+        self.assertIsNone(self.labeler.fixed[-1])
+        self.assertFound({level: np.add(ras, UP) for level, ras in centers().items()})
+        self.assertEqual({point.status for point in self.labels().points}, {"predicted"})
+
+    def test_false_uses_them_where_nothing_has_changed(self):
+        self.logic.label(self.volumeNode, keep=False)
+        self.assertIn("L1", self.labeler.fixed[-1])
+
+
+class TestMoves(ChangedCase):
+    def assertFollows(self, matrix):
+        self.logic.label(self.volumeNode)
+        expected = {level: tuple((matrix @ [*ras, 1.0])[:3]) for level, ras in centers().items()}
+        self.assertFound(expected)
+        after = self.labels()
+        self.assertEqual([point.level for point in after.points if point.status == "confirmed"], ["L1"])
+        self.assertEqual([warning for warning in after.warnings if warning.kind == ASTRAY], [])
+
+    def test_settled_points_go_along_with_a_volume_under_a_transform_or_hardened(self):
+        for matrix in (matrixOf(*UP), matrixOf(5, -8, -31.0), matrixOf(20, 4, 9, degrees=20)):
+            for harden in (False, True):
+                with self.subTest(matrix=matrix.tolist(), harden=harden):
+                    self.setUp()
+                    move(self.volumeNode, matrix, harden)
+                    self.assertFollows(matrix)
+                    self.assertFollows(matrix)
+
+    def test_also_after_reload(self):
+        self.reload()
+        move(self.volumeNode, matrixOf(*UP), harden=True)
+        self.assertFollows(matrixOf(*UP))
+
+    def test_points_that_have_gone_along_already_are_not_moved_twice(self):
+        for harden in (False, True):
+            with self.subTest(harden=harden):
+                self.setUp()
+                for node in (self.volumeNode, self.node):
+                    move(node, matrixOf(*UP), harden)
+                place = self.labels().by_level["L1"].ras
+                self.logic.label(self.volumeNode)
+                self.assertLess(np.abs(np.subtract(self.labels().by_level["L1"].ras, place)).max(), 1e-3)
+                self.assertLess(np.abs(np.subtract(place, np.add(centers()["L1"], UP))).max(), 1.5)
+
+    def test_a_point_named_after_the_move_stays_and_one_named_before_goes_along(self):
+        move(self.volumeNode, matrixOf(40, 0, 0))
+        place = np.add(centers()["T10"], (40, 0, 0))
+        self.node.SetNthControlPointPositionWorld(self.index("T10"), place)
+        self.logic.label(self.volumeNode)
+        self.assertFound({level: np.add(ras, (40, 0, 0)) for level, ras in centers().items()})
+
+    def test_a_correction_before_the_move_is_remembered_at_its_place(self):
+        corrections.shift(self.node, 1)
+        before = self.labels()
+        move(self.volumeNode, matrixOf(*UP))
+        self.logic.label(self.volumeNode)
+        self.assertFound({point.level: np.add(point.ras, UP) for point in before.points})
+
+
+class TestAstray(ChangedCase):
+    def astray(self):
+        return [warning.levels for warning in self.labels().warnings if warning.kind == ASTRAY]
+
+    def test_a_settled_point_far_from_all_that_was_seen_is_told(self):
+        far = np.add(centers()["L1"], (40.0, 0, 0))
+        self.node.SetNthControlPointPositionWorld(self.index("L1"), far)
+        self.logic.label(self.volumeNode)
+        self.assertEqual(self.astray(), [("L1",)])
+        self.reload()
+        self.assertEqual(self.astray(), [("L1",)])
+
+    def test_the_warning_goes_with_a_better_place_and_speaks_of_new_names(self):
+        self.node.SetNthControlPointPositionWorld(self.index("L1"), np.add(centers()["L1"], (40.0, 0, 0)))
+        self.logic.label(self.volumeNode)
+        corrections.shift(self.node, 1)
+        self.assertEqual(self.astray(), [("L2",)])
+        corrections.shift(self.node, -1)
+        self.node.SetNthControlPointPositionWorld(self.index("L1"), centers()["L1"])
+        self.logic.label(self.volumeNode)
+        self.assertEqual(self.astray(), [])
+
+
+class ChangingLabeler(BallLabeler):
+    """Something happens to the volume while it is labeled."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def label(self, volume, *arguments, **options):
+        labels = super().label(volume, *arguments, **options)
+        self.change()
+        return labels
+
+
+class TestDuringARun(ChangedCase):
+    def runWith(self, change, **options):
+        return VertebraLabelingLogic(ChangingLabeler(change)).label(self.volumeNode, **options)
+
+    def test_other_voxels_end_it_with_a_sentence(self):
+        before = self.labels()
+        with self.assertRaisesRegex(InputError, "The voxels of 'CT' have changed during the labeling.*label it again"):
+            self.runWith(self.rollVoxels)
+        self.assertEqual(self.labels().points, before.points)
+
+    def test_another_spacing_ends_it_and_leaves_no_node(self):
+        count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode")
+        slicer.mrmlScene.RemoveNode(self.node)
+        with self.assertRaisesRegex(InputError, "spacing or the axes"):
+            self.runWith(lambda: setGeometry(self.volumeNode, np.diag([1, 1, 1.2, 1])))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode"), count - 1)
+
+    def test_a_moved_volume_takes_found_and_settled_points_along(self):
+        self.runWith(lambda: move(self.volumeNode, matrixOf(*UP)))
+        self.assertFound({level: np.add(ras, UP) for level, ras in centers().items()})
+
+    def test_a_point_confirmed_meanwhile_is_kept(self):
+        self.runWith(lambda: corrections.confirm(self.node, [self.index("T10")]))
+        settled = [point.level for point in self.labels().points if point.status == "confirmed"]
+        self.assertEqual(settled, ["T10", "L1"])
+
+    def test_a_moved_point_that_was_deleted_meanwhile_does_not_come_back_as_moved(self):
+        self.node.SetNthControlPointPositionWorld(self.index("T10"), np.add(centers()["T10"], (0, 4, 0)))
+        self.runWith(lambda: corrections.delete(self.node, self.index("T10")))
+        self.assertNotIn("moved", [point.status for point in self.labels().points])

@@ -1,0 +1,205 @@
+"""What points remember of the volume that they were found in, and what has become of that volume since.
+
+A point that the user has moved or confirmed is handed to every later run. It must not be handed to another picture:
+where the voxels were replaced (a frame of a sequence, a crop, a hardened warp), the point may stand in another
+vertebra, and all levels would be counted from it. So each run leaves with its points the size of the volume, a digest
+of its voxels, its matrix to world space and the places of the points there. Scenes without that memory are trusted.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from VertebraLabelingLib.core.volume import apply_affine
+from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.formats.limits import is_place
+
+from .volumes import ijkToWorld, volumeFromNode
+
+FOUND_IN = "VertebraLabeling.foundIn"
+
+SAMPLED_ROWS = 64  # along each of the two slower axes: 4 MB of a large CT, a few milliseconds
+UNMOVED_MM = 0.1  # at the corners of the volume: rounding in files
+RIGID = 1e-3  # how far the axes of a rotation may be off: rounding
+SAME_VERTEBRA_MM = 15.0
+
+
+class ChangedVolumeError(InputError):
+    """The volume is not the one any more that the settled points were found in.
+
+    Attributes:
+        what: what happened, a main clause without its full stop.
+        levels: the points that the user moved or confirmed.
+    """
+
+    def __init__(self, what, levels):
+        super().__init__(
+            f"{what} since you moved or confirmed {_few(levels)} there, and the levels would be counted from a wrong "
+            "place: label into a new point list, or call label with keep=True once you have checked these points."
+        )
+        self.what, self.levels = what, tuple(levels)
+
+
+@dataclass(frozen=True)
+class VolumeState:
+    """What tells whether a volume is still the same picture at the same place.
+
+    Attributes:
+        size: voxels along I, J, K.
+        digest: of sampled rows of voxels, whatever their type.
+        ijkToWorld: (4, 4) matrix, parent transforms included.
+    """
+
+    size: tuple
+    digest: str
+    ijkToWorld: np.ndarray
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a node remembers: the volume, and level -> world RAS mm of the vertebrae there."""
+
+    state: VolumeState
+    places: dict
+
+
+def stateOf(volumeNode):
+    """The volume as it is now.
+
+    Raises:
+        InputError: it cannot be used (:func:`volumes.volumeFromNode`).
+    """
+    volume = volumeFromNode(volumeNode)
+    return VolumeState(tuple(volume.array.shape[::-1]), _digest(volume.array), volume.ijk_to_ras)
+
+
+def _digest(array):
+    steps = (max(1, -(-count // SAMPLED_ROWS)) for count in array.shape[:2])
+    rows = array[tuple(slice(None, None, step) for step in steps)]  # whole rows: their voxels lie side by side
+    with np.errstate(over="ignore", invalid="ignore"):
+        return hashlib.blake2b(np.ascontiguousarray(rows, "<f4").tobytes(), digest_size=16).hexdigest()
+
+
+def remember(pointsNode, state, places):
+    """Keep with the points the volume that they were found in; ``places`` is level -> world RAS mm."""
+    memory = {
+        "size": list(state.size),
+        "digest": state.digest,
+        "ijkToWorld": np.asarray(state.ijkToWorld).tolist(),
+        "places": {level: [round(float(value), 3) for value in ras] for level, ras in places.items()},
+    }
+    pointsNode.SetAttribute(FOUND_IN, json.dumps(memory, separators=(",", ":")))
+
+
+def renew(pointsNode, volumeNode, places):
+    """After a correction: remember the new places, unless the volume has been moved meanwhile."""
+    memory = recall(pointsNode)
+    if memory is None or volumeNode is None:
+        return
+    try:
+        moved = motion(memory.state.ijkToWorld, ijkToWorld(volumeNode), memory.state.size)
+    except InputError:  # a warp: the next run tells
+        return
+    if moved is None:
+        remember(pointsNode, memory.state, places)
+
+
+def recall(pointsNode):
+    """What the node remembers (:class:`Memory`); ``None`` in older scenes, or where it is damaged."""
+    try:
+        data = json.loads(pointsNode.GetAttribute(FOUND_IN) or "null")
+        size, digest = tuple(data["size"]), data["digest"]
+        matrix, places = np.array(data["ijkToWorld"], dtype=float), dict(data["places"])
+        np.linalg.inv(matrix)
+    except (ValueError, TypeError, KeyError, RecursionError, np.linalg.LinAlgError):
+        return None
+    good = matrix.shape == (4, 4) and np.isfinite(matrix).all() and len(size) == 3 and isinstance(digest, str)
+    if not good or not all(type(count) is int and 0 < count < 1e6 for count in size):
+        return None
+    places = {level: tuple(ras) for level, ras in places.items() if _isPlace(ras)}
+    return Memory(VolumeState(size, digest, matrix), places)
+
+
+def _isPlace(values):
+    return isinstance(values, list) and all(type(value) in (int, float) for value in values) and is_place(values)
+
+
+def motion(before, after, size):
+    """(4, 4) matrix in world space by which a volume was moved; ``None`` where it was not."""
+    corners = [(i, j, k) for i in (0, size[0]) for j in (0, size[1]) for k in (0, size[2])]
+    apart = apply_affine(after, corners) - apply_affine(before, corners)
+    return None if np.linalg.norm(apart, axis=1).max() < UNMOVED_MM else after @ np.linalg.inv(before)
+
+
+def rigidMotion(name, before, after):
+    """How the same picture was moved: a (4, 4) matrix, or ``None``; and what else was done to it, in words, or "".
+
+    Args:
+        name: of the volume, for the words.
+        before, after: :class:`VolumeState`.
+    """
+    if before.size != after.size:
+        return None, f"The size of '{name}' has changed"
+    if before.digest != after.digest:
+        return None, f"The voxels of '{name}' have changed"
+    moved = motion(before.ijkToWorld, after.ijkToWorld, before.size)
+    if moved is None:
+        return None, ""
+    axes = moved[:3, :3]
+    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGID or np.linalg.det(axes) < 0:
+        return None, f"The spacing or the axes of '{name}' have changed"
+    return moved, ""
+
+
+def carriedOver(pointsNode, volumeNode, state, settled, keep=None):
+    """The settled points as a run on this volume may use them: moved along where the volume was moved.
+
+    Args:
+        state: :class:`VolumeState` of the volume now.
+        settled: level -> :class:`LabeledPoint`.
+        keep: use them as they stand where the voxels or the geometry have changed.
+
+    Raises:
+        ChangedVolumeError: they have changed, and ``keep`` is not true.
+    """
+    memory = recall(pointsNode)
+    if memory is None or not settled:
+        return settled
+    moved, what = rigidMotion(volumeNode.GetName(), memory.state, state)
+    if what and not keep:
+        raise ChangedVolumeError(what, settled)
+    return settled if moved is None else movedAlong(settled, moved, memory.places)
+
+
+def movedAlong(points, matrix, places):
+    """Points of a volume that was moved by ``matrix``; those that have gone along already stay where they are.
+
+    Args:
+        points: level -> :class:`LabeledPoint`.
+        places: level -> world RAS mm of the vertebrae before the volume was moved.
+    """
+    known = np.array(list(places.values())).reshape(-1, 3)
+    gone = apply_affine(matrix, known)
+    rows = {level: row for row, level in enumerate(places)}
+
+    def hasGoneAlong(level, ras):
+        apart = np.array([np.linalg.norm(which - ras, axis=1) for which in (known, gone)])
+        own = apart[:, rows[level]] if level in rows else np.full(2, np.inf)
+        stayed, went = own if own.min() < SAME_VERTEBRA_MM else apart.min(axis=1, initial=np.inf)
+        return went < stayed
+
+    return {
+        level: point if hasGoneAlong(level, point.ras) else _movedBy(matrix, point) for level, point in points.items()
+    }
+
+
+def _movedBy(matrix, point):
+    ras = tuple(apply_affine(matrix, [point.ras])[0].tolist())
+    return type(point)(point.level, ras, point.confidence, point.status)
+
+
+def _few(levels):
+    """Names of levels, as many as a sentence has room for."""
+    levels = list(levels)
+    return ", ".join(levels) if len(levels) <= 3 else f"{levels[0]} and {len(levels) - 1} others"
