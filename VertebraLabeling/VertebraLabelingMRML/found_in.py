@@ -2,13 +2,13 @@
 
 A point that the user has moved or confirmed is handed to every later run. It must not be handed to another picture:
 where the voxels were replaced (a frame of a sequence, a crop, a hardened warp), the point may stand in another
-vertebra, and all levels would be counted from it. So each run leaves with its points the size of the volume, a digest
-of its voxels, its matrix to world space and the places of the points there. Scenes without that memory are trusted.
+vertebra, and all levels would be counted from it. So each run leaves in the provenance of its labels the size of the
+volume, a digest of its voxels, its matrix to world space and the places of the points there: whatever brings the labels
+back, undo or a scene file, brings that memory with them. Scenes without it are trusted.
 """
 
 import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from VertebraLabelingLib.core.volume import apply_affine
@@ -17,7 +17,7 @@ from VertebraLabelingLib.formats.limits import is_place
 
 from .volumes import ijkToWorld, volumeFromNode
 
-FOUND_IN = "VertebraLabeling.foundIn"
+FOUND_IN = "found_in"  # in SpineLabels.provenance
 
 SAMPLED_ROWS = 64  # along each of the two slower axes: 4 MB of a large CT, a few milliseconds
 UNMOVED_MM = 0.1  # at the corners of the volume: rounding in files
@@ -58,7 +58,7 @@ class VolumeState:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a node remembers: the volume, and level -> world RAS mm of the vertebrae there."""
+    """What labels remember: the volume, and level -> world RAS mm of the vertebrae there."""
 
     state: VolumeState
     places: dict
@@ -81,34 +81,33 @@ def _digest(array):
         return hashlib.blake2b(np.ascontiguousarray(rows, "<f4").tobytes(), digest_size=16).hexdigest()
 
 
-def remember(pointsNode, state, places):
-    """Keep with the points the volume that they were found in; ``places`` is level -> world RAS mm."""
+def remembering(labels, state):
+    """The labels with the volume that they were found in."""
     memory = {
         "size": list(state.size),
         "digest": state.digest,
         "ijkToWorld": np.asarray(state.ijkToWorld).tolist(),
-        "places": {level: [round(float(value), 3) for value in ras] for level, ras in places.items()},
+        "places": {point.level: [round(float(value), 3) for value in point.ras] for point in labels.points},
     }
-    pointsNode.SetAttribute(FOUND_IN, json.dumps(memory, separators=(",", ":")))
+    return replace(labels, provenance={**labels.provenance, FOUND_IN: memory})
 
 
-def renew(pointsNode, volumeNode, places):
-    """After a correction: remember the new places, unless the volume has been moved meanwhile."""
-    memory = recall(pointsNode)
+def renewed(labels, volumeNode):
+    """After a correction: the labels remember their new places, unless the volume has been moved meanwhile."""
+    memory = recall(labels.provenance)
     if memory is None or volumeNode is None:
-        return
+        return labels
     try:
         moved = motion(memory.state.ijkToWorld, ijkToWorld(volumeNode), memory.state.size)
     except InputError:  # a warp: the next run tells
-        return
-    if moved is None:
-        remember(pointsNode, memory.state, places)
+        return labels
+    return remembering(labels, memory.state) if moved is None else labels
 
 
-def recall(pointsNode):
-    """What the node remembers (:class:`Memory`); ``None`` in older scenes, or where it is damaged."""
+def recall(provenance):
+    """What labels remember (:class:`Memory`); ``None`` in older scenes, or where it is damaged."""
     try:
-        data = json.loads(pointsNode.GetAttribute(FOUND_IN) or "null")
+        data = provenance[FOUND_IN]
         size, digest = tuple(data["size"]), data["digest"]
         matrix, places = np.array(data["ijkToWorld"], dtype=float), dict(data["places"])
         np.linalg.inv(matrix)
@@ -152,10 +151,11 @@ def rigidMotion(name, before, after):
     return moved, ""
 
 
-def carriedOver(pointsNode, volumeNode, state, settled, keep=None):
+def carriedOver(provenance, volumeNode, state, settled, keep=None):
     """The settled points as a run on this volume may use them: moved along where the volume was moved.
 
     Args:
+        provenance: of the labels of their node.
         state: :class:`VolumeState` of the volume now.
         settled: level -> :class:`LabeledPoint`.
         keep: use them as they stand where the voxels or the geometry have changed.
@@ -163,7 +163,7 @@ def carriedOver(pointsNode, volumeNode, state, settled, keep=None):
     Raises:
         ChangedVolumeError: they have changed, and ``keep`` is not true.
     """
-    memory = recall(pointsNode)
+    memory = recall(provenance)
     if memory is None or not settled:
         return settled
     moved, what = rigidMotion(volumeNode.GetName(), memory.state, state)

@@ -17,6 +17,7 @@ from .points import (
     checkPointsNode,
     createPointsNode,
     pointsNodeOf,
+    provenanceOf,
     sourceVolume,
     transformed,
     userPoints,
@@ -84,7 +85,7 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
         if sourceVolume(pointsNode) in (volumeNode, None):
             settled = userPoints(pointsNode)
     try:
-        kept = dict(found_in.carriedOver(pointsNode, volumeNode, state, settled, keep)) if settled else {}
+        kept = dict(found_in.carriedOver(provenanceOf(pointsNode), volumeNode, state, settled, keep)) if settled else {}
     except found_in.ChangedVolumeError:
         if keep is None:
             raise
@@ -119,9 +120,7 @@ def finish(request, labels):
     elif sourceVolume(node) in (volumeNode, None):
         kept = _withMeanwhile(kept, request.settled, userPoints(node))
     new = not wasLabeled(node)
-    labels = withAstray(withKept(labels, kept))
-    writeLabels(node, labels, volumeNode)
-    found_in.remember(node, state, {point.level: point.ras for point in labels.points})
+    writeLabels(node, found_in.remembering(withAstray(withKept(labels, kept)), state), volumeNode)
     if new:
         display.style(node)
     slice_views.arrange(node)

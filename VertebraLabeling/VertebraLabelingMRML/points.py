@@ -71,6 +71,11 @@ def wasLabeled(pointsNode):
     return pointsNode.GetAttribute(PROVENANCE) is not None
 
 
+def provenanceOf(pointsNode):
+    """``SpineLabels.provenance`` of the node's labels; empty where there is none."""
+    return _json(pointsNode, PROVENANCE, {})
+
+
 def pointsNodeOf(volumeNode):
     """The newest markups node whose points were found in this volume, or ``None``; clones are the user's copies."""
     nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
@@ -96,6 +101,8 @@ def writeLabels(pointsNode, labels, volumeNode=None):
         volumeNode: the volume they were found in; left as it is when not given.
     """
     toLocal = np.linalg.inv(localToWorld(pointsNode))
+    if volumeNode is None:
+        labels = found_in.renewed(labels, sourceVolume(pointsNode))
     with slicer.util.NodeModify(pointsNode):
         existing = [each.index for each in levelPoints(pointsNode)]
         for index in reversed(existing[len(labels.points) :]):
@@ -112,7 +119,6 @@ def writeLabels(pointsNode, labels, volumeNode=None):
         evidence = _moveEvidence(labels.evidence, toLocal)
         pointsNode.SetAttribute(EVIDENCE, evidence.to_json() if evidence else None)
         recordWritten(pointsNode)
-        found_in.renew(pointsNode, sourceVolume(pointsNode), {point.level: point.ras for point in labels.points})
 
 
 def _writePoint(pointsNode, index, point):
@@ -136,7 +142,7 @@ def readLabels(pointsNode):
     labels = SpineLabels(
         points=tuple(nodePoint.point for nodePoint in found),
         warnings=_warnings(pointsNode),
-        provenance=_json(pointsNode, PROVENANCE, {}),
+        provenance=provenanceOf(pointsNode),
         evidence=evidence,
     )
     return labels if evidence is None else replace(labels, evidence=_followMoved(pointsNode, labels, found))

@@ -1,5 +1,6 @@
 """A volume that changes after its points were settled: no run counts the levels from another picture unasked."""
 
+import json
 import tempfile
 import unittest
 
@@ -10,6 +11,7 @@ from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.core.label_warning import ASTRAY
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingMRML import corrections, found_in, points
+from VertebraLabelingMRML.undo import UndoStack
 from vtk.util.numpy_support import numpy_to_vtk
 
 from VertebraLabeling import VertebraLabelingLogic
@@ -53,6 +55,7 @@ class ChangedCase(unittest.TestCase):
         self.logic = VertebraLabelingLogic(self.labeler)
         self.volumeNode = addVolume()
         self.node = self.logic.label(self.volumeNode)
+        self.predicted = self.labels()
         corrections.confirm(self.node, [self.index("L1")])
 
     def index(self, level):
@@ -60,6 +63,9 @@ class ChangedCase(unittest.TestCase):
 
     def labels(self):
         return points.readLabels(self.node)
+
+    def unsettle(self):
+        points.writeLabels(self.node, self.predicted)
 
     def rollVoxels(self):
         """The next frame: the patient lies one vertebra further up in the picture."""
@@ -128,17 +134,14 @@ class TestRefusals(ChangedCase):
         self.assertRefused("of 'CT' ha(s|ve) changed")
 
     def test_a_moved_point_is_refused_like_a_confirmed_one(self):
-        self.setUp()
-        self.node = self.logic.label(self.volumeNode, keep=False)
-        points.writeLabels(self.node, self.logic.labeler.label(self.labeler.volumes[0]))
+        self.unsettle()
         place = np.add(centers()["L1"], (0, 3, 0))
         self.node.SetNthControlPointPositionWorld(self.index("L1"), place)
         self.rollVoxels()
         self.assertRefused("The voxels of 'CT' have changed")
 
     def test_predicted_points_alone_are_not_refused(self):
-        self.logic.label(self.volumeNode, keep=False)
-        points.writeLabels(self.node, self.labeler.label(self.labeler.volumes[0]))
+        self.unsettle()
         self.rollVoxels()
         self.logic.label(self.volumeNode)
         self.assertEqual([point.level for point in self.labels().points], list(centers()))
@@ -151,8 +154,9 @@ class TestRefusals(ChangedCase):
             self.assertFound(centers())
 
     def test_a_scene_without_that_memory_is_trusted_as_ever(self):
-        for memory in (None, "{", "[]", '{"size":[1],"digest":5}', '{"size":[1,1,1]}'):
-            self.node.SetAttribute(found_in.FOUND_IN, memory)
+        for memory in (None, [], "x", {"size": [1], "digest": 5}, {"size": [1, 1, 1]}):
+            provenance = {**self.labels().provenance, found_in.FOUND_IN: memory}
+            self.node.SetAttribute(points.PROVENANCE, json.dumps(provenance))
             self.rollVoxels()
             with self.subTest(memory):
                 self.logic.label(self.volumeNode)
@@ -174,6 +178,15 @@ class TestKeep(ChangedCase):
         self.assertIsNone(self.labeler.fixed[-1])
         self.assertFound({level: np.add(ras, UP) for level, ras in centers().items()})
         self.assertEqual({point.status for point in self.labels().points}, {"predicted"})
+
+    def test_undo_after_that_brings_them_back_and_with_them_the_refusal(self):
+        before, stack = self.labels(), UndoStack()
+        self.rollVoxels()
+        self.logic.label(self.volumeNode, keep=False)
+        stack.remember(self.node, "labeling", before)
+        stack.undo(self.node)
+        self.assertEqual(self.labels().points, before.points)
+        self.assertRefused("The voxels of 'CT' have changed")
 
     def test_false_uses_them_where_nothing_has_changed(self):
         self.logic.label(self.volumeNode, keep=False)
