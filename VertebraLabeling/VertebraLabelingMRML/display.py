@@ -14,6 +14,11 @@ CURVE = "VertebraLabeling.curve"
 REGIONS_OF, REGION = "VertebraLabeling.regionsOf", "VertebraLabeling.region"
 CENTERS = "VertebraLabeling.centers"  # of the balls that a model shows
 UNCERTAIN = "uncertain"
+LOOK = (
+    *("Visibility", "Visibility2D", "Opacity", "Color", "SelectedColor", "ActiveColor"),
+    *("GlyphType", "GlyphScale", "GlyphSize", "UseGlyphScale", "TextScale", "PointLabelsVisibility"),
+)
+"""What the user sets of the look in Markups: the same wherever the points are shown."""
 BONE_WINDOW, BONE_LEVEL = 1800.0, 400.0  # HU
 REGION_RADIUS_MM = 4.5
 CURVE_MM = 0.9
@@ -36,6 +41,13 @@ def style(pointsNode):
     display.SetSliceProjection(True)
     display.SetSliceProjectionOpacity(0.8)
     display.SetSliceProjectionUseFiducialColor(True)
+
+
+def copyLook(display, other):
+    """Give another markups display node the look of this one."""
+    with slicer.util.NodeModify(other):
+        for name in LOOK:
+            getattr(other, f"Set{name}")(getattr(display, f"Get{name}")())
 
 
 def showConfidence(pointsNode, amberBelow):

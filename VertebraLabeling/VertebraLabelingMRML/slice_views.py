@@ -11,28 +11,26 @@ import vtk
 from slicer.util import VTKObservationMixin
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 
-from .display import regionModels
+from .display import copyLook, regionModels
 from .points import levelPoints
+from .slice_names import SliceNames
 
 ACROSS = "VertebraLabeling.across"  # marks the display node for the views across the spine
 ARRANGED = "VertebraLabeling.views"  # in which views the two display nodes are shown
 ACROSS_DEG = 45.0  # a slice whose normal is nearer to the spine's direction cuts across
 SETTLE_MS = 20
-SAME_IN_BOTH = (
-    *("Visibility", "Visibility2D", "Opacity", "Color", "SelectedColor", "ActiveColor"),
-    *("GlyphType", "GlyphScale", "GlyphSize", "UseGlyphScale", "TextScale", "PointLabelsVisibility"),
-)
 
 
 def arrange(pointsNode):
     """Show points and balls projected in the views along the spine, and in their own slice in those across it.
 
     Points that are not projected at all are left alone; so is what the user chose since, until a view turns.
+    Returns the IDs of the slice views across the spine.
     """
     display = pointsNode.GetDisplayNode()
     places = _headToFoot(pointsNode)
     if display is None or not len(places) or not (display.GetSliceProjection() or _across(pointsNode)):
-        return
+        return []
     slices = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     across = [each.GetID() for each in slices if isAcross(each, places)]
     others = [each.GetID() for each in (*slices, *slicer.util.getNodesByClass("vtkMRMLViewNode"))]
@@ -41,6 +39,7 @@ def arrange(pointsNode):
     for each in (pointsNode, *regionModels(pointsNode).values()):
         _split(each, across, others)
     mirror(pointsNode)
+    return across
 
 
 def isAcross(sliceNode, places):
@@ -63,13 +62,13 @@ def mirror(pointsNode):
     """Make the points look across the spine as they do along it: what the user sets in Markups is the first's."""
     display, second = pointsNode.GetDisplayNode(), _across(pointsNode)
     if second is not None:
-        with slicer.util.NodeModify(second):
-            for name in SAME_IN_BOTH:
-                getattr(second, f"Set{name}")(getattr(display, f"Get{name}")())
+        copyLook(display, second)
 
 
 class SliceViewFollower(VTKObservationMixin):
     """Arranges the points of one node anew when a slice view turns, a view comes or goes, or the look is changed.
+
+    In the views across the spine it also names the vertebra that the slice passes (:mod:`slice_names`).
 
     Args:
         later: ``later(ms, function)`` calls a function from the event loop of the user interface.
@@ -78,18 +77,19 @@ class SliceViewFollower(VTKObservationMixin):
     def __init__(self, later):
         super().__init__()
         self._later, self._settling = later, False
-        self._node, self._observed = None, ()
+        self._node, self._observed, self._names = None, (), SliceNames()
 
     def follow(self, pointsNode):
         """Follow the views for this node instead of the one before, as its points are now; ``None`` to stop."""
         if pointsNode is not self._node:
             self.removeObservers()
+            self._names.clear()
             self._node, self._observed, self._settling = pointsNode, (), False
             if pointsNode is not None:
                 for event in (slicer.mrmlScene.NodeAddedEvent, slicer.mrmlScene.NodeRemovedEvent):
                     self.addObserver(slicer.mrmlScene, event, self._onViewEvent)
         if pointsNode is not None:
-            arrange(pointsNode)
+            self._names.show(pointsNode, arrange(pointsNode))
             self._observe()
 
     def _observe(self):
@@ -108,6 +108,7 @@ class SliceViewFollower(VTKObservationMixin):
 
     def _onLook(self, caller, event):
         mirror(self._node)
+        self._onViewEvent(caller, event)
 
     def _onViewEvent(self, caller, event):
         if not self._settling:

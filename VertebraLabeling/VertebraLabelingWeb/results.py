@@ -8,9 +8,10 @@ import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, region
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingMRML import display, slice_views
+from VertebraLabelingMRML import display
 from VertebraLabelingMRML.editor import Editor
 from VertebraLabelingMRML.points import levelPoints, readLabels
+from VertebraLabelingMRML.slice_views import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .views import Later
@@ -33,6 +34,7 @@ class Results:
         self._place: np.ndarray | None = None  # of the chosen vertebra, RAS mm
         self.editor = Editor()
         self._watcher = PointsWatcher(self.refresh, self._dragged, later)
+        self._slice_views = SliceViewFollower(later)
 
     @property
     def node(self):
@@ -60,10 +62,11 @@ class Results:
         state.undo_what = self.editor.undoStack.next(node) if node is not None else ""
         state.warnings = []
         if node is None:
+            self._slice_views.follow(None)
             return
         display.showConfidence(node, LOW_CONFIDENCE)
         display.showRegions(node, bool(points), LOW_CONFIDENCE)
-        slice_views.arrange(node)
+        self._slice_views.follow(node)
         try:
             state.warnings = [str(warning) for warning in readLabels(node).warnings]
         except VertebraLabelingError as error:

@@ -5,7 +5,7 @@ import unittest
 import numpy as np
 import slicer
 from synthetic_spine import BallLabeler, addVolume
-from VertebraLabelingMRML import slice_views
+from VertebraLabelingMRML import slice_names, slice_views
 
 from VertebraLabeling import VertebraLabelingLogic
 
@@ -100,3 +100,23 @@ class TestTwoDisplayNodes(unittest.TestCase):
         ids = [each.GetNthDisplayNodeID(index) for each in (clone, self.node) for index in range(2)]
         self.assertEqual(len(set(ids)), 4, ids)
         self.assertEqual((clone.GetNumberOfDisplayNodes(), self.node.GetNumberOfDisplayNodes()), (2, 2))
+
+
+class TestPassedVertebra(unittest.TestCase):
+    SPINE = np.array([(0, 0, -25.0 * number) for number in range(4)] + [(0, 0, -200.0)])
+
+    def passed(self, height, thickness=1.0):
+        view = slicer.vtkMRMLSliceNode()
+        view.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, 0, 0, height, 0)
+        view.SetFieldOfView(100, 100, thickness)
+        return slice_names.passedVertebra(view, self.SPINE)
+
+    def test_it_is_the_nearest_but_for_the_one_whose_point_is_in_the_slice(self):
+        self.assertEqual([self.passed(-25.0 + off) for off in (12, 2, 0.3, -2, -13)], [1, 1, None, 1, 2])
+        self.assertEqual([self.passed(-23.0, thickness) for thickness in (1.0, 5.0)], [1, None])
+
+    def test_far_above_far_below_and_where_vertebrae_are_missing_there_is_none(self):
+        self.assertEqual(
+            [self.passed(height) for height in (12, 13, -90, -130, -185, -221)], [0, None, 3, None, 4, None]
+        )
+        self.assertIsNone(slice_names.passedVertebra(slicer.vtkMRMLSliceNode(), np.zeros((0, 3))))

@@ -203,6 +203,53 @@ class TestAcrossTheSpine(ViewCase):
         self.assertTrue(self.isDrawn("T12"))
         self.assertFalse(self.isDrawn("T8"))
 
+    def move(self, mm):
+        """Look at a slice some mm above the present one."""
+        node = self.slice.mrmlSliceNode()
+        node.SetSliceOffset(node.GetSliceOffset() + mm)
+        self.settle()
+
+    def named(self):
+        """The level that is named in the view though its point is not in the slice, or None."""
+        view = self.slice.mrmlSliceNode().GetID()
+        for node in slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode"):
+            shown = node.GetDisplayNode()
+            if node.GetHideFromEditors() and shown.GetVisibility() and shown.IsDisplayableInView(view):
+                return node.GetNthControlPointLabel(0)
+        return None
+
+    def test_the_vertebra_that_a_slice_passes_is_named_and_cannot_be_dragged_there(self):
+        self.assertIsNone(self.named())  # the point itself is there
+        self.move(8.0)
+        self.assertEqual(self.named(), "T12")
+        self.assertTrue(self.isDrawn("T12"))
+        self.assertFalse(self.isDrawn("T8"))
+        before = points.readLabels(self.node).points
+        self.drag("T12", np.add(self.place("T12"), (15.6, 0, 0)))
+        self.assertEqual(points.readLabels(self.node).points, before)
+        self.move(10.0)
+        self.assertEqual(self.named(), "T11")
+        self.move(300.0)
+        self.assertIsNone(self.named())
+
+    def test_names_at_slices_are_no_nodes_of_the_user_and_end_with_the_panel(self):
+        self.move(8.0)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "scene.mrml")
+            slicer.util.saveScene(path)
+            with open(path, encoding="utf-8") as stream:
+                self.assertNotIn("at the slice", stream.read())
+        self.widget.panel.stop()
+        self.addCleanup(self.widget.enter)
+        self.assertIsNone(self.named())
+        self.assertEqual(slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode"), [self.node])
+
+    def test_points_that_are_hidden_are_not_named(self):
+        self.move(8.0)
+        self.node.GetDisplayNode().SetVisibility(False)
+        self.settle()
+        self.assertIsNone(self.named())
+
     def test_a_vertebra_far_from_the_slice_cannot_be_dragged(self):
         before = points.readLabels(self.node).points
         self.drag("T8", np.add(self.place("T8"), (-15.6, 0, 0)))
