@@ -40,6 +40,10 @@ class ChangedVolumeError(InputError):
         )
         self.what, self.levels = what, tuple(levels)
 
+    def sentence(self, offer):
+        """What happened, and another offer than scripts get: the end of the sentence."""
+        return f"{self.what} since you moved or confirmed {_few(self.levels)} there: {offer}"
+
 
 @dataclass(frozen=True)
 class VolumeState:
@@ -170,6 +174,19 @@ def carriedOver(provenance, volumeNode, state, settled, keep=None):
     if what and not keep:
         raise ChangedVolumeError(what, settled)
     return settled if moved is None else movedAlong(settled, moved, memory.places)
+
+
+def placesNow(provenance, name, state, points):
+    """level -> world RAS mm where vertebrae that were found earlier are now that the volume may have been moved.
+
+    Args:
+        name: of the volume.
+        points: level -> :class:`LabeledPoint`.
+    """
+    memory = recall(provenance)
+    moved = rigidMotion(name, memory.state, state)[0] if memory else None
+    points = points if moved is None else movedAlong(points, moved, memory.places)
+    return {level: point.ras for level, point in points.items()}
 
 
 def movedAlong(points, matrix, places):

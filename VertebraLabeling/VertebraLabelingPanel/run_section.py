@@ -1,9 +1,11 @@
 """The "Label vertebrae" button, which becomes Cancel, and the progress below it."""
 
+import slicer
 from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import Cancelled
 from VertebraLabelingMRML import wording
 from VertebraLabelingMRML.engine import PyTorchMissingError
+from VertebraLabelingMRML.found_in import ChangedVolumeError
 from VertebraLabelingMRML.points import readLabels
 
 
@@ -60,15 +62,25 @@ class RunSection:
         with self._messages.failing(self._onError):
             output = self._parameters.outputPoints
             self._before = readLabels(output) if output is not None else None
-            self._run = self._logic.startLabeling(
-                self._parameters.inputVolume,
-                output,
-                onFinished=self._onFinished,
-                onProgress=self._onProgress,
-                newOutput=output is None,
-                **self._makeArguments(),
-            )
+            try:
+                self._start(output)
+            except ChangedVolumeError as error:
+                if goesOnWithout(error):
+                    self._start(output, keep=False)
+                else:
+                    self._messages.tell(_("Nothing was labeled."))
         self.update()
+
+    def _start(self, output, keep=None):
+        self._run = self._logic.startLabeling(
+            self._parameters.inputVolume,
+            output,
+            onFinished=self._onFinished,
+            onProgress=self._onProgress,
+            newOutput=output is None,
+            keep=keep,
+            **self._makeArguments(),
+        )
 
     def _onProgress(self, fraction, stage, secondsLeft):
         self._ui.progressBar.value = round(1000 * fraction)
@@ -89,3 +101,9 @@ class RunSection:
     def _onError(self, error):
         if isinstance(error, PyTorchMissingError):
             self._onPyTorchMissing()
+
+
+def goesOnWithout(error):
+    """Ask whether a changed volume is to be labeled without the points that were settled in it before."""
+    question = error.sentence(_("label it without these points? Undo brings them back."))
+    return slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Vertebra Labeling"))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.batch.inputs import ScanJob
-from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 from VertebraLabelingLib.scans import sample_ct
 from VertebraLabelingMRML import labeling, wording
+from VertebraLabelingMRML.found_in import ChangedVolumeError
 from VertebraLabelingMRML.points import readLabels
 
 from . import labeling_run, scans
@@ -24,6 +25,7 @@ from .surface import bone_surface
 from .views import Views
 
 BUSY = "Another scan is being opened: send this one again when it is there."
+GO_ON = "press Label vertebrae again to go on without these points."
 UNEXPECTED = "Something unexpected went wrong: the log of the server has the details."
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Page:
         self._labeler, self._arguments = labeler, arguments or {}
         self._opening: asyncio.Task | None = None
         self._run: asyncio.Task | None = None
+        self._offered = False  # to label without the settled points
         self.folder = SessionFolder()
         self._state.update(initial(self._jobs, upload_limit))
         self.scene = Scene()
@@ -163,6 +166,7 @@ class Page:
                     self._state.busy_text = ""
 
     def _close(self) -> None:
+        self._offered = False
         self.results.show(None)
         self.views.show(None)
         self.scene.close()
@@ -175,7 +179,12 @@ class Page:
         if self._run is not None:
             return
         self._state.update({"error": "", "message": ""})
-        request = labeling.prepare(self.scene.volume_node, self.results.node)
+        keep, self._offered = False if self._offered else None, False
+        try:
+            request = labeling.prepare(self.scene.volume_node, self.results.node, keep=keep)
+        except ChangedVolumeError as error:
+            self._offered = True
+            raise InputError(error.sentence(GO_ON)) from error
         self._state.update({"running": True, "progress": 0, "stage": "Starting"})
         self._run = asyncio.get_running_loop().create_task(self._labeled(request))
 

@@ -43,7 +43,12 @@ def look_into(trame_server, page):
         classes = ("vtkMRMLScalarVolumeNode", "vtkMRMLMarkupsFiducialNode")
         return [node.GetName() for each in classes for node in slicer.util.getNodesByClass(each)]
 
-    for function in (positions, place, to_world, window, nodes):
+    def roll_voxels(count):
+        """Give the volume other voxels: the patient moves up by so many slices."""
+        array = slicer.util.arrayFromVolume(page.scene.volume_node)
+        slicer.util.updateVolumeFromArray(page.scene.volume_node, np.roll(array, count, axis=0))
+
+    for function in (positions, place, to_world, window, nodes, roll_voxels):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 

@@ -163,3 +163,21 @@ def test_points_are_saved_as_markups_table_and_verse_list(reader):
     assert np.allclose([float(rows[0][axis]) for axis in "ras"], found[BALLS[0]], atol=0.01)
     name, data = reader.save("#save-verse")
     assert name == "balls.verse.json" and [each["label"] for each in json.loads(data)[1:4]] == [15, 16, 17]
+
+
+def test_a_volume_that_changed_under_settled_points_is_told_and_labeled_without_them_on_request(reader):
+    before = reader.ask("positions")
+    reader.choose("L1")
+    reader.page.click("#confirm")
+    reader.wait("state.get('rows').some(row => row.status === 'confirmed')")
+    reader.ask("roll_voxels", 10)
+    reader.page.click("#label")
+    reader.wait("state.get('error')")
+    said = reader.page.inner_text("#error span")
+    assert "have changed since you moved or confirmed L1" in said and "press Label vertebrae again" in said
+    assert reader.ask("positions") == before
+    reader.page.click("#label")
+    reader.wait("!state.get('running') && state.get('rows').every(row => row.status === 'predicted')")
+    after = reader.ask("positions")
+    assert reader.state("error") == "" and list(after) == BALLS
+    assert all(abs(after[level][2] - before[level][2] - 30) < 2 for level in BALLS)
