@@ -5,6 +5,7 @@ import slicer
 import vtk
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, region
 
+from .control_points import showAmber
 from .points import levelPoints, sourceVolume
 
 AMBER = (1.0, 0.62, 0.0)
@@ -52,15 +53,10 @@ def copyLook(display, other):
 
 def showConfidence(pointsNode, amberBelow):
     """Show points whose confidence is below ``amberBelow`` (0..1) in amber; returns their levels."""
-    uncertain = []
+    found = levelPoints(pointsNode)
     with slicer.util.NodeModify(pointsNode):
-        for each in levelPoints(pointsNode):
-            certain = each.point.confidence >= amberBelow
-            if bool(pointsNode.GetNthControlPointSelected(each.index)) != certain:
-                pointsNode.SetNthControlPointSelected(each.index, certain)
-            if not certain:
-                uncertain.append(each.point.level)
-    return uncertain
+        showAmber(pointsNode, {each.index: each.point.confidence < amberBelow for each in found})
+    return [each.point.level for each in found if each.point.confidence < amberBelow]
 
 
 def derived(pointsNode):

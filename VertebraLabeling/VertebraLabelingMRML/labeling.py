@@ -16,6 +16,7 @@ from . import display, found_in, slice_views
 from .points import (
     checkPointsNode,
     createPointsNode,
+    levelPoints,
     pointsNodeOf,
     provenanceOf,
     sourceVolume,
@@ -120,7 +121,9 @@ def finish(request, labels):
     elif sourceVolume(node) in (volumeNode, None):
         kept = _withMeanwhile(kept, request.settled, userPoints(node))
     new = not wasLabeled(node)
-    writeLabels(node, found_in.remembering(withAstray(withKept(labels, kept)), state), volumeNode)
+    before = {each.point.level: each.point for each in levelPoints(node)}
+    places = found_in.placesNow(provenanceOf(node), volumeNode.GetName(), state, before)
+    writeLabels(node, found_in.remembering(withAstray(withKept(labels, kept)), state), volumeNode, places)
     if new:
         display.style(node)
     slice_views.arrange(node)

@@ -1,6 +1,6 @@
 """Vertebra labels as a markups node: writing them, reading them back, and seeing what the user changed.
 
-Each vertebra is one unlocked control point: label = level, description = :attr:`LabeledPoint.description`. The node
+Each vertebra is one control point: label = level, description = :attr:`LabeledPoint.description`. The node
 carries what is needed to name the points again in a later session: the evidence of the solver, the model, warnings,
 and a reference to the volume. Evidence and positions are kept in the node's own coordinates, so they stay together
 when the node is put under a transform.
@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.label_warning import LabelWarning
 from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, LabeledPoint, SpineLabels
@@ -24,7 +23,7 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
-from . import found_in
+from . import control_points, found_in
 from .volumes import localToWorld
 
 MODEL = "VertebraLabeling.model"
@@ -92,23 +91,26 @@ def sourceVolume(pointsNode):
     return volumeNode
 
 
-def writeLabels(pointsNode, labels, volumeNode=None):
+def writeLabels(pointsNode, labels, volumeNode=None, places=None):
     """Replace the vertebrae of a node by ``labels``; control points that are no vertebral level stay.
+
+    A vertebra keeps its control point, with all that the user set there (lock, visibility, color).
 
     Args:
         pointsNode: vtkMRMLMarkupsFiducialNode, under any linear transform.
         labels: :class:`SpineLabels`, world RAS mm.
         volumeNode: the volume they were found in; left as it is when not given.
+        places: level -> world RAS mm of the vertebrae before, where the volume was moved.
+
+    Raises:
+        InputError: the node cannot take that many points; it is as it was.
     """
+    plan = control_points.plan(pointsNode, labels.points, places)
     toLocal = np.linalg.inv(localToWorld(pointsNode))
     if volumeNode is None:
         labels = found_in.renewed(labels, sourceVolume(pointsNode))
     with slicer.util.NodeModify(pointsNode):
-        existing = [each.index for each in levelPoints(pointsNode)]
-        for index in reversed(existing[len(labels.points) :]):
-            pointsNode.RemoveNthControlPoint(index)
-        for place, point in enumerate(labels.points):
-            index = existing[place] if place < len(existing) else pointsNode.AddControlPointWorld(list(point.ras))
+        for index, point in zip(control_points.apply(pointsNode, plan, labels.points), labels.points):
             _writePoint(pointsNode, index, point)
         if volumeNode is not None:
             pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID())
@@ -123,11 +125,11 @@ def writeLabels(pointsNode, labels, volumeNode=None):
 
 def _writePoint(pointsNode, index, point):
     """Make a control point show a vertebra; what is right already is left alone."""
-    if np.abs(np.subtract(pointsNode.GetNthControlPointPositionWorld(index), point.ras)).max() > 1e-6:
+    defined = pointsNode.GetNthControlPointPositionStatus(index) == slicer.vtkMRMLMarkupsNode.PositionDefined
+    if not defined or np.abs(np.subtract(pointsNode.GetNthControlPointPositionWorld(index), point.ras)).max() > 1e-6:
         pointsNode.SetNthControlPointPositionWorld(index, list(point.ras))
     pointsNode.SetNthControlPointLabel(index, point.level)
     pointsNode.SetNthControlPointDescription(index, point.description)
-    pointsNode.SetNthControlPointLocked(index, False)
 
 
 def readLabels(pointsNode):
@@ -167,23 +169,23 @@ def levelPoints(pointsNode):
     Points that stand nowhere (not placed yet, not a number) are left out.
     """
     written = _record(pointsNode)
-    found = []
-    for index in range(pointsNode.GetNumberOfControlPoints()):
-        defined = pointsNode.GetNthControlPointPositionStatus(index) == slicer.vtkMRMLMarkupsNode.PositionDefined
-        level = pointsNode.GetNthControlPointLabel(index).strip()
-        if level in LEVEL_INDEX and defined and is_place(pointsNode.GetNthControlPointPositionWorld(index)):
-            found.append(NodePoint(index, _labeledPoint(pointsNode, index, level, written)))
-    return found
+    placed = [(index, level) for index, level, placed in control_points.levelIndices(pointsNode) if placed]
+    return [NodePoint(index, _labeledPoint(pointsNode, index, level, written)) for index, level in placed]
 
 
 def userPoints(pointsNode):
-    """level -> :class:`LabeledPoint` of the vertebrae that the user moved, named, placed or confirmed."""
-    points = (nodePoint.point for nodePoint in levelPoints(pointsNode))
-    return {point.level: point for point in points if point.status != PREDICTED}
+    """level -> :class:`LabeledPoint` of the vertebrae that the user moved, named, placed or confirmed.
+
+    Raises:
+        InputError: two of them bear one level.
+    """
+    points = [each.point for each in levelPoints(pointsNode) if each.point.status != PREDICTED]
+    return SpineLabels(tuple(points)).by_level
 
 
 def updateStatus(pointsNode):
     """Write the status of points that the user changed into their descriptions; returns their levels."""
+    control_points.mendNames(pointsNode)
     changed = []
     for index, point in ((each.index, each.point) for each in levelPoints(pointsNode)):
         if pointsNode.GetNthControlPointDescription(index) != point.description:
@@ -273,3 +275,5 @@ def checkPointsNode(pointsNode):
     if pointsNode.GetClassName() != "vtkMRMLMarkupsFiducialNode":
         raise InputError(f"'{pointsNode.GetName()}' is not a point list: choose or create a point list for the output.")
     localToWorld(pointsNode)
+    if not control_points.levelIndices(pointsNode):
+        control_points.checkRoom(pointsNode, added=1)

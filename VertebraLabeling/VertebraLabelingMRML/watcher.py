@@ -4,6 +4,7 @@ import slicer
 from slicer.util import VTKObservationMixin
 from VertebraLabelingLib.errors import VertebraLabelingError
 
+from .control_points import mendNames
 from .points import MOVED_MM, levelPoints, readLabels
 
 SETTLE_MS = 20
@@ -52,6 +53,7 @@ class PointsWatcher(VTKObservationMixin):
     def _settle(self):
         self._settling = False
         if self._node is not None:
+            mendNames(self._node)
             self._onChanged()
 
     def _onDragStart(self, caller, event):
