@@ -34,15 +34,16 @@ class ChangedVolumeError(InputError):
     """
 
     def __init__(self, what, levels):
-        super().__init__(
-            f"{what} since you moved or confirmed {_few(levels)} there, and the levels would be counted from a wrong "
-            "place: label into a new point list, or call label with keep=True once you have checked these points."
-        )
         self.what, self.levels = what, tuple(levels)
+        offer = "label into a new point list, or call label with keep=True once you have checked these points."
+        super().__init__(self.sentence(offer))
 
     def sentence(self, offer):
         """What happened, and another offer than scripts get: the end of the sentence."""
-        return f"{self.what} since you moved or confirmed {_few(self.levels)} there: {offer}"
+        return (
+            f"{self.what} since its points were found, and what you moved or confirmed ({_few(self.levels)}) may stand "
+            f"in another vertebra now: {offer}"
+        )
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class ChangedCase(unittest.TestCase):
         before, runs = self.labels(), len(self.labeler.volumes)
         with self.assertRaisesRegex(InputError, words) as raised:
             self.logic.label(self.volumeNode)
-        self.assertRegex(str(raised.exception), "since you moved or confirmed L1 .* keep=True")
+        self.assertRegex(str(raised.exception), r"since its points were found, .* confirmed \(L1\) .* keep=True")
         self.assertEqual((self.labels().points, len(self.labeler.volumes)), (before.points, runs))
 
     def assertFound(self, expected, tolerance=1.5):

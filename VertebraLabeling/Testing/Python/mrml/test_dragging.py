@@ -78,6 +78,20 @@ class TestDragging(unittest.TestCase):
         self.assertAsUnsureAsBefore("T6")
         self.assertLess(np.abs(np.subtract(self.state().by_level["T6"].ras, place)).max(), 1e-6)
 
+    def test_after_a_second_run_and_save_and_reload(self):
+        place = self.drag("T6")
+        self.runAgain()
+        before = self.state()
+        self.reload()
+        self.assertAsUnsureAsBefore("T6")
+        after = self.state()
+        self.assertEqual(after.warnings, before.warnings)
+        self.assertEqual([point.confidence for point in after.points], [point.confidence for point in before.points])
+        self.assertLess(np.abs(np.subtract(after.by_level["T6"].ras, place)).max(), 1e-3)
+        self.runAgain()
+        self.assertAsUnsureAsBefore("T6")
+        self.assertLess(np.abs(np.subtract(self.state().by_level["T6"].ras, place)).max(), 1e-3)
+
     def test_after_save_and_reload_and_a_run_then(self):
         self.drag("T6")
         self.reload()

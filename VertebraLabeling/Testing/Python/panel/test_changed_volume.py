@@ -35,7 +35,7 @@ class TestChangedVolume(PanelCase):
 
     def test_ok_labels_without_them_and_undo_brings_them_back(self):
         (question,) = self.label(True)
-        self.assertRegex(question, "^The voxels of 'CT' have changed since you moved or confirmed L1 there: .*[?]")
+        self.assertRegex(question, r"^The voxels of 'CT' have changed since .* confirmed \(L1\) may .*[?]")
         self.assertNotIn("keep=", question)
         self.assertEqual(set(self.column(2)), {"predicted"})
         for level, height in self.heights().items():
