@@ -116,7 +116,7 @@ def recall(provenance):
         size, digest = tuple(data["size"]), data["digest"]
         matrix, places = np.array(data["ijkToWorld"], dtype=float), dict(data["places"])
         np.linalg.inv(matrix)
-    except (ValueError, TypeError, KeyError, RecursionError, np.linalg.LinAlgError):
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, np.linalg.LinAlgError):
         return None
     good = matrix.shape == (4, 4) and np.isfinite(matrix).all() and len(size) == 3 and isinstance(digest, str)
     if not good or not all(type(count) is int and 0 < count < 1e6 for count in size):

@@ -154,7 +154,17 @@ class TestRefusals(ChangedCase):
             self.assertFound(centers())
 
     def test_a_scene_without_that_memory_is_trusted_as_ever(self):
-        for memory in (None, [], "x", {"size": [1], "digest": 5}, {"size": [1, 1, 1]}):
+        whole = self.labels().provenance[found_in.FOUND_IN]
+        damaged = (
+            {key: whole[key] for key in ("size", "digest")},
+            {**whole, "size": "abc"},
+            {**whole, "digest": 5},
+            {**whole, "ijkToWorld": [[10**400] * 4] * 4},
+            {**whole, "ijkToWorld": [[float("nan")] * 4] * 4},
+            {**whole, "ijkToWorld": [[1.0] * 4] * 4},
+            {**whole, "places": 7},
+        )
+        for memory in (None, [], "x", *damaged):
             provenance = {**self.labels().provenance, found_in.FOUND_IN: memory}
             self.node.SetAttribute(points.PROVENANCE, json.dumps(provenance))
             self.rollVoxels()
