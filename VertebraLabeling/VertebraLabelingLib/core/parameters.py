@@ -55,22 +55,23 @@ class PoseParameters:
     Attributes:
         small: size of the spine, 1 for an adult's, below which the patient is looked at enlarged.
         enlarged_gain: times as much that must be named there.
-        child: enlargement that is tried where too little is found to tell the size.
-        unsure, dubious: certainty, and the sum of certainty and named share, below which likely turns are tried.
-        doubtful, hardly_named: certainty and named share below which all turns are tried.
-        convincing: certainty that another pose must reach.
-        turned_gain: times as much that must be named in it.
+        child: enlargement that is tried where too little is found to tell the size: that of a child of eight.
+        unsure, dubious: certainty, and the sum of certainty and named share, below which likely turns are tried; it is
+            less only where the patient lies otherwise, or little of the spine is seen.
+        doubtful, hardly_named: certainty and named share below which all turns are tried, as nothing is sure then.
+        convincing: certainty that another pose must reach, about that of a usual scan of few vertebrae.
+        turned_gain: times as much that must be named in it: clearly more, not by chance.
     """
 
     small: float = tuned(0.88, "of an adult's size", POSES)
     enlarged_gain: float = tuned(1.1, "ratio", POSES)
-    child: float = tuned(1.35, "ratio", POSES)
-    unsure: float = tuned(0.34, "certainty", POSES)
+    child: float = tuned(1.35, "ratio", REASON)
+    unsure: float = tuned(0.34, "certainty", REASON)
     dubious: float = tuned(1.1, "certainty + share", POSES)
-    doubtful: float = tuned(0.27, "certainty", POSES)
-    hardly_named: float = tuned(0.4, "share", POSES)
-    convincing: float = tuned(0.25, "certainty", POSES)
-    turned_gain: float = tuned(1.3, "ratio", POSES)
+    doubtful: float = tuned(0.27, "certainty", REASON)
+    hardly_named: float = tuned(0.4, "share", REASON)
+    convincing: float = tuned(0.25, "certainty", REASON)
+    turned_gain: float = tuned(1.3, "ratio", REASON)
 
 
 @dataclass(frozen=True)
