@@ -14,7 +14,8 @@ from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel
 from VertebraLabelingLib.solver.warnings import warnings_after_renaming
 
-from .points import levelPoints, readLabels, updateStatus, writeLabels
+from . import found_in
+from .points import levelPoints, readLabels, sourceVolume, updateStatus, writeLabels
 
 UNSURE = 0.5  # confidence of a name that the user asked for and the solver would not have chosen
 ROUNDING_MM = 0.02  # more than the evidence's positions are rounded by
@@ -144,7 +145,8 @@ def delete(pointsNode, index):
 def confirm(pointsNode, indices):
     """Accept points as they are: later runs and corrections keep their level and place.
 
-    One accepted level settles the count, so no warning says any more that levels may be shifted.
+    One accepted level settles the count, so no warning says any more that levels may be shifted. Where the voxels have
+    changed since, confirming all settled points says that they hold in these voxels.
     """
     wanted = {each.point.level for each in levelPoints(pointsNode) if each.index in set(indices)}
     labels = readLabels(pointsNode)
@@ -152,7 +154,8 @@ def confirm(pointsNode, indices):
         replace(point, status=CONFIRMED, confidence=1.0) if point.level in wanted else point for point in labels.points
     )
     warnings = tuple(warning for warning in labels.warnings if not (wanted and warning.kind == SHIFT))
-    writeLabels(pointsNode, replace(labels, points=tuple(points), warnings=warnings))
+    labels = replace(labels, points=tuple(points), warnings=warnings)
+    writeLabels(pointsNode, found_in.affirmed(labels, sourceVolume(pointsNode), wanted))
 
 
 def _labelsAndPoint(pointsNode, index):

@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
@@ -107,6 +108,23 @@ def renewed(labels, volumeNode):
     except InputError:  # a warp: the next run tells
         return labels
     return remembering(labels, memory.state) if moved is None else labels
+
+
+def affirmed(labels, volumeNode, levels):
+    """After the user has confirmed ``levels``: where these are all settled points, they hold in the voxels as they are.
+
+    A volume that was only moved is left to the next run, which finds out what has gone along.
+    """
+    memory = recall(labels.provenance)
+    others = [point.level for point in labels.points if point.status != PREDICTED and point.level not in levels]
+    if memory is None or volumeNode is None or others or not levels:
+        return labels
+    try:
+        state = stateOf(volumeNode)
+    except InputError:
+        return labels
+    changed = rigidMotion(volumeNode.GetName(), memory.state, state)[1]
+    return remembering(labels, state) if changed else labels
 
 
 def recall(provenance):

@@ -105,5 +105,5 @@ class RunSection:
 
 def goesOnWithout(error):
     """Ask whether a changed volume is to be labeled without the points that were settled in it before."""
-    question = error.sentence(_("label it without these points? Undo brings them back."))
+    question = error.sentence(_("label it without these points, or cancel, check them and press Confirm all?"))
     return slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Vertebra Labeling"))

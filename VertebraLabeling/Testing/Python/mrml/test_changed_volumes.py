@@ -203,6 +203,30 @@ class TestKeep(ChangedCase):
         self.assertIn("L1", self.labeler.fixed[-1])
 
 
+class TestConfirmedAgain(ChangedCase):
+    """Whoever confirms in the new voxels has said that the points hold there."""
+
+    def test_all_settled_points_confirmed_again_are_used(self):
+        self.rollVoxels()
+        self.node.SetNthControlPointPositionWorld(self.index("L1"), np.add(centers()["L1"], UP))
+        corrections.confirm(self.node, [self.index("L1")])
+        self.logic.label(self.volumeNode)
+        self.assertFound({level: np.add(ras, UP) for level, ras in centers().items()})
+
+    def test_one_of_two_is_not_enough(self):
+        corrections.confirm(self.node, [self.index("T9")])
+        self.rollVoxels()
+        corrections.confirm(self.node, [self.index("T9")])
+        with self.assertRaisesRegex(InputError, r"\(T9, L1\)"):
+            self.logic.label(self.volumeNode)
+
+    def test_confirming_what_stands_still_does_not_hide_that_the_volume_was_moved(self):
+        move(self.volumeNode, matrixOf(*UP))
+        corrections.confirm(self.node, [self.index("L1")])
+        self.logic.label(self.volumeNode)
+        self.assertFound({level: np.add(ras, UP) for level, ras in centers().items()})
+
+
 class TestMoves(ChangedCase):
     def assertFollows(self, matrix):
         self.logic.label(self.volumeNode)

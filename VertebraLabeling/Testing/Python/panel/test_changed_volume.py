@@ -50,6 +50,15 @@ class TestChangedVolume(PanelCase):
         self.assertEqual((self.ui.statusLabel.text, self.ui.errorLabel.text), ("Nothing was labeled.", ""))
         self.assertEqual(self.ui.labelButton.text, "Label vertebrae")
 
+    def test_after_confirm_all_nothing_is_asked(self):
+        self.label(False)
+        for level in centers():
+            index = next(each.index for each in points.levelPoints(self.node) if each.point.level == level)
+            self.node.SetNthControlPointPositionWorld(index, np.add(centers()[level], (0, 0, 30)))
+        self.ui.confirmAllButton.click()
+        self.assertEqual(self.label(False), [])
+        self.assertEqual(self.levels(), list(centers()))
+
     def test_an_unchanged_volume_asks_nothing(self):
         self.label(True)
         self.chooseRows("L1")
