@@ -3,6 +3,7 @@
 from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
+from VertebraLabelingMRML.look import Look
 from VertebraLabelingMRML.points import EVIDENCE, WARNINGS, levelPoints, readLabels, sourceVolume
 from VertebraLabelingMRML.slice_views import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
@@ -25,11 +26,12 @@ class ResultSection:
     def __init__(self, ui, messages, onNamed, onDragged, onChanged):
         self._ui, self._messages, self._onChanged = ui, messages, onChanged
         self._parameters, self._node, self._timers = None, None, {}
-        self._shown, self._sentences = None, []
+        self._shown, self._sentences, self._lookBefore = None, [], None
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
         self._watcher = PointsWatcher(self.update, onDragged, self._callLater)
         self._views = SliceViewFollower(self._callLater)
         ui.boneButton.connect("clicked(bool)", self._onBoneButton)
+        ui.viewsBackButton.connect("clicked(bool)", self._onViewsBackButton)
 
     @property
     def pointsNode(self):
@@ -42,7 +44,7 @@ class ResultSection:
         if node is not self._node:
             if self._node is not None and self._node.GetScene() is not None:
                 display.removeDerived(self._node)
-            self._node = node
+            self._node, self._lookBefore = node, None
             self._watcher.watch(node)
         self.update()
 
@@ -52,6 +54,7 @@ class ResultSection:
         amberBelow = self._parameters.amberBelow if self._parameters is not None else 0.0
         volume = sourceVolume(node) if node is not None else None
         self._ui.boneButton.enabled = volume is not None
+        self._ui.viewsBackButton.enabled = self._lookBefore is not None
         if node is None or self._state(node, amberBelow) != self._shown:
             self._show(node, amberBelow)
         self._messages.warn(self._sentences)
@@ -78,7 +81,8 @@ class ResultSection:
         return node, found, selected, choices, kept, display.derived(node)
 
     def showNew(self, node):
-        """Bring the points of a run into the views."""
+        """Bring the points of a run into the views, which can be put back as they are now."""
+        self._lookBefore = Look(sourceVolume(node))
         display.showResult(node)
 
     def stop(self):
@@ -101,6 +105,11 @@ class ResultSection:
 
     def _onBoneButton(self):
         display.showBone(sourceVolume(self._node))
+
+    def _onViewsBackButton(self):
+        look, self._lookBefore = self._lookBefore, None
+        look.restore()
+        self.update()
 
 
 def _warnings(node):

@@ -6,9 +6,12 @@ import tempfile
 import numpy as np
 import slicer
 import vtk
-from panel_case import PanelCase, centers
+from panel_case import PanelCase, addVolume, centers
+from synthetic_spine import BallLabeler
 from VertebraLabelingMRML import points
 from vtk.util.numpy_support import vtk_to_numpy
+
+from VertebraLabeling import VertebraLabelingLogic
 
 LEVELS = list(centers())
 
@@ -169,6 +172,56 @@ class TestRendering(ViewCase):
             self.ui.curveCheckBox.checked = True
 
         self.assertGreater(self.drawn(view, showCurve), 100)
+
+
+class TestViewsBack(PanelCase):
+    def setUp(self):
+        super().setUp()
+        if slicer.app.layoutManager() is None:
+            self.skipTest("needs views: Slicer runs without a main window")
+
+    def look(self, volumeNode):
+        """Slice places and sizes, what the slices show, the camera, and the window."""
+        node = slicer.app.layoutManager().sliceWidget("Yellow").mrmlSliceNode()
+        camera = slicer.util.getNodesByClass("vtkMRMLCameraNode")[0]
+        display = volumeNode.GetDisplayNode()
+        numbers = [
+            *slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()).ravel(),
+            *node.GetFieldOfView(),
+            *node.GetXYZOrigin(),
+            *camera.GetPosition(),
+            *camera.GetFocalPoint(),
+            *(display.GetWindow(), display.GetLevel(), display.GetAutoWindowLevel()),
+        ]
+        shown = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0].GetBackgroundVolumeID()
+        return np.round(numbers, 4).tolist(), shown
+
+    def test_one_press_puts_views_and_window_back_as_they_were_before_a_run(self):
+        first, volumeNode = addVolume(name="before"), addVolume()
+        slicer.util.setSliceViewerLayers(background=first, fit=True)
+        slicer.util.forceRenderAllViews()
+        self.ui.inputSelector.setCurrentNode(volumeNode)
+        self.assertFalse(self.ui.viewsBackButton.enabled)
+        before = self.look(volumeNode)
+        self.widget.panel.onResult(VertebraLabelingLogic(BallLabeler()).label(volumeNode), None)
+        self.ui.boneButton.click()
+        self.settle()
+        after = self.look(volumeNode)
+        self.assertNotEqual(after[0], before[0])
+        self.assertEqual((before[1], after[1]), (first.GetID(), volumeNode.GetID()))
+        self.ui.viewsBackButton.click()
+        self.assertEqual(self.look(volumeNode), before)
+        self.assertFalse(self.ui.viewsBackButton.enabled)
+
+    def test_what_is_gone_is_passed_over(self):
+        first = addVolume(name="before")
+        slicer.util.setSliceViewerLayers(background=first, fit=True)
+        self.showBalls()
+        slicer.mrmlScene.RemoveNode(first)
+        slicer.mrmlScene.RemoveNode(self.ui.inputSelector.currentNode())
+        self.ui.viewsBackButton.click()
+        slicer.mrmlScene.Clear()
+        self.assertFalse(self.ui.viewsBackButton.enabled)
 
 
 class TestAcrossTheSpine(ViewCase):
