@@ -22,6 +22,7 @@ FOUND_IN = "found_in"  # in SpineLabels.provenance
 
 SAMPLED_ROWS = 64  # along each of the two slower axes: 4 MB of a large CT, a few milliseconds
 UNMOVED_MM = 0.1  # at the corners of the volume: rounding in files
+MAX_MM, SMALLEST_MM3 = 1e6, 1e-6  # of a volume that a run would take
 RIGID = 1e-3  # how far the axes of a rotation may be off: rounding
 SAME_VERTEBRA_MM = 15.0
 
@@ -136,11 +137,18 @@ def recall(provenance):
         np.linalg.inv(matrix)
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError, np.linalg.LinAlgError):
         return None
-    good = matrix.shape == (4, 4) and np.isfinite(matrix).all() and len(size) == 3 and isinstance(digest, str)
+    good = matrix.shape == (4, 4) and len(size) == 3 and isinstance(digest, str) and _isGeometry(matrix)
     if not good or not all(type(count) is int and 0 < count < 1e6 for count in size):
         return None
     places = {level: tuple(ras) for level, ras in places.items() if _isPlace(ras)}
     return Memory(VolumeState(size, digest, matrix), places)
+
+
+def _isGeometry(matrix):
+    """Whether a (4, 4) matrix can be that of a volume: voxels of a size, not too far away; false for NaN."""
+    if not np.abs(matrix).max() < MAX_MM or (matrix[3] != (0, 0, 0, 1)).any():
+        return False
+    return abs(np.linalg.det(matrix[:3, :3])) > SMALLEST_MM3
 
 
 def _isPlace(values):
@@ -169,7 +177,7 @@ def rigidMotion(name, before, after):
     if moved is None:
         return None, ""
     axes = moved[:3, :3]
-    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGID or np.linalg.det(axes) < 0:
+    if not np.abs(axes.T @ axes - np.eye(3)).max() <= RIGID or np.linalg.det(axes) < 0:  # NaN, too
         return None, f"The spacing or the axes of '{name}' have changed"
     return moved, ""
 

@@ -115,7 +115,8 @@ def writeLabels(pointsNode, labels, volumeNode=None, places=None):
         if volumeNode is not None:
             pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID())
             pointsNode.SetAttribute(VOLUME_NAMED, json.dumps([volumeNode.GetID(), volumeNode.GetName()]))
-        pointsNode.SetAttribute(MODEL, str(labels.provenance.get("model", "")))
+        model = str(labels.provenance.get("model", "")).encode("utf-8", "replace").decode("utf-8")
+        pointsNode.SetAttribute(MODEL, model)
         pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
         pointsNode.SetAttribute(WARNINGS, json.dumps([warning.to_json() for warning in labels.warnings]))
         evidence = _moveEvidence(labels.evidence, toLocal)

@@ -3,6 +3,7 @@
 import logging
 from contextlib import contextmanager
 
+import qt
 import slicer
 from VertebraLabelingLib.errors import VertebraLabelingError
 
@@ -12,6 +13,8 @@ class Messages:
 
     def __init__(self, statusLabel, warningLabel, errorLabel):
         self._status, self._warning, self._error = statusLabel, warningLabel, errorLabel
+        for label in (statusLabel, warningLabel, errorLabel):
+            label.textFormat = qt.Qt.PlainText  # names and notes of a scene are data, not HTML
         self.clear()
 
     def clear(self):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +22,7 @@ LANDMARKS = (DENS, FIRST_RIB, LAST_RIB, SACRUM)
 """Structures that a spine can be counted from, head to foot."""
 
 RECORDED_WRONGLY_DEG = 60  # a patient turned further than this: the header is the likelier reason
+_LARGEST = 1e6  # of a number in a sentence
 _LONGEST_NOTE = 1000  # characters kept of a sentence that a scene file holds
 
 
@@ -94,12 +94,10 @@ class LabelWarning:
             return None
         if not isinstance(numbers, dict) or not isinstance(text, str):
             return None
-        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers.values()):
+        if not all(type(number) in (int, float) and abs(number) <= _LARGEST for number in numbers.values()):
             return None
         try:
-            warning = cls(
-                data["kind"], tuple(levels), tuple(beside), tuple(landmarks), dict(numbers), text[:_LONGEST_NOTE]
-            )
+            warning = cls(data["kind"], tuple(levels), tuple(beside), tuple(landmarks), dict(numbers), _clean(text))
             warning.sentence()
         except (KeyError, IndexError, ValueError, TypeError):  # a kind that is unknown, or lacks what it tells of
             return None
@@ -108,7 +106,12 @@ class LabelWarning:
 
 def note(text: str) -> LabelWarning:
     """A sentence from elsewhere."""
-    return LabelWarning(NOTE, text=text[:_LONGEST_NOTE])
+    return LabelWarning(NOTE, text=_clean(text))
+
+
+def _clean(text: str) -> str:
+    """What can be shown of a text from a scene: not too long, no half characters."""
+    return text[:_LONGEST_NOTE].encode("utf-8", "replace").decode("utf-8")
 
 
 def span(levels: Sequence[str]) -> str:
@@ -117,7 +120,9 @@ def span(levels: Sequence[str]) -> str:
 
 
 def _all_of(values: object, known: object) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) and value in known for value in values)
+    if not isinstance(values, list) or len(values) > len(LEVEL_INDEX):
+        return False
+    return all(isinstance(value, str) and value in known for value in values)
 
 
 def _shift(warning: LabelWarning, translate: Callable[[str], str]) -> str:

@@ -9,7 +9,6 @@ each with its reason.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
@@ -233,7 +232,7 @@ class PipelineParameters:
         """Read what :meth:`to_json` made; a stage or number left out keeps the shipped model's value.
 
         Raises:
-            ValueError: an unknown stage or number, or a value that is no finite number of the kind.
+            ValueError: an unknown stage or number, or a value that is no number of the kind and about the size.
         """
         if not isinstance(data, Mapping) or set(data) - set(GROUPS):
             raise ValueError("the parameters are no table of stages")
@@ -252,26 +251,40 @@ def group_to_json(group) -> dict[str, object]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(group).items()}
 
 
+FACTOR = 20.0  # a number farther from the shipped one is a mistake: zero, another sign, another unit
+MOST_LOG_ODDS = 100.0  # of a weight of the calibration, which may have either sign
+
+
 def group_from_json(kind: type, data: object):
     """Read what :func:`group_to_json` made of a ``kind``.
 
     Raises:
         ValueError: see :meth:`PipelineParameters.from_json`.
     """
-    known = {item.name: item.default for item in fields(kind)}
+    known = {item.name: item for item in fields(kind)}
     if not isinstance(data, Mapping) or set(data) - set(known):
         raise ValueError(f"{kind.__name__} holds an unknown number")
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     for name, value in values.items():
-        default = known[name]
+        default = known[name].default
         numbers, expected = (each if isinstance(each, tuple) else (each,) for each in (value, default))
         if value is None and isinstance(default, tuple):
             continue
         if isinstance(value, tuple) != isinstance(default, tuple) or len(numbers) != len(expected):
             raise ValueError(f"{name} has another shape")
-        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
-            raise ValueError(f"{name} is not a number")
+        if not all(_is_sound(*pair, known[name].metadata["unit"]) for pair in zip(numbers, expected)):
+            raise ValueError(f"{name} is no number, or out of range")
     return kind(**values)
+
+
+def _is_sound(value: object, default: float, unit: str) -> bool:
+    """Whether a value may stand in the place of a shipped one; false for NaN."""
+    if type(value) not in (int, float):
+        return False
+    if unit == "log odds":
+        return abs(value) <= MOST_LOG_ODDS
+    low, high = sorted((default / FACTOR, default * FACTOR))
+    return low <= value <= (min(high, 1.0) if unit in ("share", "probability") else high)
 
 
 def chosen_numbers() -> Iterator[tuple[str, str, float | tuple[float, ...], str, str]]:

@@ -10,8 +10,11 @@ MAX_MM = 1e5
 
 
 def is_place(ras: Sequence[float]) -> bool:
-    """Whether three numbers are finite and within :data:`MAX_MM`."""
-    return len(ras) == 3 and all(abs(value) < MAX_MM for value in ras)  # false for NaN
+    """Whether these are three finite numbers within :data:`MAX_MM`."""
+    try:
+        return len(ras) == 3 and all(abs(value) < MAX_MM for value in ras)  # false for NaN
+    except TypeError:  # no sequence, or no numbers
+        return False
 
 
 def shown(value: object) -> str:

@@ -162,6 +162,9 @@ class TestRefusals(ChangedCase):
             {**whole, "ijkToWorld": [[10**400] * 4] * 4},
             {**whole, "ijkToWorld": [[float("nan")] * 4] * 4},
             {**whole, "ijkToWorld": [[1.0] * 4] * 4},
+            {**whole, "ijkToWorld": [*whole["ijkToWorld"][:3], [0, 0, 0, 2]]},
+            {**whole, "ijkToWorld": [*([*row[:3], 1e7] for row in whole["ijkToWorld"][:3]), [0, 0, 0, 1]]},
+            {**whole, "ijkToWorld": np.diag([1e-308, 1e-308, 1e-308, 1.0]).tolist()},
             {**whole, "places": 7},
         )
         for memory in (None, [], "x", *damaged):

@@ -1,5 +1,6 @@
 """Correcting from the panel: the table, the buttons, the menu of a row, and undo."""
 
+import qt
 import slicer
 from panel_case import PanelCase, centers
 from VertebraLabelingLib.core.anatomy import REGION_COLORS
@@ -159,6 +160,13 @@ class TestButtons(CorrectingCase):
         self.chooseRows("T12")
         self.ui.nameButton.click()
         self.assertNotIn("Levels may be shifted by one", self.ui.warningLabel.text)
+
+    def test_a_note_of_a_scene_is_shown_as_text_not_as_html(self):
+        self.node.SetAttribute(points.WARNINGS, '["<h1>hello</h1>"]')
+        self.widget.panel.refresh()
+        self.assertIn("<h1>hello</h1>", self.ui.warningLabel.text)
+        for label in (self.ui.statusLabel, self.ui.warningLabel, self.ui.errorLabel):
+            self.assertEqual(label.textFormat, qt.Qt.PlainText)
 
     def test_warnings_speak_of_the_new_names_after_a_shift_and_of_the_old_ones_after_undo(self):
         told = '["Levels may be shifted by one: no landmark is in view.", "The field of view ends inside L2."]'

@@ -70,6 +70,28 @@ def test_a_damaged_attribute_does_no_harm(labeled, attribute):
     assert len(texts) > 20 and not problems, "\n".join(problems.values())
 
 
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {"model": "\ud800"},
+        {"chain_parameters": {"temperature": 0}},
+        {"chain_parameters": {"spacing_sd": 10**400}},
+        {"chain_parameters": {"appearance": -2}},
+    ],
+    ids=["half a character", "no temperature", "beyond all numbers", "another sign"],
+)
+def test_a_correction_of_a_scene_with_a_damaged_provenance_is_whole(labeled, provenance):
+    sound = json.loads(labeled.GetAttribute(points.PROVENANCE))
+    before = points.readLabels(labeled)
+    corrections.nameAs(labeled, 4, USUAL_LEVELS[USUAL_LEVELS.index(before.points[4].level) + 1])
+    after = points.readLabels(labeled)
+    points.writeLabels(labeled, before)
+    labeled.SetAttribute(points.PROVENANCE, json.dumps({**sound, **provenance}))
+    corrections.nameAs(labeled, 4, after.points[4].level)
+    again = points.readLabels(labeled)
+    assert [(p.level, p.status) for p in again.points] == [(p.level, p.status) for p in after.points]
+
+
 LABELS = ("", "L1", "l1", " L1 ", "S1", "<script>", "L1\n", "C0", "x" * 5000, "日本", "T13", "L6", "=1+1", "None")
 DESCRIPTIONS = (
     *("", "confidence=nan;status=predicted", "confidence=1e999;status=moved", "confidence=;status=", "status=hacked"),

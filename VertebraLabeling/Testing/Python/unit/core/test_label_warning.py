@@ -130,6 +130,8 @@ def test_older_and_foreign_sentences(sentence, kind):
         {"kind": "turned", "numbers": {"degrees": float("nan"), "head_down": 0}},
         {"kind": "turned", "numbers": {"degrees": 20}},
         {"kind": "clipped", "numbers": {"hu": "low"}},
+        {"kind": "clipped", "numbers": {"hu": 10**400}},
+        {"kind": "astray", "levels": ["L1"] * 1000},
         {"kind": "note", "text": 5},
     ],
 )
@@ -153,3 +155,8 @@ def test_sentences_are_translated_as_templates():
 def test_a_look_is_asked_for_what_the_solver_metal_or_a_correction_leaves_in_doubt():
     assert {SHIFT, GAP, END, FURTHER, IMPLANTS, ASTRAY} == REVIEW_KINDS
     assert IMPLANTS not in SOLVER_KINDS and len(LANDMARKS) == 4
+
+
+def test_a_text_of_a_scene_can_be_shown_whatever_it_holds():
+    assert str(LabelWarning.from_json({"kind": "note", "text": "a\ud800b"})) == "a?b"
+    assert len(str(note("x" * 10**6))) == 1000
