@@ -150,18 +150,29 @@ def withAstray(labels):
 def withKept(labels, kept):
     """The labels with the user's confirmed points as they are, and with the moved ones where they are.
 
-    Moving says where a vertebra is, not which: a moved point bears the level that this run gives it.
+    Moving says where a vertebra is, not which: a moved point bears the level that this run gives it. Points that were
+    named or confirmed during the run name the others, as a correction after it would.
+
+    Raises:
+        InputError: they contradict each other, or those that the run knew.
     """
     confirmed = {level: point for level, point in kept.items() if point.status == CONFIRMED}
     moved = [point for point in kept.values() if point.status != CONFIRMED]
-    if moved and labels.evidence is not None:
-        labels = relabel(labels, {}, placed=[point.ras for point in moved])
-    taken = {point.ras for point in labels.points}
-    for point in moved:
-        if point.ras not in taken and point.level not in confirmed:
-            confirmed[point.level] = point  # the chain has no room for it: it stays as it was
-    others = [point for point in labels.points if point.level not in confirmed]
-    return labels.with_points((*others, *confirmed.values()))
+    known = {point.level: point.ras for point in labels.points if point.status == CONFIRMED}
+    new = {
+        level: point.ras
+        for level, point in confirmed.items()
+        if level not in known or not np.allclose(known[level], point.ras, atol=1e-3)
+    }
+    if labels.evidence is None:  # nothing to name the others by
+        kept = {**{point.level: point for point in moved}, **confirmed}
+        others = [point for point in labels.points if point.level not in kept]
+        return labels.with_points((*others, *kept.values()))
+    if moved or new:
+        labels = relabel(labels, new, placed=[point.ras for point in moved])
+    taken, named = {point.ras for point in labels.points}, labels.by_level
+    left = [point for point in moved if point.ras not in taken and point.level not in named]  # the chain has no room
+    return labels.with_points((*labels.points, *left))
 
 
 def label(volumeNode, labeler: Labeler, outputNode=None, fixed=None, progress=None, cancelled=None, keep=None):

@@ -341,6 +341,20 @@ class TestDuringARun(ChangedCase):
         settled = [point.level for point in self.labels().points if point.status == "confirmed"]
         self.assertEqual(settled, ["T10", "L1"])
 
+    def test_a_name_given_meanwhile_names_the_others_as_after_the_run(self):
+        """L1 is confirmed beforehand, so it is first set free: the new name tells all others by one."""
+        slicer.mrmlScene.RemoveNode(self.node)
+        self.node = VertebraLabelingLogic(BallLabeler()).label(self.volumeNode)
+        self.runWith(lambda: corrections.nameAs(self.node, self.index("T10"), "T11"))
+        self.assertEqual([point.level for point in self.labels().points], list(centers("T9", "L5")))
+        self.assertEqual(len({point.ras for point in self.labels().points}), len(centers()))
+
+    def test_a_name_typed_meanwhile_and_one_confirmed_before_both_hold(self):
+        self.runWith(lambda: self.node.SetNthControlPointLabel(self.index("T10"), "T11"))
+        levels = [point.level for point in self.labels().points]
+        self.assertEqual(levels, ["T9", "T10", "T11", "T12", "T13", "L1", "L2", "L3", "L4"])
+        self.assertEqual(len({point.ras for point in self.labels().points}), len(centers()))
+
     def test_a_moved_point_that_was_deleted_meanwhile_does_not_come_back_as_moved(self):
         self.node.SetNthControlPointPositionWorld(self.index("T10"), np.add(centers()["T10"], (0, 4, 0)))
         self.runWith(lambda: corrections.delete(self.node, self.index("T10")))
