@@ -38,9 +38,8 @@ $(DONE)/counting-%: $(DONE)/early-counting-%
 	$(TRAIN) --network level $(CASES) --seed 2 --learning-rate 1.5e-3 --init $(OUT)/early-counting-$*/checkpoint.pt \
 	  --out $(OUT)/fold-$*/counting $(LOG)
 
-# Seeds of placing: 1, then 2 and 5. That of fold 0 ended with heat maps too wide for its own cases, which the command
-# refuses; it was trained anew from other seeds. Seeds say the same of the same code only: the published early and
-# middle runs are of 6df84fd to 25b21e6, before networks knew of phases, when pairs weighed once (docs/decisions/0003).
+# Seeds of the centroid network: 1, then 2 and 5. With them the heat maps of fold 0 end wider than the training allows
+# on its own cases, which `train` refuses: there they are 3 and 4.
 EARLY_0 := 3
 LATE_0  := 4
 seed = $(or $($(1)_$*),$(2))
