@@ -3,10 +3,10 @@
 import numpy as np
 import slicer
 import vtk
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, region
+from VertebraLabelingLib.core.anatomy import REGION_COLORS, region
 
 from .control_points import showAmber
-from .points import levelPoints, sourceVolume
+from .points import levelPoints, placesOf, sourceVolume
 
 AMBER = (1.0, 0.62, 0.0)
 CERTAIN = (0.35, 0.95, 1.0)
@@ -97,7 +97,7 @@ def showCurve(pointsNode, show):
         _styleCurve(curve.GetDisplayNode())
         curve.SetLocked(True)
         pointsNode.SetNodeReferenceID(CURVE, curve.GetID())
-    positions = _positions(pointsNode)
+    positions = placesOf(pointsNode)
     if not np.array_equal(positions, slicer.util.arrayFromMarkupsControlPoints(curve, world=True)):
         slicer.util.updateMarkupsControlPointsFromArray(curve, positions, world=True)
     return curve
@@ -147,11 +147,6 @@ def showResult(pointsNode):
         slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
     if found:
         jumpTo(pointsNode, found[len(found) // 2].index)
-
-
-def _positions(pointsNode):
-    points = sorted((each.point for each in levelPoints(pointsNode)), key=lambda point: LEVEL_INDEX[point.level])
-    return np.array([point.ras for point in points]).reshape(-1, 3)
 
 
 def _styleCurve(display):

@@ -14,7 +14,7 @@ import numpy as np
 from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.formats.limits import is_place
+from VertebraLabelingLib.formats.limits import is_stored_place
 
 from .volumes import ijkToWorld, volumeFromNode
 
@@ -140,7 +140,7 @@ def recall(provenance):
     good = matrix.shape == (4, 4) and len(size) == 3 and isinstance(digest, str) and _isGeometry(matrix)
     if not good or not all(type(count) is int and 0 < count < 1e6 for count in size):
         return None
-    places = {level: tuple(ras) for level, ras in places.items() if _isPlace(ras)}
+    places = {level: tuple(ras) for level, ras in places.items() if is_stored_place(ras)}
     return Memory(VolumeState(size, digest, matrix), places)
 
 
@@ -149,10 +149,6 @@ def _isGeometry(matrix):
     if not np.abs(matrix).max() < MAX_MM or (matrix[3] != (0, 0, 0, 1)).any():
         return False
     return abs(np.linalg.det(matrix[:3, :3])) > SMALLEST_MM3
-
-
-def _isPlace(values):
-    return isinstance(values, list) and all(type(value) in (int, float) for value in values) and is_place(values)
 
 
 def motion(before, after, size):
@@ -239,8 +235,7 @@ def movedAlong(points, matrix, places):
 
 
 def _movedBy(matrix, point):
-    ras = tuple(apply_affine(matrix, [point.ras])[0].tolist())
-    return type(point)(point.level, ras, point.confidence, point.status)
+    return replace(point, ras=tuple(apply_affine(matrix, [point.ras])[0].tolist()))
 
 
 def _few(levels):

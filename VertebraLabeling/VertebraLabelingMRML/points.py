@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.label_warning import LabelWarning
 from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.stored_sentences import from_sentence
 from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.formats.limits import is_place
+from VertebraLabelingLib.formats.limits import is_stored_place
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
 from . import control_points, found_in
@@ -174,6 +175,17 @@ def levelPoints(pointsNode):
     return [NodePoint(index, _labeledPoint(pointsNode, index, level, written)) for index, level in placed]
 
 
+def headToFoot(pointsNode):
+    """:func:`levelPoints` in the order of the spine; none of ``None``."""
+    found = levelPoints(pointsNode) if pointsNode is not None else []
+    return sorted(found, key=lambda each: LEVEL_INDEX[each.point.level])
+
+
+def placesOf(pointsNode):
+    """(N, 3) places of the vertebrae, world RAS mm, head to foot."""
+    return np.array([each.point.ras for each in headToFoot(pointsNode)]).reshape(-1, 3)
+
+
 def userPoints(pointsNode):
     """level -> :class:`LabeledPoint` of the vertebrae that the user moved, named, placed or confirmed.
 
@@ -207,11 +219,7 @@ def recordWritten(pointsNode):
 def _record(pointsNode):
     """What :func:`recordWritten` left: control point ID -> [level, x, y, z]; entries of another form are left out."""
     entries = _json(pointsNode, WRITTEN, {}).items()
-    return {key: entry for key, entry in entries if isinstance(entry, list) and entry and _isPlace(entry[1:])}
-
-
-def _isPlace(values):
-    return all(type(value) in (int, float) for value in values) and is_place(values)
+    return {key: entry for key, entry in entries if isinstance(entry, list) and entry and is_stored_place(entry[1:])}
 
 
 def _labeledPoint(pointsNode, index, level, written):

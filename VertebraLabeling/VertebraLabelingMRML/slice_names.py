@@ -6,11 +6,10 @@ their own, one for each view, which cannot be moved, are not saved and are not l
 
 import numpy as np
 import slicer
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.volume import apply_affine
 
 from .display import copyLook
-from .points import levelPoints
+from .points import headToFoot
 
 REACH_MM = 20.0  # of a vertebra from its center, where the next one is far or missing
 OPACITY = 0.6
@@ -26,8 +25,7 @@ class SliceNames:
         """Show in each of these slice views which vertebra it passes now, in the look of the points."""
         for viewID in set(self._nodes) - set(viewIDs):
             _remove(self._nodes.pop(viewID))
-        found = levelPoints(pointsNode) if viewIDs else []
-        found = sorted(found, key=lambda each: LEVEL_INDEX[each.point.level])
+        found = headToFoot(pointsNode) if viewIDs else []
         places = np.array([each.point.ras for each in found]).reshape(-1, 3)
         for viewID in viewIDs:
             passed = passedVertebra(slicer.mrmlScene.GetNodeByID(viewID), places)

@@ -9,10 +9,9 @@ import numpy as np
 import slicer
 import vtk
 from slicer.util import VTKObservationMixin
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 
 from .display import copyLook, regionModels
-from .points import levelPoints
+from .points import placesOf
 from .slice_names import SliceNames
 
 ACROSS = "VertebraLabeling.across"  # marks the display node for the views across the spine
@@ -28,7 +27,7 @@ def arrange(pointsNode):
     Returns the IDs of the slice views across the spine.
     """
     display = pointsNode.GetDisplayNode()
-    places = _headToFoot(pointsNode)
+    places = placesOf(pointsNode)
     if display is None or not len(places) or not (display.GetSliceProjection() or _across(pointsNode)):
         return []
     slices = slicer.util.getNodesByClass("vtkMRMLSliceNode")
@@ -119,11 +118,6 @@ class SliceViewFollower(VTKObservationMixin):
         self._settling = False
         if self._node is not None and self._node.GetScene() is not None:
             self.follow(self._node)
-
-
-def _headToFoot(pointsNode):
-    points = sorted((each.point for each in levelPoints(pointsNode)), key=lambda point: LEVEL_INDEX[point.level])
-    return np.array([point.ras for point in points]).reshape(-1, 3)
 
 
 def _across(displayableNode):

@@ -4,7 +4,7 @@ import qt
 from slicer.i18n import tr as _
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, USUAL_LEVELS, region
 from VertebraLabelingLib.core.labels import PREDICTED
-from VertebraLabelingMRML.points import levelPoints
+from VertebraLabelingMRML.points import headToFoot
 
 AMBER = (255, 170, 40)
 ROW_HEIGHT = 22  # pixels
@@ -47,8 +47,7 @@ class LevelTable:
 
     def _fill(self, pointsNode, amberBelow):
         selected = {self._rows[row].point.level for row in self._selectedRows()}
-        rows = levelPoints(pointsNode) if pointsNode is not None else []
-        self._rows = sorted(rows, key=lambda each: LEVEL_INDEX[each.point.level])
+        self._rows = headToFoot(pointsNode)
         self._widget.setRowCount(len(self._rows))
         self._widget.clearSelection()
         for row, each in enumerate(self._rows):

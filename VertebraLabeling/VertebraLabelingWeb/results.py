@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, region
+from VertebraLabelingLib.core.anatomy import region
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.editor import Editor
-from VertebraLabelingMRML.points import levelPoints, readLabels
+from VertebraLabelingMRML.points import headToFoot, readLabels
 from VertebraLabelingMRML.slice_views import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
@@ -53,7 +53,7 @@ class Results:
     def refresh(self) -> None:
         """Bring the page in line with the node."""
         state, node = self._state, self._node
-        points = _head_to_foot(node)
+        points = headToFoot(node)
         chosen = self._nearest(points)
         state.rows = [_row(each.point) for each in points]
         if chosen != state.chosen and chosen:
@@ -74,11 +74,11 @@ class Results:
 
     def places(self) -> list[tuple[float, float, float]]:
         """Where the vertebrae are, head to foot, RAS mm."""
-        return [each.point.ras for each in _head_to_foot(self._node)]
+        return [each.point.ras for each in headToFoot(self._node)]
 
     def choose(self, level: str, jump: bool = True) -> None:
         """Choose a vertebra; the views go there."""
-        for each in _head_to_foot(self._node):
+        for each in headToFoot(self._node):
             if each.point.level == level:
                 self._place = np.array(each.point.ras)
                 self._state.chosen = self._state.level = level
@@ -87,7 +87,7 @@ class Results:
 
     def step(self, step: int) -> None:
         """Go to the next vertebra further down (1) or up (-1)."""
-        levels = [each.point.level for each in _head_to_foot(self._node)]
+        levels = [each.point.level for each in headToFoot(self._node)]
         if not levels:
             return
         place = levels.index(self._state.chosen) + step if self._state.chosen in levels else 0
@@ -123,13 +123,13 @@ class Results:
 
     def _change(self, action: Callable[[int], None]) -> None:
         """Do something to the chosen vertebra."""
-        for each in _head_to_foot(self._node):
+        for each in headToFoot(self._node):
             if each.point.level == self._state.chosen:
                 self._try(lambda index=each.index: action(index))
                 return
 
     def _dragged(self, levels, before) -> None:
-        dragged = [each for each in _head_to_foot(self._node) if each.point.level in levels]
+        dragged = [each for each in headToFoot(self._node) if each.point.level in levels]
         self._place = np.array(dragged[0].point.ras) if dragged else self._place
         self._try(lambda: self.editor.dragged(self._node, levels, before, bool(self._state.follow)))
 
@@ -151,11 +151,6 @@ class Results:
             return ""
         self._place = np.array(nearest.point.ras)
         return nearest.point.level
-
-
-def _head_to_foot(node) -> list:
-    points = levelPoints(node) if node is not None else []
-    return sorted(points, key=lambda each: LEVEL_INDEX[each.point.level])
 
 
 def _row(point) -> dict:

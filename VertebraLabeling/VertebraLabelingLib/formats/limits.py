@@ -17,6 +17,11 @@ def is_place(ras: Sequence[float]) -> bool:
         return False
 
 
+def is_stored_place(value: object) -> bool:
+    """Whether a value of a JSON document is a place: a list of three numbers, see :func:`is_place`."""
+    return isinstance(value, list) and all(type(number) in (int, float) for number in value) and is_place(value)
+
+
 def shown(value: object) -> str:
     """The beginning of a value from a file, harmless in a message."""
     text = ascii(value)

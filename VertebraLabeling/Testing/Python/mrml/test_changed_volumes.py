@@ -1,12 +1,11 @@
 """A volume that changes after its points were settled: no run counts the levels from another picture unasked."""
 
 import json
-import tempfile
-import unittest
 
 import numpy as np
 import slicer
 import vtk
+from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.core.label_warning import ASTRAY
 from VertebraLabelingLib.errors import InputError
@@ -46,23 +45,17 @@ def setGeometry(volumeNode, change):
     volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(change @ slicer.util.arrayFromVTKMatrix(matrix)))
 
 
-class ChangedCase(unittest.TestCase):
+class ChangedCase(LabeledCase):
     """A labeled volume with L1 confirmed."""
 
     def setUp(self):
-        slicer.mrmlScene.Clear()
+        super().setUp()
         self.labeler = BallLabeler()
         self.logic = VertebraLabelingLogic(self.labeler)
         self.volumeNode = addVolume()
         self.node = self.logic.label(self.volumeNode)
         self.predicted = self.labels()
         corrections.confirm(self.node, [self.index("L1")])
-
-    def index(self, level):
-        return next(each.index for each in points.levelPoints(self.node) if each.point.level == level)
-
-    def labels(self):
-        return points.readLabels(self.node)
 
     def unsettle(self):
         points.writeLabels(self.node, self.predicted)
@@ -71,14 +64,6 @@ class ChangedCase(unittest.TestCase):
         """The next frame: the patient lies one vertebra further up in the picture."""
         array = slicer.util.arrayFromVolume(self.volumeNode)
         slicer.util.updateVolumeFromArray(self.volumeNode, np.roll(array, 10, axis=0))
-
-    def reload(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = f"{folder}/scene.mrb"
-            slicer.util.saveScene(path, properties={})
-            slicer.mrmlScene.Clear()
-            slicer.util.loadScene(path, properties={})
-        self.node, self.volumeNode = slicer.util.getNode("CT vertebrae"), slicer.util.getNode("CT")
 
     def assertRefused(self, words):
         before, runs = self.labels(), len(self.labeler.volumes)

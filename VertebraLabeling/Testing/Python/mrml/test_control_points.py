@@ -1,11 +1,11 @@
 """What the user set on control points in Markups stays with its vertebra; lists that are too small are told of."""
 
-import tempfile
 import unittest
 from dataclasses import replace
 
 import numpy as np
 import slicer
+from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingMRML import control_points, corrections, display, points
@@ -17,9 +17,9 @@ from VertebraLabeling import VertebraLabelingLogic
 ALL = list(centers())
 
 
-class MarkupsCase(unittest.TestCase):
+class MarkupsCase(LabeledCase):
     def setUp(self):
-        slicer.mrmlScene.Clear()
+        super().setUp()
         self.logic = VertebraLabelingLogic(BallLabeler())
         self.volumeNode = addVolume()
         self.node = self.logic.label(self.volumeNode)
@@ -32,14 +32,6 @@ class MarkupsCase(unittest.TestCase):
 
     def runAgain(self):
         self.logic.label(self.volumeNode, self.node)
-
-    def reload(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = f"{folder}/scene.mrb"
-            slicer.util.saveScene(path, properties={})
-            slicer.mrmlScene.Clear()
-            slicer.util.loadScene(path, properties={})
-        self.node, self.volumeNode = slicer.util.getNode("CT vertebrae"), slicer.util.getNode("CT")
 
 
 class TestMarks(MarkupsCase):

@@ -1,12 +1,12 @@
 """Corrections on real nodes: one word of the user, the solver names the rest, in well under a second, undoable."""
 
-import unittest
 from dataclasses import replace
 from unittest import mock
 
 import numpy as np
 import slicer
 from balls import centers
+from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume
 from VertebraLabelingLib.core.label_warning import CUT, LAST_RIB, NO_GPU, SHIFT, LabelWarning
 from VertebraLabelingLib.core.labels import LabeledPoint
@@ -21,16 +21,13 @@ LEVELS = list(centers())
 DOUBT, SLOW = LabelWarning(SHIFT, landmarks=(LAST_RIB,)), LabelWarning(NO_GPU)
 
 
-class CorrectionCase(unittest.TestCase):
+class CorrectionCase(LabeledCase):
     def setUp(self):
-        slicer.mrmlScene.Clear()
+        super().setUp()
         self.node = VertebraLabelingLogic(BallLabeler()).label(addVolume())
 
     def levels(self):
         return [each.point.level for each in points.levelPoints(self.node)]
-
-    def index(self, level):
-        return next(each.index for each in points.levelPoints(self.node) if each.point.level == level)
 
     def place(self, level):
         return points.readLabels(self.node).by_level[level].ras
@@ -38,18 +35,15 @@ class CorrectionCase(unittest.TestCase):
     def status(self, level):
         return points.readLabels(self.node).by_level[level].status
 
-    def state(self):
-        return points.readLabels(self.node)
-
     def warn(self):
         """Let the field of view end inside T8 and L4, and the count be in doubt; returns the warnings."""
-        labels = self.state()
+        labels = self.labels()
         corners = labels.evidence.corners.copy()
         top, bottom = labels.points[0].ras[2] + 5.0, labels.points[-1].ras[2] - 5.0
         corners[:, 2] = np.where(corners[:, 2] > corners[:, 2].mean(), top, bottom)
         solved = relabel(replace(labels, evidence=replace(labels.evidence, corners=corners)), {})
         points.writeLabels(self.node, replace(solved, warnings=(DOUBT, *solved.warnings, SLOW)))
-        return list(self.state().warnings)
+        return list(self.labels().warnings)
 
 
 class TestNaming(CorrectionCase):
@@ -93,11 +87,11 @@ class TestNaming(CorrectionCase):
 
     def test_an_impossible_name_changes_nothing(self):
         corrections.confirm(self.node, [self.index("T8")])
-        before = self.state()
+        before = self.labels()
         for index, level in ((self.index("T12"), "X1"), (99, "L1")):
             with self.subTest(level), self.assertRaises(InputError):
                 corrections.nameAs(self.node, index, level)
-            self.assertEqual(self.state().points, before.points)
+            self.assertEqual(self.labels().points, before.points)
 
     def test_a_node_without_evidence_gets_a_sentence(self):
         self.node.SetAttribute(points.EVIDENCE, None)
@@ -163,18 +157,18 @@ class TestShifting(CorrectionCase):
 
         self.assertEqual(self.warn(), [DOUBT, cut("T8"), cut("L4"), SLOW])
         corrections.shift(self.node, 1)
-        self.assertEqual(list(self.state().warnings), [cut("T9"), cut("L5"), SLOW])
+        self.assertEqual(list(self.labels().warnings), [cut("T9"), cut("L5"), SLOW])
         corrections.shift(self.node, -1)
-        self.assertEqual(list(self.state().warnings), [cut("T8"), cut("L4"), SLOW])
+        self.assertEqual(list(self.labels().warnings), [cut("T8"), cut("L4"), SLOW])
 
     def test_warnings_are_those_of_naming_one_vertebra_one_level_down(self):
         self.warn()
-        before = self.state()
+        before = self.labels()
         corrections.shift(self.node, 1)
-        after = self.state().warnings
+        after = self.labels().warnings
         points.writeLabels(self.node, before)
         corrections.nameAs(self.node, self.index("T12"), "L1")
-        self.assertEqual(after, self.state().warnings)
+        self.assertEqual(after, self.labels().warnings)
 
     def test_the_spine_does_not_pass_its_ends(self):
         corrections.shift(self.node, 1)
@@ -244,9 +238,9 @@ class TestConfirming(CorrectionCase):
     def test_doubt_about_the_count_goes_with_the_first_confirmed_point_and_other_warnings_stay(self):
         before = self.warn()
         corrections.confirm(self.node, [])
-        self.assertEqual(list(self.state().warnings), before)
+        self.assertEqual(list(self.labels().warnings), before)
         corrections.confirm(self.node, [self.index("L1")])
-        self.assertEqual(list(self.state().warnings), before[1:])
+        self.assertEqual(list(self.labels().warnings), before[1:])
 
     def test_a_confirmed_point_holds_its_name_against_the_solver_in_a_second_run(self):
         corrections.nameAs(self.node, self.index("T12"), "L1")
@@ -262,18 +256,18 @@ class TestUndo(CorrectionCase):
         self.stack = UndoStack()
 
     def test_steps_are_taken_back_one_by_one(self):
-        first = self.state()
+        first = self.labels()
         self.stack.remember(self.node, "one")
         corrections.nameAs(self.node, self.index("T12"), "L1")
-        second = self.state()
+        second = self.labels()
         self.stack.remember(self.node, "two")
         corrections.delete(self.node, 0)
         self.assertEqual(self.stack.next(self.node), "two")
         self.assertEqual(self.stack.undo(self.node), "two")
-        self.assertEqual(self.state().points, second.points)
+        self.assertEqual(self.labels().points, second.points)
         self.assertEqual(self.stack.undo(self.node), "one")
-        self.assertEqual(self.state().points, first.points)
-        self.assertEqual(self.state().evidence.to_json(), first.evidence.to_json())
+        self.assertEqual(self.labels().points, first.points)
+        self.assertEqual(self.labels().evidence.to_json(), first.evidence.to_json())
         self.assertEqual(self.stack.undo(self.node), "")
 
     def test_nodes_do_not_mix(self):

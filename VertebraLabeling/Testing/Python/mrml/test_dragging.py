@@ -1,10 +1,7 @@
 """Dragging a point says where a vertebra is, not which: confidences and warnings stay what the evidence says."""
 
-import tempfile
-import unittest
-
 import numpy as np
-import slicer
+from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.core.label_warning import SHIFT
 from VertebraLabelingMRML import corrections, points
@@ -22,24 +19,18 @@ class DoubtfulLabeler(BallLabeler):
         super().__init__(first, certainty=0.3)
 
 
-class TestDragging(unittest.TestCase):
+class TestDragging(LabeledCase):
     def setUp(self):
-        slicer.mrmlScene.Clear()
+        super().setUp()
         self.node = VertebraLabelingLogic(DoubtfulLabeler()).label(addVolume(centers("T4", "T9")))
-        self.before = self.state()
+        self.before = self.labels()
         self.assertTrue(self.isInDoubt())
 
-    def state(self):
-        return points.readLabels(self.node)
-
-    def index(self, level):
-        return next(each.index for each in points.levelPoints(self.node) if each.point.level == level)
-
     def isInDoubt(self):
-        return any(warning.kind == SHIFT for warning in self.state().warnings)
+        return any(warning.kind == SHIFT for warning in self.labels().warnings)
 
     def drag(self, level, by=DRAG, follow=True):
-        before = self.state()
+        before = self.labels()
         place = tuple(np.add(before.by_level[level].ras, by))
         self.node.SetNthControlPointPositionWorld(self.index(level), place)
         Editor().dragged(self.node, [level], before, follow)
@@ -48,16 +39,8 @@ class TestDragging(unittest.TestCase):
     def runAgain(self, labeler=None):
         VertebraLabelingLogic(labeler or DoubtfulLabeler()).label(points.sourceVolume(self.node), self.node)
 
-    def reload(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = f"{folder}/scene.mrb"
-            slicer.util.saveScene(path, properties={})
-            slicer.mrmlScene.Clear()
-            slicer.util.loadScene(path, properties={})
-        self.node = slicer.util.getNode("CT vertebrae")
-
     def assertAsUnsureAsBefore(self, moved):
-        after = self.state()
+        after = self.labels()
         self.assertEqual([point.level for point in after.points], [point.level for point in self.before.points])
         for old, new in zip(self.before.points, after.points):
             self.assertLess(abs(new.confidence - old.confidence), 0.06, (old, new))
@@ -70,27 +53,27 @@ class TestDragging(unittest.TestCase):
             with self.subTest(follow=follow):
                 place = self.drag("T6", follow=follow)
                 self.assertAsUnsureAsBefore("T6")
-                self.assertLess(np.abs(np.subtract(self.state().by_level["T6"].ras, place)).max(), 1e-6)
+                self.assertLess(np.abs(np.subtract(self.labels().by_level["T6"].ras, place)).max(), 1e-6)
 
     def test_after_a_second_run(self):
         place = self.drag("T6")
         self.runAgain()
         self.assertAsUnsureAsBefore("T6")
-        self.assertLess(np.abs(np.subtract(self.state().by_level["T6"].ras, place)).max(), 1e-6)
+        self.assertLess(np.abs(np.subtract(self.labels().by_level["T6"].ras, place)).max(), 1e-6)
 
     def test_after_a_second_run_and_save_and_reload(self):
         place = self.drag("T6")
         self.runAgain()
-        before = self.state()
+        before = self.labels()
         self.reload()
         self.assertAsUnsureAsBefore("T6")
-        after = self.state()
+        after = self.labels()
         self.assertEqual(after.warnings, before.warnings)
         self.assertEqual([point.confidence for point in after.points], [point.confidence for point in before.points])
         self.assertLess(np.abs(np.subtract(after.by_level["T6"].ras, place)).max(), 1e-3)
         self.runAgain()
         self.assertAsUnsureAsBefore("T6")
-        self.assertLess(np.abs(np.subtract(self.state().by_level["T6"].ras, place)).max(), 1e-3)
+        self.assertLess(np.abs(np.subtract(self.labels().by_level["T6"].ras, place)).max(), 1e-3)
 
     def test_after_save_and_reload_and_a_run_then(self):
         self.drag("T6")
@@ -104,15 +87,15 @@ class TestDragging(unittest.TestCase):
         labeler = DoubtfulLabeler("T5")
         labeler.certainty = 6.0
         self.runAgain(labeler)
-        after = self.state()
+        after = self.labels()
         self.assertEqual([point.level for point in after.points], list(centers("T5", "T10")))
         self.assertEqual((after.by_level["T7"].ras, after.by_level["T7"].status), (place, "moved"))
 
     def test_a_shift_settles_one_level_and_not_that_of_a_moved_point(self):
         self.drag("T6")
         corrections.shift(self.node, 1)
-        moved = self.state().by_level["T7"]
-        self.assertEqual(sum(point.status == "confirmed" for point in self.state().points), 1)
+        moved = self.labels().by_level["T7"]
+        self.assertEqual(sum(point.status == "confirmed" for point in self.labels().points), 1)
         self.assertTrue(moved.status == "confirmed" or moved.confidence < 1.0, moved)
 
     def test_naming_confirming_and_adding_settle_a_level(self):
@@ -124,12 +107,12 @@ class TestDragging(unittest.TestCase):
                 points.writeLabels(self.node, self.before)
                 self.drag("T6")
                 settle()
-                self.assertEqual((self.state().by_level["T6"].confidence, self.isInDoubt()), (1.0, False))
+                self.assertEqual((self.labels().by_level["T6"].confidence, self.isInDoubt()), (1.0, False))
 
     def test_a_confirmed_point_that_is_dragged_stays_confirmed(self):
         corrections.confirm(self.node, [self.index("T6")])
         place = self.drag("T6")
-        point = self.state().by_level["T6"]
+        point = self.labels().by_level["T6"]
         self.assertEqual((point.confidence, point.status), (1.0, "confirmed"))
         self.assertLess(np.abs(np.subtract(point.ras, place)).max(), 1e-6)
 
@@ -139,4 +122,4 @@ class TestDragging(unittest.TestCase):
                 points.writeLabels(self.node, self.before)
                 self.drag("T6", (15.6, 0.0, 0.0), follow)
                 self.drag("T8")
-                self.assertEqual([each.level for each in self.state().points], list(centers("T4", "T9")))
+                self.assertEqual([each.level for each in self.labels().points], list(centers("T4", "T9")))
