@@ -82,7 +82,7 @@ def read_card(weights: Path) -> dict:
             raise TypeError("a field has the wrong type")
         if len(data["sha256"]) != 64 or not _are_widths(data["widths"]):
             raise ValueError("a field is out of range")
-        PipelineParameters.from_json(data.get("parameters", {}))
+        parameters_in(data)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"The card {card.name} of the network weights is missing or damaged: restore it.") from error
     if data["format"] != FORMAT:
@@ -96,6 +96,15 @@ def read_card(weights: Path) -> dict:
 def _are_widths(widths: list) -> bool:
     """Numbers of channels, few and small enough that a damaged card cannot fill the memory."""
     return 0 < len(widths) < 10 and all(type(width) is int and 0 < width <= MAX_WIDTH for width in widths)
+
+
+def parameters_in(card: dict) -> PipelineParameters:
+    """The chosen numbers of a model; the shipped model's where its card has none.
+
+    Raises:
+        ValueError: the card is damaged; :func:`read_card` has looked.
+    """
+    return PipelineParameters.from_json(card.get("parameters", {}))
 
 
 def sha256_of(path: Path) -> str:
@@ -185,7 +194,7 @@ def load_model(weights: Path | None = None) -> Model:
         raise WeightsError(f"{weights.name} does not fit this version's network: update VertebraLabeling.") from error
     network = widen_input(fold_norms(network.eval()))
     network.near_spine = True
-    parameters = PipelineParameters.from_json(card.get("parameters", {}))
+    parameters = parameters_in(card)
     return Model(network, weights.stem, card["version"], card["sha256"], **loaded, parameters=parameters)
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.metrics import score_case
+from VertebraLabelingLib.core.parameters import SHIPPED, ChainParameters
 from VertebraLabelingLib.core.volume import Volume, to_canonical
 from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
@@ -81,23 +82,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def label_cases(data: Path) -> Iterator[tuple[str, dict]]:
-    """Case name -> evidence and truth, of each held-out scan and its fields of view; runs the networks."""
-    from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+def held_out_scans(
+    data: Path, names: Sequence[str] = HELD_OUT
+) -> Iterator[tuple[str, Volume, tuple[MarkupPoint, ...]]]:
+    """Name, canonical volume and truth of scans that the shipped model has never seen; the demo CT is downloaded."""
     from VertebraLabelingLib.scans.read_scan import read_volume
     from VertebraLabelingLib.scans.sample_ct import fetch_sample
 
-    labeler = VertebraLabeler(device="cpu")
-    for name in HELD_OUT:
+    for name in names:
         path = data / "ct" / f"{name}.nii.gz"
         volume = to_canonical(read_volume(path if path.is_file() else fetch_sample(Path(".cache"))))
-        truth = read_points(data / "ct" / f"{name}.mrk.json")
-        yield name, _case(labeler, volume, truth, [point.level for point in truth if not point.cut])
+        yield name, volume, read_points(data / "ct" / f"{name}.mrk.json")
+
+
+def held_out_cases(
+    data: Path, crops: int = CROPS_OF_EACH
+) -> Iterator[tuple[str, Volume, tuple[MarkupPoint, ...], list[str]]]:
+    """Name, volume, truth and whole levels of each held-out scan and of the first ``crops`` fields of view of it."""
+    for name, volume, truth in held_out_scans(data):
+        yield name, volume, truth, [point.level for point in truth if not point.cut]
         rng = np.random.default_rng([SEED, *name.encode()])
-        for number in range(CROPS_OF_EACH):
+        for number in range(crops):
             crop = draw_crop(volume, truth, rng)
             if crop is not None:
-                yield f"{name}__{number}", _case(labeler, crop.volume, truth, crop.whole)
+                yield f"{name}__{number}", crop.volume, truth, list(crop.whole)
+
+
+def label_cases(data: Path) -> Iterator[tuple[str, dict]]:
+    """Case name -> evidence and truth, of each held-out scan and its fields of view; runs the networks."""
+    from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+
+    labeler = VertebraLabeler(device="cpu")
+    for name, volume, truth, whole in held_out_cases(data):
+        yield name, _case(labeler, volume, truth, whole)
 
 
 def _case(labeler, volume: Volume, truth: Sequence[MarkupPoint], whole: Sequence[str]) -> dict:
@@ -128,14 +145,22 @@ def read_evidence(folder: Path) -> dict[str, dict]:
         return json.load(stream)
 
 
-def solved(case: dict) -> SpineLabels | None:
-    """What the solver makes of a case; ``None`` where it finds no vertebra."""
-    if case["evidence"] is None:
-        return None
+def evidence_of(case: dict) -> Evidence | None:
+    """What the solver is given of a case; ``None`` where the networks saw nothing."""
+    return None if case["evidence"] is None else Evidence.from_json(json.dumps(case["evidence"]))
+
+
+def named(evidence: Evidence | None, parameters: ChainParameters = SHIPPED.chain) -> SpineLabels | None:
+    """What the solver makes of evidence; ``None`` where it finds no vertebra."""
     try:
-        return solve(Evidence.from_json(json.dumps(case["evidence"])))
+        return None if evidence is None else solve(evidence, None, parameters)
     except NoSpineError:
         return None
+
+
+def solved(case: dict) -> SpineLabels | None:
+    """What the solver makes of a case; ``None`` where it finds no vertebra."""
+    return named(evidence_of(case))
 
 
 def tables(cases: dict[str, dict]) -> tuple[str, str]:

@@ -21,11 +21,12 @@ from functools import partial
 from pathlib import Path
 
 from VertebraLabelingLib.errors import InputError, WeightsError
+from VertebraLabelingLib.networks.weights import parameters_in, read_card
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
 from VertebraLabelingLib.system.atomic import write_text
 
 from ..data.evidence_folder import read_samples
-from ..models.export import export_further, parameters_of
+from ..models.export import export_further
 from ..networks.trainer import CHECKPOINT
 from .crop_scores import Scored, score_sample
 from .crossval import label_held_out, refuse_seen
@@ -43,7 +44,7 @@ def level_labeler(model: Path, run: Path, names: Collection[str], fold: int) -> 
     """
     refuse_seen(run / CHECKPOINT, names)
     weights = run / "model.pt"
-    numbers = parameters_of(model)
+    numbers = parameters_in(read_card(model))
     alone = replace(numbers, levels=replace(numbers.levels, weight=1.0))
     export_further(model, weights, f"counting test, fold {fold}", {"counting": run / CHECKPOINT}, alone)
     return VertebraLabeler(weights)

@@ -12,11 +12,9 @@ begins with the stage whose number is moved; what the detection network says of 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -26,13 +24,12 @@ from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.parameters import GROUPS, SHIPPED, PipelineParameters, chosen_numbers
 from VertebraLabelingLib.errors import NoSpineError
-from VertebraLabelingLib.solver.chain import solve
 from VertebraLabelingLib.system.atomic import write_text
 
-from .golden_evidence import CROPS_OF_EACH, HELD_OUT, SEED, read_evidence
+from .golden_evidence import evidence_of, held_out_cases, held_out_scans, named, read_evidence
 
 PART = 1 / 3
-CROPS = 2  # of each scan, of the CROPS_OF_EACH of the golden evidence
+CROPS = 2  # of each scan, of those of the golden evidence
 POSED = ("lidc_idri_0001", "crlm1006", "nlst_ohif", "gewb_f67")
 POSES = ("turned by 45 degrees", "on the belly", "feet first", "size 0.65")
 HEAD = ("| stage | number | value | on | a third less | a third more |", "|---|---|---|---|---|---|")
@@ -139,22 +136,9 @@ def effects(group: str, label: Labeled, truths: dict[str, Truth]) -> Iterator[tu
 def golden(folder: Path) -> tuple[Labeled, dict[str, Truth]]:
     """The solver on the golden evidence."""
     cases = read_evidence(folder)
-    evidence = {
-        name: Evidence.from_json(json.dumps(case["evidence"])) for name, case in cases.items() if case["evidence"]
-    }
+    evidence = {name: evidence_of(case) for name, case in cases.items()}
     truths = {name: Truth(case["truth"], frozenset(case["whole"])) for name, case in cases.items()}
-
-    def label(parameters: PipelineParameters) -> dict[str, SpineLabels | None]:
-        return {name: _or_none(partial(solve, evidence.get(name), None, parameters.chain)) for name in cases}
-
-    return label, truths
-
-
-def _or_none(run: Callable[[], SpineLabels]) -> SpineLabels | None:
-    try:
-        return run()
-    except (NoSpineError, AttributeError):  # no vertebra, or no evidence of one
-        return None
+    return lambda parameters: {name: named(evidence[name], parameters.chain) for name in cases}, truths
 
 
 class Runs:
@@ -190,11 +174,14 @@ class Runs:
         def label(parameters: PipelineParameters) -> dict[str, SpineLabels | None]:
             engine = self._engine(parameters)
 
-            def one(state) -> SpineLabels:
-                done = stages.run_stages(every[first:], state, engine)
+            def one(state) -> SpineLabels | None:
+                try:
+                    done = stages.run_stages(every[first:], state, engine)
+                except NoSpineError:
+                    return None
                 return replace(done.labels, warnings=(*done.labels.warnings, *done.warnings))
 
-            return {name: _or_none(partial(one, state)) for name, state in begun.items()}
+            return {name: one(state) for name, state in begun.items()}
 
         return label, {name: truth for name, (_, truth) in cases.items()}
 
@@ -205,35 +192,16 @@ class Runs:
         model = replace(self.model, parameters=parameters)
         return stages.Engine(lambda: model, "cpu", Reporter(None, None))
 
-    def _scans(self, names: Sequence[str]):
-        from VertebraLabelingLib.core.volume import to_canonical
-        from VertebraLabelingLib.formats.mrk_json import read_points
-        from VertebraLabelingLib.scans.read_scan import read_volume
-        from VertebraLabelingLib.scans.sample_ct import fetch_sample
-
-        for name in names:
-            path = self.data / "ct" / f"{name}.nii.gz"
-            volume = to_canonical(read_volume(path if path.is_file() else fetch_sample(Path(".cache"))))
-            yield name, volume, read_points(self.data / "ct" / f"{name}.mrk.json")
-
     def usual(self):
         """Whole scans, and fields of view of them."""
-        from .draw_crops import draw_crop
-
-        for name, volume, points in self._scans(HELD_OUT):
-            places = {point.level: point.ras for point in points}
-            yield name, (volume, Truth(places, frozenset(point.level for point in points if not point.cut)))
-            rng = np.random.default_rng([SEED, *name.encode()])
-            crops = [draw_crop(volume, points, rng) for _ in range(CROPS_OF_EACH)][:CROPS]
-            for number, crop in enumerate(crops):
-                if crop is not None:
-                    yield f"{name}__{number}", (crop.volume, Truth(places, frozenset(crop.whole)))
+        for name, volume, points, whole in held_out_cases(self.data, CROPS):
+            yield name, (volume, Truth({point.level: point.ras for point in points}, frozenset(whole)))
 
     def posed(self):
         """Scans in which the patient lies or is otherwise than the networks know."""
         from .alterations import ALTERATIONS
 
-        for name, volume, points in self._scans(POSED):
+        for name, volume, points in held_out_scans(self.data, POSED):
             for pose in POSES:
                 altered, places = ALTERATIONS[pose](volume, np.array([point.ras for point in points]))
                 truth = {point.level: tuple(place) for point, place in zip(points, places.tolist())}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from VertebraLabelingLib.core.parameters import SHIPPED, PipelineParameters
-from VertebraLabelingLib.networks.weights import PARTS, load_parts, load_state, read_card, write_model
+from VertebraLabelingLib.networks.weights import PARTS, load_parts, load_state, parameters_in, read_card, write_model
 
 from ..networks.trainer import CHECKPOINT
 
@@ -43,7 +43,7 @@ def export(
     tensors = load_parts(kept_from) if kept_from else {}
     tensors.update({name: part["average"] for name, part in trained.items()})
     card = {**training, **(more or {})}
-    numbers = parameters_of(kept_from) if kept_from else SHIPPED
+    numbers = parameters_in(read_card(kept_from)) if kept_from else SHIPPED
     write_model(weights, saved["average"], tuple(saved["config"]["widths"]), version, card, tensors, numbers)
 
 
@@ -64,13 +64,8 @@ def export_further(
     training["cases"] = sorted({*training["cases"], *_cases_of(*trained.values())})
     training["parts"] = {**training.get("parts", {}), **{name: _told(part) for name, part in trained.items()}}
     tensors = {**load_parts(model), **{name: part["average"] for name, part in trained.items()}}
-    numbers = parameters or parameters_of(model)
+    numbers = parameters or parameters_in(card)
     write_model(weights, load_state(model), tuple(card["widths"]), version, training, tensors, numbers)
-
-
-def parameters_of(model: Path) -> PipelineParameters:
-    """The chosen numbers of a model."""
-    return PipelineParameters.from_json(read_card(model).get("parameters", {}))
 
 
 def _read(checkpoint: Path) -> dict:
