@@ -144,7 +144,8 @@ def demo_names(splits: Path) -> list[str]:
 
 
 def left_out(splits: Path | None, fold: int | None) -> list[str]:
-    """Names of the cases that a training may not read: those of the demo patient and of the fold to be scored.
+    """Names of the cases that a training may not read: of the demo patient, of the fold to be scored, and those whose
+    levels nobody can settle.
 
     Args:
         splits: a ``splits.json``; without one nothing is left out.
@@ -157,4 +158,5 @@ def left_out(splits: Path | None, fold: int | None) -> list[str]:
         raise InputError("--fold needs --splits: name the file that holds the folds.")
     if not splits:
         return []
-    return demo_names(splits) + (fold_names(splits, fold) if fold is not None else [])
+    uncertain = json.loads(Path(splits).read_text()).get("uncertain", [])
+    return demo_names(splits) + uncertain + (fold_names(splits, fold) if fold is not None else [])

@@ -9,34 +9,49 @@ whole spines and many necks thus make thousands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVEL_RANK
 from VertebraLabelingLib.core.volume import AIR_HU
-from VertebraLabelingLib.networks.level_network import STRIDE
+from VertebraLabelingLib.networks.level_network import NO_RIB, SHORT_RIB
 from VertebraLabelingLib.preprocessing.straightening import STEP_MM, Sections, sections_through, straighten
 
 from ..augmentation.intensity import vary_look
 from ..data.cases import Case
+from .hidden_ribs import STUMP_MM, without_ribs
+from .level_targets import Piece, Targets, targets
+from .variant_counts import (
+    DOUBLED,
+    FIRST_LAST,
+    OMITTED,
+    UNNAMED,
+    USUAL,
+    above,
+    below,
+    counted_names,
+    first_of_lower,
+)
 
-IGNORE = -100
-CENTER_SIGMA_MM = 3.0
 FEWEST = 3
+SHORT_MM = (30.0, 44.0)  # from the middle: stubs of 1 to 2 cm
 BONE_HU = 130.0  # cells of 4 mm: marrow with its cortex, and little contrast medium
 _BLEND = 6  # sections over which a splice fades from one patient to the other
-_L5, _NONE = LEVEL_INDEX["L5"], len(LEVELS)
-_C1, _T12, _L1 = (LEVEL_INDEX[level] for level in ("C1", "T12", "L1"))
+_T1, _T12, _T13 = (LEVEL_INDEX[level] for level in ("T1", "T12", "T13"))
+_REAL = ("ct/", "openkbp/")  # in drawn spines L1 may bear ribs and L4 lie on the sacrum
+_ARRAYS = ("levels", "cut", "whole")
 
 
 @dataclass(frozen=True)
 class SampleSettings:
     """How strongly samples vary; lengths mm, angles degrees."""
 
-    splice: float = 0.5  # share of samples made from two patients
+    splice: float = 0.55  # share of samples made from two patients
+    variant: float = 0.45  # share of those in which a vertebra comes twice, or is left out
+    hidden_ribs: float = 0.2  # share with ribs of T12 shortened or painted out, where it is in view
     cut_field: float = 0.7  # share with a field of view cut to a run of vertebrae
     jitter: float = 2.5  # sd of each point that the curve follows
     offset: float = 3.0  # sd of the curve as a whole, across
@@ -50,28 +65,11 @@ class SampleSettings:
 
 
 @dataclass
-class Piece:
-    """A straightened piece of spine: (S, A, R) HU, section number of each vertebra, level, and whether it is cut."""
-
-    image: Tensor
-    rows: np.ndarray
-    levels: np.ndarray
-    cut: np.ndarray
-
-
-@dataclass
 class Sample:
-    """Image (S, A, R) HU with targets for each of S/2 rows.
-
-    Attributes:
-        level: (S/2,) class 0..26, IGNORE where truth says nothing.
-        center: (S/2,) 0..1, and ``center_weight`` (S/2,).
-    """
+    """Image (S, A, R) HU with the targets of its S/2 rows."""
 
     image: Tensor
-    level: Tensor
-    center: Tensor
-    center_weight: Tensor
+    targets: Targets
 
 
 def draw_sample(
@@ -79,46 +77,63 @@ def draw_sample(
 ) -> Sample:
     """Draw a case, or two to be spliced, and make a sample of it."""
     case = cases[int(rng.choice(len(cases), p=probabilities))]
-    partner = _partner(case, cases, probabilities, rng) if rng.random() < settings.splice else None
-    if partner is None:
+    joint = _joint(case, cases, probabilities, rng, settings) if rng.random() < settings.splice else None
+    if joint is None:
         first, last = _run(len(case.levels), rng, settings)
         piece = straight_piece(case, first, last, True, True, rng, settings)
     else:
-        upper, lower, level = partner
-        a, b = _index(upper, level), _index(lower, _below(level))
+        a, b = _index(joint.upper, joint.last), _index(joint.lower, joint.first)
         # a run of vertebrae around the splice
         first, _ = _run(a + 1, rng, settings) if a + 1 >= FEWEST else (0, 0)
-        _, last = _run(len(lower.levels) - b, rng, settings)
-        top = straight_piece(upper, first, min(a + 1, len(upper.levels) - 1), True, False, rng, settings)
-        bottom = straight_piece(lower, max(b - 1, 0), b + last, False, True, rng, settings)
-        piece = _splice(top, bottom, level)
+        _, last = _run(len(joint.lower.levels) - b, rng, settings)
+        top = straight_piece(joint.upper, first, min(a + 1, len(joint.upper.levels) - 1), True, False, rng, settings)
+        bottom = straight_piece(joint.lower, max(b - 1, 0), b + last, False, True, rng, settings)
+        piece = _splice(top, bottom, joint.last, joint.first)
+    piece.names = counted_names(piece.levels, piece.whole)
+    if rng.random() < settings.hidden_ribs:
+        piece = _with_hidden_ribs(piece, rng)
     return _finish(piece, rng, settings)
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Two patients joined: one down to level ``last``, the other from level ``first`` on."""
+
+    upper: Case
+    lower: Case
+    last: int
+    first: int
 
 
 def _index(case: Case, level: int) -> int:
     return int((case.levels == level).nonzero()[0, 0])
 
 
-def _below(level: int) -> int:
-    """The level that follows in a usual spine."""
-    return _L1 if level == _T12 else level + 1
+def _shows(case: Case, upper: int, lower: int) -> bool:
+    """Whether two levels are whole in a case, and neighbors there."""
+    whole = case.levels[~case.cut].tolist()
+    return upper in whole and lower in whole and _index(case, lower) == _index(case, upper) + 1
 
 
-def _follow(case: Case, level: int) -> bool:
-    """Whether the next level of a usual spine is the case's next, too."""
-    return _index(case, _below(level)) == _index(case, level) + 1
-
-
-def _partner(case: Case, cases: Sequence[Case], probabilities: np.ndarray, rng: np.random.Generator):
-    """(upper case, lower case, last level of the upper): in both, whole, the next one follows it without a T13."""
-    own = set(case.levels[~case.cut].tolist())
+def _joint(
+    case: Case, cases: Sequence[Case], probabilities: np.ndarray, rng: np.random.Generator, settings: SampleSettings
+) -> Joint | None:
+    """A place where ``case`` can be joined to another one, the disc of both whole."""
+    changed = rng.random() < settings.variant
+    kind = str(rng.choice((DOUBLED, OMITTED))) if changed else USUAL
+    low, high = FIRST_LAST[kind]
     for _ in range(6):
         other = cases[int(rng.choice(len(cases), p=probabilities))]
-        both = sorted(own & set(other.levels[~other.cut].tolist()))
-        pairs = [k for k in both if _below(k) in both and all(_follow(c, k) for c in (case, other))]
-        if other is not case and pairs:
-            upper, lower = (case, other) if rng.random() < 0.5 else (other, case)
-            return upper, lower, int(rng.choice(pairs))
+        upper, lower = (case, other) if rng.random() < 0.5 else (other, case)
+        places = [
+            last
+            for last in (k for k in range(low, high + 1) if k != _T13)
+            if _shows(upper, last, below(last))
+            and _shows(lower, above(first_of_lower(last, kind)), first_of_lower(last, kind))
+        ]
+        if other is not case and places:
+            last = int(rng.choice(places))
+            return Joint(upper, lower, last, first_of_lower(last, kind))
     return None
 
 
@@ -166,7 +181,9 @@ def straight_piece(
     reach = np.arange(max(0, first - 1), min(last + 2, len(rows)))  # neighbors may show in part
     on_curve = (rows[reach] > 0) & (rows[reach] < len(sections) - 1)
     reach = reach[on_curve | ((first <= reach) & (reach <= last))]
-    return Piece(straight, rows[reach], levels[reach], cut[reach])
+    whole = (first <= reach) & (reach <= last) & ~cut[reach]
+    exact = case.name.startswith(_REAL)
+    return Piece(straight, rows[reach], levels[reach], cut[reach], whole, exact=exact)
 
 
 def _cut_field(image, spacing, points, first, last, open_top, open_bottom, rng) -> tuple[Tensor, float]:
@@ -198,28 +215,50 @@ def _vary(sections: Sections, stretch: float, rng: np.random.Generator, settings
     return Sections(center, right, front)
 
 
-def _splice(top: Piece, bottom: Piece, level: int) -> Piece:
-    """Join two pieces at the disc below ``level``."""
-    a, b = _disc(top, level), _disc(bottom, level)
+def _splice(top: Piece, bottom: Piece, last: int, first: int) -> Piece:
+    """Join two pieces at the disc below level ``last`` of the upper and above level ``first`` of the lower one."""
+    a, b = _disc(top, last, below(last)), _disc(bottom, above(first), first)
     a, b = max(a, _BLEND // 2), max(b, _BLEND // 2)
     fade = torch.linspace(0, 1, _BLEND)[:, None, None]
     seam_a, seam_b = (p.image[r - _BLEND // 2 : r + _BLEND // 2] for p, r in ((top, a), (bottom, b)))
     rows = min(len(seam_a), len(seam_b))
     seam = torch.lerp(seam_a[:rows], seam_b[:rows], fade[:rows])
     head, tail = top.image[: a - _BLEND // 2], bottom.image[b - _BLEND // 2 + rows :]
-    image = torch.cat([head, seam, tail])
-    upper, lower = top.levels <= level, bottom.levels > level
+    upper, lower = _rank(top.levels) <= _rank(last), _rank(bottom.levels) >= _rank(first)
     return Piece(
-        image,
+        torch.cat([head, seam, tail]),
         np.concatenate([top.rows[upper], bottom.rows[lower] + a - b]),
-        np.concatenate([top.levels[upper], bottom.levels[lower]]),
-        np.concatenate([top.cut[upper], bottom.cut[lower]]),
+        *(np.concatenate([getattr(top, name)[upper], getattr(bottom, name)[lower]]) for name in _ARRAYS),
+        exact=top.exact and bottom.exact,
     )
 
 
-def _disc(piece: Piece, level: int) -> int:
-    rows = [float(piece.rows[np.flatnonzero(piece.levels == k)[0]]) for k in (level, _below(level))]
-    return round(sum(rows) / 2)
+def _rank(levels: np.ndarray | int) -> np.ndarray:
+    return np.asarray(LEVEL_RANK)[levels]
+
+
+def _disc(piece: Piece, upper: int, lower: int) -> int:
+    return round(sum(float(piece.rows[np.flatnonzero(piece.levels == k)[0]]) for k in (upper, lower)) / 2)
+
+
+def _with_hidden_ribs(piece: Piece, rng: np.random.Generator) -> Piece:
+    """The piece with short ribs or none at T12, where it shows them.
+
+    Without ribs T12 is only known by counting from above.
+    """
+    at = np.flatnonzero((piece.levels == _T12) & piece.whole)
+    if len(at) != 1 or at[0] + 1 >= len(piece.rows):
+        return piece
+    n = int(at[0])
+    gone = rng.random() < 0.5
+    beyond = STUMP_MM if gone else rng.uniform(*SHORT_MM)
+    image = without_ribs(piece.image, piece.rows[n], piece.rows[n + 1] - piece.rows[n], beyond, rng)
+    if image is None:
+        return piece
+    names = piece.names
+    if gone and not (piece.levels[piece.whole] <= _T1).any():
+        names = np.full(len(names), UNNAMED)
+    return replace(piece, image=image, names=names, ribs={n: NO_RIB if gone else SHORT_RIB})
 
 
 def _finish(piece: Piece, rng: np.random.Generator, settings: SampleSettings) -> Sample:
@@ -234,7 +273,7 @@ def _finish(piece: Piece, rng: np.random.Generator, settings: SampleSettings) ->
     image = vary_look(image, rng)
     if rng.random() < settings.narrow:
         image = _narrow(image, rng)
-    return Sample(image, *targets(piece, len(image)))
+    return Sample(image, targets(piece, len(image)))
 
 
 def displace_soft_tissue(image: Tensor, sections: int) -> Tensor:
@@ -256,35 +295,3 @@ def _narrow(image: Tensor, rng: np.random.Generator) -> Tensor:
     image[:, :, :left], image[:, :, r - right :] = AIR_HU, AIR_HU
     image[:, :front], image[:, a - back :] = AIR_HU, AIR_HU
     return image
-
-
-def targets(piece: Piece, sections: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Level, center and center weight for each of ``sections // 2`` rows."""
-    count = sections // STRIDE
-    at = (np.arange(count) + 0.5) * STRIDE - 0.5
-    level = np.full(count, IGNORE)
-    order = np.argsort(piece.rows)
-    rows, levels, cut = piece.rows[order], piece.levels[order], piece.cut[order]
-    gap = np.diff(rows)
-    typical = np.median(gap) if len(gap) else 12.0
-    above, below = np.insert(gap, 0, typical), np.append(gap, typical)
-    for row, k, up, down in zip(rows, levels, above, below):
-        level[(at > row - 0.42 * up) & (at <= row + 0.42 * down)] = k
-    air = (piece.image[: count * STRIDE] < AIR_HU + 50).flatten(1).float().mean(1).view(count, STRIDE).mean(1).numpy()
-    outside = air > 0.995
-    level[outside] = _NONE
-    if len(rows) and levels[0] == _C1:
-        level[at < rows[0] - 0.8 * above[0]] = _NONE
-    if len(rows) and levels[-1] == _L5:
-        level[at > rows[-1] + 0.8 * below[-1]] = _NONE
-    center = np.zeros(count)
-    weight = np.full(count, 1.0)
-    if len(rows):
-        distance = np.abs(at[:, None] - rows[None]) * STEP_MM
-        center = np.exp(-0.5 * (distance.min(1) / CENTER_SIGMA_MM) ** 2)
-        weight[(distance[:, cut] < 10).any(1)] = 0
-        unknown = (at < rows[0] - 0.6 * above[0]) | (at > rows[-1] + 0.6 * below[-1])
-        weight[unknown & (level == IGNORE)] = 0
-        center[outside] = 0
-    as_float = {"dtype": torch.float32}
-    return torch.from_numpy(level), torch.tensor(center, **as_float), torch.tensor(weight, **as_float)

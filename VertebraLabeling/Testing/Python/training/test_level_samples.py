@@ -12,31 +12,33 @@ from small_training import spine_case
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS
 from VertebraLabelingLib.core.volume import AIR_HU
 from VertebraLabelingLib.networks.level_network import OUTPUTS, STRIDE, Counted
-from VertebraLabelingLib.preprocessing.straightening import BEYOND_MM, DEPTH_CELLS, SIDE_CELLS, STEP_MM
+from VertebraLabelingLib.preprocessing.straightening import BEYOND_MM, STEP_MM
 from VertebraLabelingTraining.networks import level_samples
 from VertebraLabelingTraining.networks.level_samples import (
-    IGNORE,
-    Piece,
     Sample,
     SampleSettings,
     displace_soft_tissue,
     draw_sample,
     straight_piece,
-    targets,
 )
+from VertebraLabelingTraining.networks.level_targets import IGNORE, Targets
 from VertebraLabelingTraining.networks.level_task import LevelConfig, level_loss, stack
 
 NONE = len(LEVELS)
 PLAIN = SampleSettings(
-    splice=0, cut_field=0, jitter=0, offset=0, tilt=0, zoom=0, height=0, thick=0, narrow=0, displaced=0
+    splice=0,
+    cut_field=0,
+    jitter=0,
+    offset=0,
+    tilt=0,
+    zoom=0,
+    height=0,
+    thick=0,
+    narrow=0,
+    displaced=0,
+    variant=0,
+    hidden_ribs=0,
 )  # nothing varies but which vertebrae are shown
-
-
-def piece_of(levels, first_row=16.5, gap=16.0, sections=120, cut=()) -> Piece:
-    """A piece of tissue with a vertebra every ``gap`` sections."""
-    rows = first_row + gap * np.arange(len(levels))
-    image = torch.full((sections, DEPTH_CELLS, SIDE_CELLS), 50.0)
-    return Piece(image, rows, np.array([LEVEL_INDEX[k] for k in levels]), np.array([k in cut for k in levels]))
 
 
 def test_displaced_organs_move_along_the_spine_and_bone_stays():
@@ -61,61 +63,6 @@ def sequence(level: torch.Tensor) -> list[str]:
 
 def row_of(section: float) -> float:
     return (section + 0.5) / STRIDE - 0.5
-
-
-class TestTargets:
-    def test_levels_come_in_order_and_between_them_truth_says_nothing(self):
-        level, _, _ = targets(piece_of(("T4", "T5", "T6", "T7")), 120)
-        assert len(level) == 60 and sequence(level) == ["T4", "T5", "T6", "T7"]
-        for body, name in enumerate(("T4", "T5", "T6", "T7")):
-            assert level[8 + 8 * body] == LEVEL_INDEX[name]
-            assert level[8 + 8 * body + 4] == IGNORE  # the disc
-        assert (level != NONE).all()  # above T4 and below T7 there are others
-
-    @pytest.mark.parametrize(
-        ("levels", "above", "below"),
-        [
-            (("C1", "C2", "C3"), NONE, IGNORE),
-            (("L3", "L4", "L5"), IGNORE, NONE),
-            (("C2", "C3", "C4"), IGNORE, IGNORE),
-            (("L4", "L5", "L6"), IGNORE, IGNORE),
-        ],
-    )
-    def test_above_c1_and_below_l5_there_is_no_vertebra(self, levels, above, below):
-        level, _, weight = targets(piece_of(levels, first_row=36.0), 120)
-        assert level[0] == above and level[-1] == below
-        assert weight[0] == (above == NONE) and weight[-1] == (below == NONE)
-        assert sequence(level) == list(levels)
-
-    def test_air_shows_no_vertebra_and_no_center(self):
-        piece = piece_of(("T4", "T5", "T6"))
-        piece.image[41:] = AIR_HU  # from between T5 and T6
-        level, center, _ = targets(piece, 120)
-        assert (level[21:] == NONE).all() and (center[21:] == 0).all()
-        assert sequence(level) == ["T4", "T5"] and center[:21].max() > 0.9
-
-    def test_centers_peak_at_the_bodies(self):
-        _, center, weight = targets(piece_of(("T4", "T5", "T6")), 120)
-        rows = [8, 16, 24]  # of two sections: bodies at 16.5, 32.5 and 48.5
-        assert (center[rows] == 1).all() and (weight[rows] == 1).all()
-        away = np.abs(np.arange(60)[:, None] - rows).min(axis=1) * STRIDE * STEP_MM
-        np.testing.assert_allclose(center, np.exp(-0.5 * (away / 3.0) ** 2), atol=1e-5)
-
-    def test_cut_bodies_weigh_nothing_in_the_centers(self):
-        _, _, whole = targets(piece_of(("T4", "T5", "T6")), 120)
-        level, _, weight = targets(piece_of(("T4", "T5", "T6"), cut=("T6",)), 120)
-        near = np.abs(np.arange(60) - 24) * STRIDE * STEP_MM < 10
-        assert near.sum() >= 4 and (weight[near] == 0).all()
-        assert torch.equal(weight[~near], whole[~near])
-        assert sequence(level) == ["T4", "T5", "T6"]  # what is seen of it still has its name
-
-    def test_beyond_the_known_vertebrae_centers_weigh_nothing(self):
-        _, _, weight = targets(piece_of(("T4", "T5", "T6")), 120)
-        assert (weight[:2] == 0).all() and (weight[32:] == 0).all() and (weight[4:28] == 1).all()
-
-    def test_a_piece_without_vertebrae_is_unknown_tissue(self):
-        level, center, _ = targets(piece_of(()), 120)
-        assert (level == IGNORE).all() and (center == 0).all()
 
 
 class TestPieces:
@@ -165,16 +112,16 @@ class TestSplices:
             return sample, ()
         (seam,) = seams
         row = row_of(seam + 0.5)
-        named = [k for k in range(len(sample.level)) if 0 <= sample.level[k] < NONE]
+        named = [k for k in range(len(sample.targets.local)) if 0 <= sample.targets.local[k] < NONE]
         before, after = max(k for k in named if k < row), min(k for k in named if k > row)
         assert row - before == pytest.approx(after - row, abs=1.01)  # in the middle, to one row: the disc
-        return sample, tuple(LEVELS[sample.level[k]] for k in (before, after))
+        return sample, tuple(LEVELS[sample.targets.local[k]] for k in (before, after))
 
     def test_levels_stay_in_order_and_the_seam_is_at_the_disc(self):
         seams = set()
         for seed in range(30):
             sample, seam = self.splice([self.upper, self.lower], seed)
-            ranks = [LEVEL_RANK[LEVEL_INDEX[level]] for level in sequence(sample.level)]
+            ranks = [LEVEL_RANK[LEVEL_INDEX[level]] for level in sequence(sample.targets.local)]
             assert len(ranks) >= 3 and np.diff(ranks).tolist() == [1.0] * (len(ranks) - 1)
             seams.add(seam)
         assert seams - {()} == {("T11", "T12"), ("T12", "L1"), ("L1", "L2")}
@@ -195,28 +142,57 @@ class TestSplices:
         assert {self.splice([self.upper, lower], seed)[1] for seed in range(12)} - {()} == {("T11", "T12")}
 
 
+def targets_of(level, center, weight, landmark, rib) -> Targets:
+    """One spine as a batch."""
+    level = torch.tensor([level])
+    as_float = (torch.tensor([values], dtype=torch.float32) for values in (center, weight))
+    return Targets(level, level, *as_float, torch.tensor([landmark]), torch.tensor([rib], dtype=torch.float32))
+
+
 def test_a_batch_is_padded_with_air_that_teaches_nothing():
-    samples = [
-        Sample(torch.full((n, 4, 6), 50.0), torch.zeros(n // 2).long(), torch.ones(n // 2), torch.ones(n // 2))
-        for n in (20, 13)
-    ]
-    image, level, center, weight = stack(samples)
-    assert image.shape == (2, 1, 24, 4, 6) and level.shape == center.shape == weight.shape == (2, 12)
+    samples = []
+    for n in (20, 13):
+        ones, rows = torch.ones(n // 2), torch.zeros(n // 2).long()
+        marks, ribs = torch.ones(n // 2, 3).long(), torch.ones(n // 2, 2, 3)
+        samples.append(Sample(torch.full((n, 4, 6), 50.0), Targets(rows, rows, ones, ones, marks, ribs)))
+    image, *stacked = stack(samples)
+    t = Targets(*stacked)
+    assert image.shape == (2, 1, 24, 4, 6) and t.level.shape == t.center.shape == t.center_weight.shape == (2, 12)
+    assert t.landmark.shape == (2, 12, 3) and t.rib.shape == (2, 12, 2, 3)
     assert (image[1, 0, 13:] == AIR_HU).all() and (image[1, 0, :13] == 50).all()
-    assert (level[1, 6:] == IGNORE).all() and (weight[1, 6:] == 0).all() and (level[1, :6] == 0).all()
+    for name in ("level", "local", "landmark"):
+        value = getattr(t, name)
+        assert (value[1, 6:] == IGNORE).all() and (value[1, :6] != IGNORE).all()
+    assert (t.center_weight[1, 6:] == 0).all() and (t.rib[1, 6:] == 0).all() and (t.rib[1, :6] == 1).all()
 
 
 def test_the_loss_is_small_for_the_truth_and_blind_to_what_truth_leaves_open():
-    level = torch.tensor([[3, 3, IGNORE, NONE]])
-    center, weight = torch.tensor([[0.0, 1.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0, 1.0]])
+    short_or_long, none, unknown = [[0, 1, 1]] * 2, [[1, 0, 0]] * 2, [[0, 0, 0]] * 2
+    t = targets_of(
+        [3, 3, IGNORE, NONE],
+        [0.0, 1.0, 0.0, 0.0],
+        [1.0, 1.0, 0.0, 1.0],
+        [[1, 0, 0], [0, 0, 1], [IGNORE] * 3, [0, 0, 0]],
+        [short_or_long, none, unknown, none],
+    )
     logits = 20.0 * torch.nn.functional.one_hot(torch.tensor([[3, 3, 0, NONE]]), OUTPUTS).float()
-    right = Counted(logits, logits, torch.tensor([[-20.0, 20.0, 20.0, -20.0]]))
+    marks = torch.where(t.landmark == 1, 20.0, -20.0)
+    ribs = 20.0 * torch.tensor([[[[0, 0, 1.0]] * 2, [[1.0, 0, 0]] * 2, [[0, 1.0, 0]] * 2, [[1.0, 0, 0]] * 2]])
+    right = Counted(logits, logits, torch.tensor([[-20.0, 20.0, 20.0, -20.0]]), marks, ribs)
     config = LevelConfig()
-    loss, terms = level_loss(right, level, center, weight, config)
-    assert float(loss) < 1e-4 and set(terms) == {"level", "local", "center"}
-    for name, change in (("level", 1), ("local", config.local_weight)):
-        wrong = replace(right, **{name: logits.roll(1, 2)})
-        worse, its = level_loss(wrong, level, center, weight, config)
-        assert its[name] == pytest.approx(20.0, abs=0.01) and float(worse) == pytest.approx(20.0 * change, rel=0.01)
-    worse, its = level_loss(replace(right, center=-right.center), level, center, weight, config)
-    assert its["center"] == pytest.approx(20.0, abs=0.01)
+    loss, terms = level_loss(right, t, config)
+    assert float(loss) < 1e-4 and set(terms) == {"level", "local", "center", "landmark", "rib"}
+    wrong = {
+        "level": (logits.roll(1, 2), 20.0, 1.0),
+        "local": (logits.roll(1, 2), 20.0, config.local_weight),
+        "center": (-right.center, 20.0, config.center_weight),
+        "landmark": (-marks, 20.0, config.landmark_weight),
+        "rib": (ribs.roll(1, 3), 20.0, config.rib_weight),
+    }
+    for name, (value, cost, weight) in wrong.items():
+        worse, its = level_loss(replace(right, **{name: value}), t, config)
+        assert its[name] == pytest.approx(cost, rel=0.35), name
+        assert float(worse) == pytest.approx(weight * float(its[name]), rel=0.01), name
+    open_end = replace(right, rib=ribs.clone())
+    open_end.rib[0, 0] = torch.tensor([0, 20.0, 0])
+    assert float(level_loss(open_end, t, config)[1]["rib"]) < 1e-4, "a stub may be short or long"
