@@ -31,7 +31,7 @@ def main(ct: str, png: str) -> None:
     points = labeler.label(volume).points
     ras = np.array([point.ras for point in points])
     grid, sections, image = straighten_along(PreparedScan.of(volume), ras, ras)
-    share = np.exp(classify_rows(labeler.model.level_network, image))[:, : len(LEVELS)]
+    share = np.exp(classify_rows(labeler.model.level_network, image)[0])[:, : len(LEVELS)]
 
     figure = Figure(figsize=(7.5, 8), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)

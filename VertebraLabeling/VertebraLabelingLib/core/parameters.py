@@ -193,6 +193,8 @@ class ChainParameters:
         calibration: weights of :func:`.confidence.terms` that turn the posterior into the confidence; ``None`` takes
             the posterior itself.
         shift_sign: warn where the strongest sign (:func:`.confidence.strongest_sign`) against a shift is less.
+        landmark, landmark_most: factor of the log-likelihoods of ``Evidence.landmarks``, and the log-odds beyond which
+            they say no more.
         landmark_sign: what a landmark among the names (:func:`.chain_ends.landmarks_in_view`) adds to that sign.
     """
 
@@ -207,6 +209,8 @@ class ChainParameters:
     temperature: float = tuned(4.0, "ratio", FOLDS)
     calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166), "log odds", FOLDS)
     shift_sign: float = tuned(3.75, "nat", FOLDS)
+    landmark: float = tuned(2.0, "ratio", FOLDS)
+    landmark_most: float = tuned(6.0, "log odds of a sign", FOLDS)
     landmark_sign: float = tuned(1.0, "nat", FOLDS)
 
 

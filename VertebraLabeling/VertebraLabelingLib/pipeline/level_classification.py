@@ -20,7 +20,7 @@ from ..core.evidence import MAX_COST, Evidence
 from ..core.parameters import SHIPPED, ChainParameters, LevelParameters
 from ..core.volume import AIR_HU, Volume, ijk_to_ras, ras_to_ijk
 from ..networks.layers import window
-from ..networks.level_network import MULTIPLE, STRIDE, LevelNetwork
+from ..networks.level_network import MULTIPLE, NO_RIB, SHORT_RIB, STRIDE, LevelNetwork
 from ..preprocessing.prepared_scan import PreparedScan
 from ..preprocessing.resampling import block_factors, grid_axes, metal_free_block_mean, to_working_grid
 from ..preprocessing.straightening import STEP_MM, Sections, along, rows_on, sections_through, straighten
@@ -40,12 +40,14 @@ class RowLevels:
 
     Attributes:
         level: (R, 27) log-probability of the level that each row shows (last: no vertebra).
+        landmarks: (R, 4) log-odds of :data:`.evidence.LANDMARK_SIGNS` at each row, from its surroundings alone.
         ras: (R, 3) where the curve passes, world RAS mm.
         last: fractional row at which the field of view ends below the chain; infinite where it does not.
         gap: distance of the last two vertebrae of the chain above its last one, rows.
     """
 
     level: np.ndarray
+    landmarks: np.ndarray
     ras: np.ndarray
     last: float = np.inf
     gap: float = 0.0
@@ -79,13 +81,13 @@ def classify_along(
     if len(chain) < 2:
         return None
     grid, sections, image = straighten_along(scan, chain, evidence.points, device)
-    level = classify_rows(network.to(device), image)
+    level, landmarks = classify_rows(network.to(device), image)
     at = (np.arange(len(level)) + 0.5) * STRIDE - 0.5
     curve = along(sections.center, np.arange(len(sections)), at)
     own = _to_row(sections, to_mm(grid, chain))
     gap = own[-2] - own[-3] if len(own) > 2 else own[-1] - own[-2]
     last = _lower_end(image, own[-1])
-    return RowLevels(level, ijk_to_ras(grid, curve[:, ::-1] / grid.spacing), last, float(gap))
+    return RowLevels(level, landmarks, ijk_to_ras(grid, curve[:, ::-1] / grid.spacing), last, float(gap))
 
 
 def straighten_along(
@@ -120,13 +122,20 @@ def _grid_around(scan: PreparedScan, candidates: np.ndarray) -> Volume:
 
 
 @torch.inference_mode()
-def classify_rows(network: LevelNetwork, image: Tensor) -> np.ndarray:
-    """(R, 27) log-probability of the level of each row: the mean for a straightened spine (S, A, R) and its mirror
-    image."""
+def classify_rows(network: LevelNetwork, image: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """What a straightened spine (S, A, R) shows at each of R rows: the mean of it and its mirror image.
+
+    Returns:
+        (R, 27) log-probability of the level, and (R, 4) log-odds of :data:`.evidence.LANDMARK_SIGNS`.
+    """
     rows = -(-len(image) // STRIDE)
     image = functional.pad(image, (0, 0, 0, 0, 0, -len(image) % MULTIPLE), value=AIR_HU)
     read = network(window(torch.stack([image, image.flip(2)]))[:, None])
-    return functional.log_softmax(read.level, dim=2).mean(0)[:rows].double().cpu().numpy()
+    level = functional.log_softmax(read.level, dim=2).mean(0)[:rows]
+    bears = torch.logsumexp(read.rib[..., SHORT_RIB:], dim=3) - read.rib[..., NO_RIB]
+    signs = [*read.landmark.mean(0).unbind(1), bears.mean(dim=(0, 2))]
+    c2, first_rib, last, rib = (sign[:rows].double().cpu().numpy() for sign in signs)
+    return level.double().cpu().numpy(), np.stack([c2, first_rib, rib, last], axis=1)
 
 
 def with_level_bodies(evidence: Evidence, rows: RowLevels, p: LevelParameters = SHIPPED.levels) -> Evidence:
@@ -135,12 +144,8 @@ def with_level_bodies(evidence: Evidence, rows: RowLevels, p: LevelParameters = 
     known = np.where(apart > p.farthest_mm, np.inf, row)
     centers = level_centers(rows.level, p)
     added = np.array([row for row in centers[np.isfinite(centers)] if (abs(known - row) * ROW_MM >= p.new_mm).all()])
-    return replace(
-        evidence,
-        points=np.concatenate([evidence.points, along(rows.ras, np.arange(len(rows.ras)), added)]),
-        unary=np.concatenate([evidence.unary, level_costs(rows.level, added)]),
-        detection=np.append(evidence.detection, np.full(len(added), p.new_detection)),
-    )
+    places = along(rows.ras, np.arange(len(rows.ras)), added)
+    return evidence.with_candidates(places, level_costs(rows.level, added), np.full(len(added), p.new_detection))
 
 
 def named_by_rows(evidence: Evidence, rows: RowLevels, p: LevelParameters = SHIPPED.levels) -> Evidence:
@@ -154,7 +159,9 @@ def named_by_rows(evidence: Evidence, rows: RowLevels, p: LevelParameters = SHIP
     far = apart > p.farthest_mm
     read[far] = read[far].mean(axis=1, keepdims=True)
     keep = far | (row <= rows.last - p.end_room * rows.gap)
-    return replace(evidence, unary=((1 - p.weight) * evidence.unary + p.weight * read).clip(0, MAX_COST)).kept(keep)
+    unary = ((1 - p.weight) * evidence.unary + p.weight * read).clip(0, MAX_COST)
+    landmarks = np.where(far[:, None], 0.0, between(rows.landmarks, row))
+    return replace(evidence, unary=unary, landmarks=landmarks).kept(keep)
 
 
 def level_centers(level: np.ndarray, p: LevelParameters = SHIPPED.levels) -> np.ndarray:
@@ -179,12 +186,17 @@ def off_center_costs(centers: np.ndarray, rows: np.ndarray, p: LevelParameters =
 
 def level_costs(level: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(N, 26) negative log-likelihood of each level at fractional rows; (R, 27) log-probabilities."""
-    at = np.clip(rows, 0, len(level) - 1)
-    low = np.minimum(at.astype(int), len(level) - 2)
-    share = (at - low)[:, None]
-    named = ((1 - share) * level[low] + share * level[low + 1])[:, : len(LEVELS)]
+    named = between(level, rows)[:, : len(LEVELS)]
     named = named - np.logaddexp.reduce(named, axis=1, keepdims=True)
     return np.clip(-named, 0, MAX_COST)
+
+
+def between(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N, C) values (R, C) of rows at fractional ones, limited to the ends."""
+    at = np.clip(rows, 0, len(values) - 1)
+    low = np.clip(at.astype(int), 0, max(len(values) - 2, 0))
+    share = (at - low)[:, None]
+    return (1 - share) * values[low] + share * values[np.minimum(low + 1, len(values) - 1)]
 
 
 def _lower_end(image: Tensor, below: float) -> float:

@@ -10,7 +10,6 @@ the centroid network settles on a body.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -98,9 +97,5 @@ def _with_candidates(
         return evidence
     levels = np.arange(len(LEVELS))
     away = [np.abs(levels[:, None] - np.array(its)).min(axis=1) for its in likely]
-    return replace(
-        evidence,
-        points=np.concatenate([evidence.points, places]),
-        unary=np.concatenate([evidence.unary, np.minimum(p.step_cost * np.array(away), MAX_COST)]),
-        detection=np.append(evidence.detection, np.full(len(places), p.detection)),
-    )
+    unary = np.minimum(p.step_cost * np.array(away), MAX_COST)
+    return evidence.with_candidates(np.array(places), unary, np.full(len(places), p.detection))

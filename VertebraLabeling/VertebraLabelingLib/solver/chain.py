@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, LEVELS
-from ..core.evidence import Evidence
+from ..core.evidence import PER_CANDIDATE, Evidence
 from ..core.labels import PREDICTED, LabeledPoint, SpineLabels
 from ..core.parameters import SHIPPED, ChainParameters, group_from_json, group_to_json
 from ..core.spacing import EDGES
@@ -288,6 +288,4 @@ def _strongest(evidence: Evidence, most: int) -> np.ndarray:
 
 
 def _reorder(evidence: Evidence, rows: np.ndarray) -> Evidence:
-    return replace(
-        evidence, points=evidence.points[rows], unary=evidence.unary[rows], detection=evidence.detection[rows]
-    )
+    return replace(evidence, **{name: getattr(evidence, name)[rows] for name in PER_CANDIDATE})

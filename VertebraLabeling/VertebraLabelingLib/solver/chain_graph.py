@@ -18,6 +18,7 @@ from ..core.evidence import Evidence
 from ..core.field_of_view import distance_along, distances_to_faces
 from ..core.parameters import ChainParameters
 from ..core.spacing import L6, NO_T12, T13, Hops, all_hops, distance_from
+from .landmark_costs import MAY_BE_LAST, below_costs, end_costs, node_costs
 from .level_confusion import confused
 from .spine_curve import SpineCurve
 
@@ -32,6 +33,7 @@ VARIANT_COSTS = {T13: 4.0, NO_T12: 4.0, L6: 3.0}  # minus the logarithm of 2, 2 
 SCALE_SDS = np.linspace(-2.5, 2.5, 13)  # sizes of the spine that are tried: 99 of 100 people, in steps below 4 %
 SCALE_COST = 0.5 * SCALE_SDS**2 + np.log(np.exp(-0.5 * SCALE_SDS**2).sum())  # (S,) their priors sum to one
 _K = len(LEVELS)
+_FROM_LAST = np.isin(np.arange(_K), MAY_BE_LAST)
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _node_costs(
 ) -> tuple[np.ndarray, np.ndarray]:
     odds = np.clip(evidence.detection, 1e-4, 1 - 1e-4)
     reject = np.maximum(p.false_positive + p.detection * np.log(odds / (1 - odds)), 0.0)
-    node = p.appearance * confused(evidence.unary, p.confusion)
+    node = p.appearance * confused(evidence.unary, p.confusion) + node_costs(evidence.landmarks, p)
     reject[certain] += CERTAIN
     fixed = np.flatnonzero(clamp >= 0)
     reject[fixed] = FORBIDDEN
@@ -226,6 +228,7 @@ def _pair_costs(evidence: Evidence, curve: SpineCurve, hops: Hops, p: ChainParam
     np.minimum(off, SPACING_CAP, out=off)
     variants, missed = _hop_costs(hops, evidence.presence, p)
     off += (variants + missed)[:, None]
+    off += np.where(_FROM_LAST[hops.source], below_costs(evidence.landmarks, p)[earlier][:, None], 0.0)[:, :, None]
     outside = _outside(evidence, later, earlier)
     pairs = np.flatnonzero(outside)
     off[pairs] -= (outside[pairs, None] * missed)[:, :, None]
@@ -255,4 +258,4 @@ def _terminal_costs(evidence: Evidence, curve: SpineCurve, p: ChainParameters) -
         absent = -np.einsum("nkjs,j->nks", seen, _log_presence(evidence.presence, p)[1])
         unseen = UNSEEN * np.minimum(seen.sum(axis=2), UNSEEN_MOST)
         costs.append(absent + unseen)
-    return costs[0], costs[1]
+    return costs[0], costs[1] + end_costs(evidence.landmarks, p)[:, :, None]

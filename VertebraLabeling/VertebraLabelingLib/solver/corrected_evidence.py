@@ -117,8 +117,10 @@ def _offsets(n: int, level: int, says: dict[int, int]) -> tuple[int, int]:
 
 
 def _read_with(evidence: Evidence, offset: np.ndarray) -> Evidence:
+    """The evidence with costs moved by (N,) levels; what was taken for a landmark there says nothing any more."""
     unary = np.array([shifted(cost, int(step)) for cost, step in zip(evidence.unary, offset)])
-    return replace(evidence, unary=unary.reshape(evidence.unary.shape))
+    landmarks = np.where(offset[:, None] == 0, evidence.landmarks, 0.0)
+    return replace(evidence, unary=unary.reshape(evidence.unary.shape), landmarks=landmarks)
 
 
 def _certain(labels: SpineLabels) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def join(evidence: Evidence, fixed_points: Sequence[FixedPoint], reach: Sequence
     Returns:
         The joined evidence, and per candidate the index of its fixed point or -1.
     """
-    points, unary, detection = evidence.points.copy(), evidence.unary.copy(), evidence.detection.copy()
+    points, detection = evidence.points.copy(), evidence.detection.copy()
     owner = np.full(len(points), -1)
     pairs = [
         (float(distance), row, n)
@@ -165,11 +165,11 @@ def join(evidence: Evidence, fixed_points: Sequence[FixedPoint], reach: Sequence
             if fixed_points[row].settled:
                 detection[n] = 1.0
     rest = [row for row in range(len(fixed_points)) if row not in placed]
-    points = np.concatenate([points, np.array([fixed_points[row].ras for row in rest]).reshape(-1, 3)])
-    unary = np.concatenate([unary, np.zeros((len(rest), len(LEVELS)))])
-    detection = np.concatenate([detection, np.ones(len(rest))])
     owner = np.concatenate([owner, np.array(rest, dtype=int)])
-    return Evidence(points, unary, detection, evidence.presence, evidence.corners), owner
+    joined = replace(evidence, points=points, detection=detection).with_candidates(
+        np.array([fixed_points[row].ras for row in rest]), np.zeros((len(rest), len(LEVELS))), np.ones(len(rest))
+    )
+    return joined, owner
 
 
 def check_order(fixed_points: Sequence[FixedPoint], owner: np.ndarray, curve: SpineCurve) -> np.ndarray:

@@ -72,13 +72,18 @@ def _folds(runs: Sequence[Path], data: Path, found: Collection[str]) -> Iterator
 
 
 def _unseen(model: Path, data: Path, found: Collection[str]) -> Iterator[tuple[VertebraLabeler, list[str]]]:
-    """The model, and the scans of ``ct/`` that are in a fold and whose patients it has not seen."""
+    """The model, and its :func:`unseen_names`."""
+    yield VertebraLabeler(model), unseen_names(model, data, found)
+
+
+def unseen_names(model: Path, data: Path, found: Collection[str]) -> list[str]:
+    """The scans of ``ct/`` that are in a fold and whose patients a model has not seen."""
     splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
     seen = set(read_card(model)["training"]["cases"])
     scored = {name for fold in splits["folds"] for name in fold["ct"]}
     patients = patients_of(data / "splits.json", [*scored, *seen])
     known = {patients[name] for name in seen}
-    yield VertebraLabeler(model), sorted(name for name in scored & set(found) if patients[name] not in known)
+    return sorted(name for name in scored & set(found) if patients[name] not in known)
 
 
 def label_altered(

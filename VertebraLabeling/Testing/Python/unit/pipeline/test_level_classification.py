@@ -74,7 +74,7 @@ def random_count(rows=40, centers=None, **more) -> RowLevels:
     for level, row in (centers or {}).items():
         logits[row - 1 : row + 2, level] = 14.0
     level = torch.log_softmax(torch.from_numpy(logits), 1).numpy()
-    return RowLevels(level, on_curve(np.arange(rows)), **more)
+    return RowLevels(level, np.zeros((rows, 4)), on_curve(np.arange(rows)), **more)
 
 
 class TestCenters:
@@ -202,7 +202,9 @@ class TestMixing:
         shares = {C3: {15: 1, 16: 1, 17: 1}, t9_index: {10: 0.5}, t9_index + 1: {10: 0.25}, t11_index: {10: 0.25}}
         evidence = evidence_at(on_curve((10, 17, 22)), first_level=t9_index)
         mixed = named_by_rows(
-            evidence, RowLevels(log_shares(40, shares), on_curve(np.arange(40))), replace(NUMBERS, weight=weight)
+            evidence,
+            RowLevels(log_shares(40, shares), np.zeros((40, 4)), on_curve(np.arange(40))),
+            replace(NUMBERS, weight=weight),
         )
         first, second, third = mixed.unary
         found = [first[t9_index], first[t9_index + 1], first[C3], second[C3], third[t11_index]]
@@ -270,7 +272,10 @@ class BallCounter(nn.Module):
         begun = dense & ~torch.nn.functional.pad(dense, (1, 0))[:, :-1]
         number = torch.where(dense, begun.cumsum(1) - 1, OUTPUTS - 1)
         level = 12.0 * torch.nn.functional.one_hot(number, OUTPUTS)
-        return Counted(level, level, middle)
+        landmark = torch.stack([8.0 * (number == k) - 4.0 for k in (1, 7, 24)], dim=2)  # C2, T1, L5
+        bears = (number >= 7) & (number < 20)  # T1 to T13
+        rib = torch.stack([torch.where(bears, value, -value) for value in (-4.0, -4.0, 4.0)], dim=2)
+        return Counted(level, level, middle, landmark, rib[:, :, None].expand(-1, -1, 2, -1))
 
 
 def random_network() -> LevelNetwork:
