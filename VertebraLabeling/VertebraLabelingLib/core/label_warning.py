@@ -31,7 +31,7 @@ def _(text: str) -> str:
     return text
 
 
-_LANDMARK_WORDS = {
+LANDMARK_WORDS = {
     DENS: _("C2"),
     FIRST_RIB: _("the first rib"),
     LAST_RIB: _("the last rib"),
@@ -127,7 +127,7 @@ def _all_of(values: object, known: object) -> bool:
 
 def _shift(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     if warning.landmarks:
-        seen = translate(_(" and ")).join(translate(_LANDMARK_WORDS[name]) for name in warning.landmarks)
+        seen = translate(_(" and ")).join(translate(LANDMARK_WORDS[name]) for name in warning.landmarks)
         return translate(
             _("Levels may be shifted by one: what is seen at {landmarks} does not settle the count.")
         ).format(landmarks=seen)
