@@ -18,6 +18,7 @@ RULES = (AS_SEEN, FROM_ABOVE, FROM_SACRUM)
 """Name what is seen (a thirteenth rib-bearing vertebra is T13, a sixth lumbar one L6); count seven, twelve and five
 from above; count five, twelve and seven from the sacrum up."""
 
+COUNT = "count"  # in SpineLabels.provenance, as Count.to_json writes it
 THORACIC, LUMBAR = 12, 5
 _ALL = (*USUAL_LEVELS, "L6")
 

@@ -18,12 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, LEVELS
+from ..core.counting import COUNT
 from ..core.evidence import PER_CANDIDATE, Evidence
 from ..core.labels import PREDICTED, LabeledPoint, SpineLabels
 from ..core.parameters import SHIPPED, ChainParameters, group_from_json, group_to_json
 from ..core.spacing import EDGES
 from ..errors import InputError, NoSpineError
-from .chain_ends import landmarks_in_view
+from .chain_ends import count_of, landmarks_in_view
 from .chain_graph import FORBIDDEN, ChainGraph, Path
 from .confidence import calibrated, strongest_sign
 from .corrected_evidence import after_removal, follow_fixed
@@ -65,7 +66,7 @@ def solve(
         Points from head to foot, each with its calibrated probability as confidence (1 where fixed); warnings;
         ``provenance["shift_margin"]``, the log-likelihood ratio (natural log, at most 99) of this chain to the best
         chain that is shifted by one level; ``provenance["strongest_sign"]``, see :func:`sign_of` (99 where a level
-        is fixed); and ``evidence`` for :func:`relabel`.
+        is fixed); ``provenance["count"]``, a :class:`.Count` as JSON; and ``evidence`` for :func:`relabel`.
 
     Raises:
         NoSpineError: no candidate is accepted as a vertebra.
@@ -250,7 +251,9 @@ def _to_labels(solution: _Solution) -> SpineLabels:
         ordered,
         sign < graph.parameters.shift_sign,
     )
-    counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2)}
+    found = [point.level for point in points]
+    count = count_of(found, np.array([point.ras for point in points]), ordered)
+    counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2), COUNT: count.to_json()}
     return SpineLabels(tuple(points), warnings, counted, solution.evidence)
 
 

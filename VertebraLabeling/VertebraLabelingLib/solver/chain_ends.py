@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, USUAL_LEVELS
-from ..core.evidence import Evidence
+from ..core.counting import THORACIC, Count
+from ..core.evidence import LANDMARK_SIGNS, Evidence
 from ..core.field_of_view import distance_along, distance_to_face
 from ..core.label_warning import DENS, FIRST_RIB, LAST_RIB, SACRUM
 from ..core.spacing import distance_from
+from .corrected_evidence import SAME_POINT_MM
 
+FIRST_RIB_SIGN, LAST_SIGN = LANDMARK_SIGNS.index("first rib"), LANDMARK_SIGNS.index("last above the sacrum")
 HALF_BODY = 0.4  # half the height of a vertebral body, as a part of the distance to the next one
 SACRUM_ROOM_MM = 25.0  # the first sacral segment, about as high as L5, must lie in view
 PRESENT = 0.9  # of the level beyond an end: it is seen, hardly any doubt
@@ -90,17 +93,42 @@ def landmarks_in_view(levels: Sequence[str], points: np.ndarray, evidence: Evide
 
     Args:
         points: (M, 3) its places, world RAS mm.
-        evidence: tells whether the sacrum lies in the field of view.
+        evidence: tells what single vertebrae look like and, where it says nothing of the sacrum, whether that lies in
+            the field of view.
     """
-    seen = []
+    seen, signs = [], _signs_at(points, evidence)
     if "C1" in levels or "C2" in levels:
         seen.append(DENS)
-    if "C7" in levels and "T1" in levels:
+    if "T1" in levels and ("C7" in levels or signs[list(levels).index("T1"), FIRST_RIB_SIGN] > 0):
         seen.append(FIRST_RIB)
     if "L1" in levels and any(level in levels for level in ("T11", "T12", "T13")):
         seen.append(LAST_RIB)
     if levels[-1] in ("L4", "L5", "L6") and len(points) > 1:
         _, room = _room_beyond(points, 1, evidence)
-        if room > SACRUM_ROOM_MM + np.linalg.norm(points[-1] - points[-2]) / 2:
+        in_view = room > SACRUM_ROOM_MM + np.linalg.norm(points[-1] - points[-2]) / 2
+        said = signs[-1, LAST_SIGN]
+        if said > 0 or (said == 0 and in_view):
             seen.append(SACRUM)
     return seen
+
+
+def _signs_at(points: np.ndarray, evidence: Evidence) -> np.ndarray:
+    """(M, 4) log-odds of :data:`.evidence.LANDMARK_SIGNS` of the candidates at (M, 3) points; 0 where there is none."""
+    if not len(evidence.points):
+        return np.zeros((len(points), len(LANDMARK_SIGNS)))
+    apart = np.linalg.norm(points[:, None] - evidence.points[None], axis=2)
+    return np.where(apart.min(axis=1)[:, None] < SAME_POINT_MM, evidence.landmarks[apart.argmin(axis=1)], 0.0)
+
+
+def count_of(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> Count:
+    """From where a chain, head to foot, was counted, and to which numbers; arguments as :func:`landmarks_in_view`."""
+    seen = landmarks_in_view(levels, points, evidence)
+    upper, last_rib, sacrum = bool({DENS, FIRST_RIB}.intersection(seen)), LAST_RIB in seen, SACRUM in seen
+    bearing = [level for level in levels if level.startswith("T")]
+    eleven = ("T11", "L1") in zip(levels, levels[1:])
+    ribs = THORACIC + ("T13" in bearing) - eleven
+    return Count(
+        tuple(seen),
+        ribs if upper and last_rib and "T1" in bearing else None,
+        int(levels[-1][1:]) if last_rib and sacrum else None,
+    )

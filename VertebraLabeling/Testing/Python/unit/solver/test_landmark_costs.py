@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, names, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, THORACIC, USUAL_LEVELS
+from VertebraLabelingLib.core.counting import COUNT, Count
 from VertebraLabelingLib.core.evidence import LANDMARK_SIGNS, Evidence
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.solver.chain import relabel, solve
@@ -96,3 +97,24 @@ def test_signs_are_kept_with_the_evidence():
     np.testing.assert_allclose(read.landmarks, said.landmarks)
     old = said.to_json().replace('"landmarks"', '"unknown"')
     assert not Evidence.from_json(old).landmarks.any(), "evidence that was stored without them"
+
+
+@pytest.mark.parametrize(
+    ("levels", "last", "ribs", "lumbar"),
+    [
+        (USUAL_LEVELS, "L5", 12, 5),
+        (WITH_T13, "L5", 13, 5),
+        (NO_T12, "L5", 11, 5),
+        (WITH_L6[15:], "L6", None, 6),
+        (FOUR_LUMBAR[12:], "L4", None, 4),
+        (USUAL_LEVELS[7:20], None, 12, None),
+        (USUAL_LEVELS[9:17], None, None, None),
+    ],
+)
+def test_a_result_says_how_it_was_counted(levels, last, ribs, lumbar):
+    margin_mm = 80.0 if last else 10.0
+    said = evidence(levels, positions(levels), margin_mm=margin_mm, presence=False)
+    labels = solve(replace(said, landmarks=signs(levels, last)))
+    count = Count.from_json(labels.provenance[COUNT])
+    assert names(labels) == list(levels) and (count.ribs, count.lumbar) == (ribs, lumbar)
+    assert count.is_usual == (ribs in (None, 12) and lumbar in (None, 5))
