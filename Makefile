@@ -2,6 +2,7 @@
 # make web    open the sample CT in a browser page, to label and correct it there
 # make test   all tests but the long ones;  make test-long   soak, fuzz and scaling as well
 # make lint   style checks
+# make weights DATA=folder   train the model that ships;  make folds DATA=folder   the networks of the cross-validation
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,7 +11,7 @@ DEMO   ?= demo-output
 PORT   ?= 8080
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo web test test-long lint system clean
+.PHONY: demo web test test-long lint weights folds system clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +53,12 @@ test-long: $(VENV)/.test system
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+weights: $(VENV)/.test
+	$(MAKE) -f configs/weights.mk model BIN=$(BIN)
+
+folds: $(VENV)/.test
+	$(MAKE) -f configs/weights.mk folds BIN=$(BIN)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info $(DEMO)

@@ -84,6 +84,6 @@ class DetectionTrainer(Trainer):
 
     def loss(self, images: Tensor, targets: list[Targets]) -> tuple[Tensor, dict[str, Tensor]]:
         """See :func:`total_loss`."""
-        prediction = self.network(window(images)[:, None])
+        prediction = self.read(window(images)[:, None])
         coordinates = self.step >= self.config.coordinates_from * self.config.steps
         return total_loss(prediction, targets, self.config.loss, self.network.temperature, coordinates)

@@ -15,6 +15,7 @@ import pickle
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import ClassVar
 
@@ -69,6 +70,12 @@ class Trainer(ABC):
     @abstractmethod
     def loss(self, images: Tensor, *targets) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a :meth:`batch`, and its terms by name."""
+
+    def read(self, images: Tensor):
+        """What the network says of a batch, in single precision however it computes."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+            said = self.network(images)
+        return type(said)(*(getattr(said, item.name).float() for item in fields(said)))
 
     def check(self) -> None:  # noqa: B027 - most networks have nothing to check
         """Raise an InputError where what was learned cannot be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.networks.centroid_network import CentroidNetwork
 from VertebraLabelingLib.networks.detection_network import DetectionNetwork
 from VertebraLabelingLib.networks.weights import write_model
+from VertebraLabelingTraining.networks.detection_task import DetectionConfig
 from VertebraLabelingTraining.networks.level_task import LevelConfig, LevelTrainer
 
 TRAINERS = pytest.mark.parametrize("make", [level_trainer, centroid_trainer])
@@ -181,3 +183,15 @@ class TestCommand:
         assert self.call("level", data, tmp_path / "run", "--steps", 1, *more) == 1
         assert message in capsys.readouterr().err
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("detection", DetectionConfig), ("level", LevelConfig)])
+def test_the_settings_of_the_recipe_can_be_read(name, kind):
+    config = kind.read(Path(__file__).resolve().parents[4] / "configs" / f"{name}.json")
+    assert config.bfloat16 and config != kind()
+
+
+def test_bfloat16_changes_what_is_learned_by_little(tmp_path):
+    """The loss of the first step, of the same weights and the same samples."""
+    exact, fast = (level_trainer(tmp_path / str(on), bfloat16=on).train_step()["loss"] for on in (False, True))
+    assert exact == pytest.approx(fast, rel=0.02) and exact != fast
