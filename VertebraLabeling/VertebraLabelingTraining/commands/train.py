@@ -16,8 +16,8 @@ examples:
   vertebra-labeling train --init shipped --data corrected/ --out runs/mine         fine-tune the shipped weights
   vertebra-labeling label new.nii.gz -o out --weights runs/mine/<name>.pt          use the result
 
-Fine-tuning (--init without --config, detection network) keeps some cases for validation, prints the scores before and
-after, and writes a model only if the score has not fallen.
+Fine-tuning (--init without --config and --network) trains all networks of the model, keeps some cases for validation,
+prints the scores before and after, and writes a model only if the score has not fallen.
 
 In the folders counting (level network) and placing (centroid network) of a run of the detection network the other two
 are found by the evaluation and the export.
@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--network", choices=NETWORKS, default="detection", help="which to train (default: detection)")
+    parser.add_argument("--network", choices=NETWORKS, help="which to train (default: detection; all to fine-tune)")
     parser.add_argument(
         "--config", type=Path, help="JSON file with the settings of the run (default: the built-in ones)"
     )
@@ -53,8 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--fold", type=int, help="with --splits: the fold to leave out, for cross-validation")
     parser.add_argument(
         "--init",
-        help="start from a model file, a checkpoint, or 'shipped'; for the detection network without --config this is "
-        "fine-tuning",
+        help="start from a model file, a checkpoint, or 'shipped'; without --config and --network this is fine-tuning",
     )
     parser.add_argument("--resume", action="store_true", help="continue exactly from the checkpoint in --out")
     parser.add_argument("--device", default="auto", type=device_name, help="auto, cpu, cuda or cuda:N (default: auto)")
@@ -81,12 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
     from VertebraLabelingLib.errors import InputError
 
     from ..data.cases import left_out
-    from ..networks.detection_task import FINE_TUNING
     from ..networks.trainer import CHECKPOINT
 
+    tuning = bool(arguments.init) and not arguments.config and not arguments.network
+    arguments.network = arguments.network or "detection"
     kind = _trainers()[arguments.network]
-    tuning = arguments.network == "detection" and bool(arguments.init) and not arguments.config
-    config = kind.settings.read(arguments.config) if arguments.config else FINE_TUNING if tuning else kind.settings()
+    config = kind.settings.read(arguments.config) if arguments.config else kind.settings()
     config = _overridden(config, arguments)
     exclude = [*config.exclude, *left_out(arguments.splits, arguments.fold)]
     device = arguments.device
@@ -103,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if tuning and arguments.truth:
         raise InputError("Fine-tuning takes the points beside each CT: leave out --truth, or give a --config.")
     if tuning:
-        return _fine_tune(arguments, config, exclude, device)
+        return _fine_tune(arguments, exclude, device)
     return _train(arguments, kind, config, exclude, device)
 
 
@@ -151,14 +150,15 @@ def _train(arguments: argparse.Namespace, kind, config, exclude: list[str], devi
     return 0
 
 
-def _fine_tune(arguments: argparse.Namespace, config, exclude: list[str], device: str) -> int:
-    from ..finetuning.finetune import HeldOut, fine_tune
+def _fine_tune(arguments: argparse.Namespace, exclude: list[str], device: str) -> int:
+    from ..finetuning.finetune import HeldOut, fine_tune, tuning_settings
 
+    settings = {name: _overridden(config, arguments) for name, config in tuning_settings().items()}
     model = fine_tune(
         arguments.init,
         arguments.data,
         arguments.out,
-        config,
+        settings,
         HeldOut(arguments.validation, tuple(arguments.hold_out)),
         device,
         exclude,

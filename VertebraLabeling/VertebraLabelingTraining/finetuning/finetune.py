@@ -2,8 +2,8 @@
 
     vertebra-labeling train --init shipped --data corrected/ --out runs/mine
 
-Some cases are held out for validation, the parent is scored on them, the network trains on the others, is scored on the
-same held-out cases, and becomes a model file only when the score has not fallen.
+Some cases are held out for validation, the parent is scored on them, each of its networks trains on the others, the
+result is scored on the same held-out cases, and becomes a model file only when the score has not fallen.
 """
 
 from __future__ import annotations
@@ -21,16 +21,21 @@ import torch
 from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 from VertebraLabelingLib.formats.mrk_json import read_labels
-from VertebraLabelingLib.networks.weights import default_weights, read_card
+from VertebraLabelingLib.networks.weights import default_weights, load_parts, read_card
 
-from ..data.cases import find_cases, read_cases, truth_file
+from ..data.cases import Case, find_cases, read_cases, truth_file
 from ..evaluation.validation import is_worse, score_model, table
 from ..models.curves import plot_curves
-from ..models.export import export
-from ..networks.detection_task import DetectionConfig, DetectionTrainer
-from ..networks.trainer import CHECKPOINT, HISTORY
+from ..models.export import export, parts_of
+from ..networks import detection_task
+from ..networks.centroid_task import CentroidConfig, CentroidTrainer
+from ..networks.config import RunConfig
+from ..networks.detection_task import DetectionTrainer
+from ..networks.level_task import LevelConfig, LevelTrainer
+from ..networks.trainer import CHECKPOINT, HISTORY, Trainer
 from .tuned_card import write_tuned_card
 
+DETECTION, LEVEL, CENTROID = "detection", "level", "centroid"
 SHIPPED = "shipped"  # stands for the weights that come with the program
 
 
@@ -51,7 +56,7 @@ def fine_tune(
     start: str,
     data: Sequence[Path],
     out: Path,
-    config: DetectionConfig,
+    settings: Mapping[str, RunConfig],
     held_out: HeldOut,
     device: str = "cpu",
     exclude: Collection[str] = (),
@@ -64,8 +69,8 @@ def fine_tune(
         start: model file, training checkpoint, or ``"shipped"``.
         data: folders of CT files with corrected ``<name>.mrk.json`` beside them.
         out: run folder, which also receives the model.
-        config: settings; the channel widths are taken from the parent.
-        held_out: how the validation cases are chosen; the seed is that of ``config``.
+        settings: of each network, by the names of :func:`tuning_settings`; those that the parent lacks are passed over.
+        held_out: how the validation cases are chosen; the seed is that of the first settings.
         exclude: shell patterns of cases to leave out altogether.
         resume: continue from the checkpoint in ``out``.
 
@@ -81,25 +86,29 @@ def fine_tune(
     card = read_card(parent)
     seen = card.get("training", {}).get("cases", [])
     found = usable_cases(find_cases(data, list(exclude)))
-    training, validation = split_cases(found, seen, held_out, config.seed)
+    seed = settings[DETECTION].seed
+    training, validation = split_cases(found, seen, held_out, seed)
     print(f"start: {parent.stem}, version {card['version']}")
     print(f"training: {len(training)} cases{_uncorrected(training)}")
-    print(f"validation: {len(validation)} of {len(found)} cases, seed {config.seed}: {', '.join(validation)}")
+    print(f"validation: {len(validation)} of {len(found)} cases, seed {seed}: {', '.join(validation)}")
 
     before = score_model(parent, validation, device, _stage(progress, "labeling before: "))
-    trainer = DetectionTrainer(replace(config, widths=tuple(card["widths"])), read_cases(training), out, device)
-    trainer.initialize(parent)
-    if resume and trainer.resume():  # with another split it would be refused: it trained on what this one validates on
-        print(f"resumed at step {trainer.step}")
-    trainer.run(progress=progress)
-    if not all(value.isfinite().all() for value in trainer.average.state_dict().values()):
-        raise VertebraLabelingError("The training diverged, so no model was written: give a lower --learning-rate.")
+    cases = read_cases(training)
+    trainers = _trainers(parent, cases, out, settings, device)
+    for trainer in trainers.values():
+        trainer.initialize(parent)
+        if resume and trainer.resume():  # with another split it would be refused: it trained on what this validates on
+            print(f"resumed at step {trainer.step}")
+    for name, trainer in trainers.items():
+        trainer.run(progress=_stage(progress, f"{name}: "))
+        if not all(value.isfinite().all() for value in trainer.average.state_dict().values()):
+            raise VertebraLabelingError("The training diverged, so no model was written: give a lower --learning-rate.")
     plot_curves(out / HISTORY, out / "curves.png")
 
     model = out / f"{parent.stem}-{_plain(out.name)}.pt"
     with tempfile.TemporaryDirectory(dir=out) as folder:
         candidate = Path(folder) / model.name
-        export(out / CHECKPOINT, candidate, card["version"], kept_from=parent)
+        export(out / CHECKPOINT, candidate, card["version"], parts=parts_of(out), kept_from=parent)
         after = score_model(candidate, validation, device, _stage(progress, "labeling after: "))
     print(f"\n{len(validation)} validation cases, not trained on:\n{table(before, after)}")
     if is_worse(before, after):
@@ -107,15 +116,43 @@ def fine_tune(
             f"The score on the {len(validation)} validation cases fell (see the table above), so no model was written: "
             "correct more scans, or give fewer --steps or a lower --learning-rate."
         )
-    own = [case.name for case in trainer.cases]
+    own = [case.name for case in cases]
     more = {
         "parent": {"name": parent.stem, "version": card["version"], "sha256": card["sha256"]},
         "own_cases": own,
         "validation": {"cases": list(validation), "before": before, "after": after},
     }
-    export(out / CHECKPOINT, model, f"{card['version']}+{_plain(out.name)}", more, kept_from=parent)
+    export(out / CHECKPOINT, model, f"{card['version']}+{_plain(out.name)}", more, parts_of(out), kept_from=parent)
     write_tuned_card(model, parent, before, after)
     return model
+
+
+def tuning_settings() -> dict[str, RunConfig]:
+    """Settings for each network: a few hundred small steps from trained weights, normalizations frozen."""
+    alike = {"warmup": 0.1, "freeze_norms_from": 0.0, "ema": 0.99, "checkpoint_every": 100}
+    return {
+        DETECTION: detection_task.FINE_TUNING,
+        LEVEL: LevelConfig(steps=400, learning_rate=5e-4, shares={"*": 1.0}, **alike),
+        CENTROID: CentroidConfig(steps=300, learning_rate=5e-4, shares={"*": 1.0}, **alike),
+    }
+
+
+def _trainers(
+    parent: Path, cases: list[Case], out: Path, settings: Mapping[str, RunConfig], device: str
+) -> dict[str, Trainer]:
+    """Who trains each network of the parent; one that nothing can be learned for from these cases stays as it is."""
+    widths = tuple(read_card(parent)["widths"])
+    trainers: dict[str, Trainer] = {
+        DETECTION: DetectionTrainer(replace(settings[DETECTION], widths=widths), cases, out, device)
+    }
+    known = load_parts(parent)
+    for name, kind in ((LEVEL, LevelTrainer), (CENTROID, CentroidTrainer)):
+        if kind.part in known:
+            try:
+                trainers[name] = kind(settings[name], cases, out / kind.part)
+            except InputError as error:
+                print(f"the {name} network stays as it is: {error}")
+    return trainers
 
 
 def parent_model(start: str, out: Path) -> Path:

@@ -11,9 +11,18 @@ import torch
 from training_cases import TINY, ball_case, write_case
 from VertebraLabelingLib.commands.cli import main
 from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.networks.centroid_network import CentroidNetwork
 from VertebraLabelingLib.networks.detection_network import DetectionNetwork
+from VertebraLabelingLib.networks.level_network import LevelNetwork
 from VertebraLabelingLib.networks.model_card import read_licenses
-from VertebraLabelingLib.networks.weights import default_weights, load_model, read_card, sha256_of, write_model
+from VertebraLabelingLib.networks.weights import (
+    default_weights,
+    load_model,
+    load_tensors,
+    read_card,
+    sha256_of,
+    write_model,
+)
 from VertebraLabelingTraining.data.cases import find_cases
 from VertebraLabelingTraining.evaluation.validation import is_worse, table
 from VertebraLabelingTraining.finetuning import finetune
@@ -53,6 +62,14 @@ def quick(monkeypatch):
 def tune(parent, scans, out, *more) -> int:
     call = ["train", "--init", parent, "--data", scans, "--out", out, "--device", "cpu", "--steps", 2, *more]
     return main([str(part) for part in call])
+
+
+@pytest.fixture
+def whole_parent(parent):
+    """The tiny model with a level and a centroid network beside."""
+    parts = {"counting": LevelNetwork().state_dict(), "placing": CentroidNetwork().state_dict()}
+    write_model(parent, DetectionNetwork(TINY.widths).state_dict(), TINY.widths, "1.0", {"cases": ["one"]}, parts)
+    return parent
 
 
 def score(strict=0.9, mean=2.0, right=3, wrong=0, n=10):
@@ -148,6 +165,27 @@ def test_a_model_that_is_no_worse_is_written_with_card_and_parent_and_can_label(
     write_case(scans, ball_case("four", count=4))
     assert tune(parent, scans, tmp_path / "mine", "--resume") == 1
     assert "of other cases or seed: give another --out" in capsys.readouterr().err
+
+
+def test_every_network_that_decides_is_trained(whole_parent, scans, tmp_path, quick, capsys):
+    assert tune(whole_parent, scans, tmp_path / "mine") == 0
+    before, after = (load_tensors(path) for path in (whole_parent, tmp_path / "mine" / "tiny-mine.pt"))
+    for name in ("stem.0.weight", "counting.level.weight", "placing.heat.weight"):
+        assert not torch.equal(before[name], after[name]), name
+    told = read_card(tmp_path / "mine" / "tiny-mine.pt")["training"]["parts"]
+    assert {name: part["step"] for name, part in told.items()} == {"counting": 2, "placing": 2}
+    assert all(part["start"]["sha256"] == sha256_of(whole_parent) for part in told.values())
+    assert tune(whole_parent, scans, tmp_path / "mine", "--resume") == 0
+
+
+def test_a_network_that_these_cases_teach_nothing_stays_as_it_is(whole_parent, tmp_path, quick, capsys):
+    for name in ("one", "two", "three"):
+        write_case(tmp_path / "few", ball_case(name, count=2))
+    assert tune(whole_parent, tmp_path / "few", tmp_path / "mine") == 0
+    assert "the level network stays as it is: No case holds" in capsys.readouterr().out
+    before, after = (load_tensors(path) for path in (whole_parent, tmp_path / "mine" / "tiny-mine.pt"))
+    assert torch.equal(before["counting.level.weight"], after["counting.level.weight"])
+    assert not torch.equal(before["placing.heat.weight"], after["placing.heat.weight"])
 
 
 def test_a_worse_model_is_refused_with_one_sentence_and_leaves_no_model(
