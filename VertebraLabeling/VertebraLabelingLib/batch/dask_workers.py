@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import InputError
-from .inputs import ScanJob
+from .jobs import ScanJob
 from .outputs import OutputPlan
 from .scan_job import FAILED, ScanResult, label_one
 from .workers import ATTEMPTS, LabelerSpec, LazyLabeler, available_cores, limit_threads
@@ -140,12 +140,12 @@ def _result(future, job: ScanJob) -> ScanResult | None:
     if type(error).__name__ in ("KilledWorker", "NoneType"):
         return None
     reason = f"The cluster gave this scan up ({type(error).__name__}): see the logs of its workers."
-    return ScanResult(job.name, job.path, FAILED, reason)
+    return ScanResult.of(job, FAILED, reason)
 
 
 def _died(job: ScanJob) -> ScanResult:
     reason = "Workers of the cluster died at this scan, perhaps for lack of memory: give them more."
-    return ScanResult(job.name, job.path, FAILED, reason)
+    return ScanResult.of(job, FAILED, reason)
 
 
 def label_on_worker(job: ScanJob, spec: LabelerSpec, plan: OutputPlan) -> ScanResult:

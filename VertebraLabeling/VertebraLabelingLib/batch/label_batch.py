@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import Cancelled, InputError
 from ..system.atomic import remove_leftovers
-from .inputs import Inputs, ScanJob, find_scans
+from .inputs import find_scans
+from .jobs import Inputs, ScanJob
 from .outputs import OutputPlan
+from .ownership import settle
 from .progress import Quiet, Reporter
 from .scan_job import FAILED, Labeler, ScanResult, label_one
 from .summary import Summary
@@ -76,7 +78,8 @@ def label_batch(
     """Label all scans of a batch; a bad one never stops the rest. Several leave a :mod:`summary` beside their outputs.
 
     Args:
-        inputs: from :func:`inputs.find_scans`; its problems become failed results.
+        inputs: from :func:`inputs.find_scans`; its problems become failed results, and its jobs get the names of their
+            scans in the output folder (:mod:`.ownership`).
         runner: where the work is done.
         cancelled: asked between scans (and inside them where they run in this process).
 
@@ -87,23 +90,24 @@ def label_batch(
         Cancelled: ``cancelled`` returned true; what was finished is kept.
     """
     reporter = reporter or Quiet()
-    summary = Summary(plan.folder, several=len(inputs.jobs) > 1)
     remove_leftovers(plan.folder)
+    inputs = settle(inputs, plan)
+    summary = Summary(plan.folder, several=len(inputs.jobs) + len(inputs.problems) + len(inputs.skipped) > 1)
     reporter.start(inputs)
     results = [ScanResult("", problem.path, FAILED, problem.message) for problem in inputs.problems]
     for result in results:
         reporter.finished(summary.add(result))
-    found: dict[str, ScanResult] = {}
+    found: dict[tuple[str, str], ScanResult] = {}
     try:
         for result in runner(inputs.jobs, plan, reporter, cancelled):
-            found[result.name] = summary.add(result)
-            reporter.finished(found[result.name])
+            found[result.path, result.series] = told = summary.add(result)
+            reporter.finished(told)
     finally:
         remove_leftovers(plan.folder)
         _write_summary(summary, inputs)
     if cancelled and cancelled():
         raise Cancelled("The batch was cancelled; run it again to continue.")
-    results += [found[job.name] for job in inputs.jobs]
+    results += [found[job.path, job.series] for job in inputs.jobs]
     reporter.end(results)
     return results
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ class Source:
     Attributes:
         path: the file, or the folder of a DICOM series.
         series: key of the DICOM series in its folder; empty for files.
-        root: the input folder below which the scan was found; ``None`` where the scan itself was named.
+        root: the input folder, list's folder or fixed part of a pattern below which the scan was found; ``None`` where
+            the scan itself was named.
     """
 
     path: Path
@@ -36,24 +37,47 @@ class Source:
 
 
 def output_names(sources: Sequence[Source]) -> list[str]:
-    """One output name for each scan.
+    """One output name for each scan, that its place alone decides.
 
-    The input's name without its volume suffix; for DICOM the folder's name and the series number. Names that collide
-    (also by case alone, as on Windows and macOS) take the path relative to their root, joined by ``__``; where there
-    are several roots, the root's name too; and at last a number.
+    The input's name without its volume suffix, for DICOM the folder's name and the series number; in a tree after the
+    names of the folders that lead to it, joined by ``__``, without those that the name holds already (as in BIDS). Only
+    scans that were named one by one under equal names take the folders by which they differ.
     """
-    shared = _common_folder([source.path for source in sources])
-    roots = [Path(os.path.abspath(source.root or shared)) for source in sources]
-    choices = [_choices(source, root, len(set(roots)) > 1) for source, root in zip(sources, roots)]
-    depth = [0] * len(sources)
-    while True:
-        names = [names[level] for names, level in zip(choices, depth)]
-        taken = Counter(name.casefold() for name in names)
-        stuck = [i for i, name in enumerate(names) if taken[name.casefold()] > 1 and depth[i] + 1 < len(choices[i])]
-        if not stuck:
-            return _numbered(names)
-        for i in stuck:
-            depth[i] += 1
+    names, parents = [_name(source) for source in sources], [_parents(source) for source in sources]
+    for depth in range(1, max(map(len, parents), default=0) + 1):
+        folders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for name, above in zip(names, parents):
+            folders[name.casefold()].add(above)
+        for i, source in enumerate(sources):
+            if source.root is None and len(folders[names[i].casefold()]) > 1:
+                names[i] = safe_name("__".join((*parents[i][-depth:], _base(source))))
+    return names
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """The names, equal ones (also by case alone, as on Windows and macOS) told apart by ``-2``, ``-3``, ..."""
+    reserved, used, result = {name.casefold() for name in names}, set(), []
+    for name in names:
+        single, number = name, 1
+        while single.casefold() in used or (number > 1 and single.casefold() in reserved):
+            number += 1
+            single = f"{name}-{number}"
+        used.add(single.casefold())
+        result.append(single)
+    return result
+
+
+def former_names(source: Source) -> tuple[str, ...]:
+    """The names that versions whose files do not say their source may have given to this scan."""
+    inside = (*_inside(source), _base(source))
+    rooted = (source.root.name, *inside) if source.root else inside
+    return tuple(dict.fromkeys(safe_name(name) for name in (_base(source), "__".join(inside), "__".join(rooted))))
+
+
+def own_name(wanted: str, digest: str) -> str:
+    """The name of a scan whose wanted name belongs to another one: the same at every time and place."""
+    kept = wanted.encode("utf-8")[: MAX_NAME_BYTES - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{kept.rstrip('. ')}~{digest}"
 
 
 def output_path(folder: Path, name: str, suffix: str) -> Path:
@@ -94,32 +118,24 @@ def safe_name(text: str) -> str:
     return name
 
 
-def _choices(source: Source, root: Path, name_root: bool) -> list[str]:
-    """Names to try, the short one first."""
+def _name(source: Source) -> str:
+    base = _base(source)
+    told = f"_{base.casefold()}_"
+    folders = (name for name in _inside(source) if f"_{name.casefold()}_" not in told)
+    return safe_name("__".join((*folders, base)))
+
+
+def _base(source: Source) -> str:
+    return stem(source.path) + (f"_{source.series}" if source.series else "")
+
+
+def _parents(source: Source) -> tuple[str, ...]:
+    """The names of the folders above, from the disk's root down."""
+    return Path(os.path.abspath(source.path)).parent.parts[1:]
+
+
+def _inside(source: Source) -> tuple[str, ...]:
+    """The names of the folders from the root of the tree down to the scan."""
     path = Path(os.path.abspath(source.path))
-    base = stem(path) + (f"_{source.series}" if source.series else "")
-    inside = [*path.parent.relative_to(root).parts, base] if root in path.parents else [base]
-    choices = [base, "__".join(inside)]
-    if name_root:
-        choices.append("__".join((root.name, *inside)))
-    return [safe_name(choice) for choice in choices]
-
-
-def _common_folder(paths: Sequence[Path]) -> Path:
-    try:
-        return Path(os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths]))
-    except ValueError:  # no paths, or on different Windows drives
-        return Path(os.path.abspath(os.sep))
-
-
-def _numbered(names: list[str]) -> list[str]:
-    """Make equal names unique by ``-2``, ``-3``...; the order of the inputs decides."""
-    reserved, used, result = {name.casefold() for name in names}, set(), []
-    for name in names:
-        unique, number = name, 1
-        while unique.casefold() in used or (number > 1 and unique.casefold() in reserved):
-            number += 1
-            unique = f"{name}-{number}"
-        used.add(unique.casefold())
-        result.append(unique)
-    return result
+    root = Path(os.path.abspath(source.root)) if source.root else path.parent
+    return path.parent.relative_to(root).parts if root in path.parents else ()

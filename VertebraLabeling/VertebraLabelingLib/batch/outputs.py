@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.labels import SpineLabels
-from ..errors import InputError
+from ..core.labels import PREDICTED, SpineLabels
+from ..errors import InputError, VertebraLabelingError
 from ..formats import csv_table, dicom_sr, mrk_json, verse_json
 from ..review.snapshot import need_matplotlib, write_snapshot
 from ..scans.read_scan import Scan
-from .inputs import ScanJob
+from ..system.atomic import new_path
+from ..system.private_log import log_failure
+from .jobs import ScanJob
 from .naming import output_path
 
 POINTS = "mrk.json"
 PICTURE = "png"
 DICOM = "dicom"
 
+logger = logging.getLogger(__name__)
+
 
 class Writer(NamedTuple):
-    """How a format is written: the suffix of its files, and ``write(path, labels, scan, name)``."""
+    """How a format is written: the suffix of its files, and ``write(path, labels, scan, name)``, which may return
+    sentences for the user."""
 
     suffix: str
-    write: Callable[[Path, SpineLabels, Scan, str], None]
+    write: Callable[[Path, SpineLabels, Scan, str], tuple[str, ...] | None]
 
 
 WRITERS: dict[str, Writer] = {
+    POINTS: Writer(".mrk.json", lambda path, labels, scan, name: mrk_json.write_labels(path, labels)),
     "csv": Writer(".csv", lambda path, labels, scan, name: csv_table.write_labels(path, labels, name)),
     "verse.json": Writer(
         ".verse.json", lambda path, labels, scan, name: verse_json.write_labels(path, labels, scan.volume)
@@ -37,9 +44,8 @@ WRITERS: dict[str, Writer] = {
         ".png", lambda path, labels, scan, name: write_snapshot(path, scan.volume, labels, name, notes=scan.notes)
     ),
     DICOM: Writer(".dcm", lambda path, labels, scan, name: dicom_sr.write_labels(path, labels, scan.dicom_files)),
-    POINTS: Writer(".mrk.json", lambda path, labels, scan, name: mrk_json.write_labels(path, labels)),
 }
-"""Format -> writer. The points come last: where they are, everything else is."""
+"""Format -> writer. The points come first: they are what no other format may cost, and they tell whose the name is."""
 
 
 @dataclass(frozen=True)
@@ -82,34 +88,99 @@ class OutputPlan:
             raise InputError("A DICOM report needs a scan that came as DICOM: add another format for this scan.")
         return formats
 
-    def missing(self, job: ScanJob) -> tuple[str, ...]:
-        """The formats still to be written."""
-        return tuple(name for name in self.wanted(job) if self.overwrite or not self.path(job, name).exists())
+    def there(self, job: ScanJob) -> tuple[str, ...]:
+        """The wanted formats that are written, and not older than the points: these may have been corrected since."""
+        points = self.path(job, POINTS)
+        since = points.stat().st_mtime_ns if points.exists() else 0
+        files = {name: self.path(job, name) for name in self.wanted(job)}
+        return tuple(name for name, path in files.items() if path.exists() and path.stat().st_mtime_ns >= since)
 
     def needs_labeler(self, job: ScanJob) -> bool:
         """The scan has outputs to be made, and no points to make them from."""
         try:
-            return bool(self.missing(job)) and (self.overwrite or not self.path(job, POINTS).exists())
-        except InputError:  # the scan will fail with this sentence
+            there = self.there(job)
+        except (InputError, OSError):  # the scan will fail with a sentence
             return False
+        return len(there) < len(self.wanted(job)) and (self.overwrite or not self.path(job, POINTS).exists())
+
+
+class NameTaken(Exception):
+    """The name of a scan belongs to another one by now."""
 
 
 def existing_labels(plan: OutputPlan, job: ScanJob) -> SpineLabels | None:
-    """The points that an earlier run left, perhaps corrected by hand since; ``None`` where they are to be made anew.
+    """The points of this scan that an earlier run left, perhaps corrected by hand since; ``None`` where there are none.
 
     Raises:
+        NameTaken: they are another scan's, or do not say whose they are.
         InputError: the file is damaged.
     """
     path = plan.path(job, POINTS)
-    return mrk_json.read_labels(path) if path.exists() and not plan.overwrite else None
+    if not path.exists():
+        return None
+    source = mrk_json.read_source(path)
+    if source != job.source and not (source is None and job.adopted):
+        raise NameTaken
+    return mrk_json.read_labels(path)
 
 
-def write_outputs(plan: OutputPlan, formats: Sequence[str], job: ScanJob, labels: SpineLabels, scan: Scan) -> None:
-    """Write some formats of one scan; each file appears whole or not at all.
+def is_corrected(labels: SpineLabels) -> bool:
+    """A person has moved or confirmed a point."""
+    return any(point.status != PREDICTED for point in labels.points)
+
+
+class Written(NamedTuple):
+    """What came of writing: sentences for the user, and one sentence for each format that could not be made."""
+
+    notes: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+def write_outputs(
+    plan: OutputPlan, formats: Sequence[str], job: ScanJob, labels: SpineLabels, scan: Scan, replaced: Collection[str]
+) -> Written:
+    """Write some formats of one scan; each file appears whole or not at all, and one that fails costs no other.
+
+    Args:
+        replaced: the formats whose files are this scan's and may be replaced. The others must not be there.
 
     Raises:
-        OSError: a file cannot be written.
+        NameTaken: another process has written such a file meanwhile, of another scan.
+        OSError: the points, or the only format, cannot be written.
     """
     os.makedirs(plan.folder, exist_ok=True)
+    notes: list[str] = []
+    failures: list[str] = []
     for name in formats:
-        WRITERS[name].write(plan.path(job, name), labels, scan, job.name)
+        try:
+            notes += _write(plan.path(job, name), name, job, labels, scan, name in replaced) or ()
+        except FileExistsError:
+            # another worker may have done the same scan
+            if existing_labels(plan, replace(job, adopted=False)) is None:
+                raise NameTaken from None
+        except OSError as error:
+            if name == POINTS or len(formats) == 1:
+                raise
+            failures.append(f"{_named(plan, job, name)} was not written ({error.strerror or error}): free space there.")
+        except VertebraLabelingError as error:
+            failures.append(f"{_named(plan, job, name)} was not written: {error}")
+        except MemoryError:
+            failures.append(f"{_named(plan, job, name)} was not written: it needs more memory than is free.")
+        except Exception as error:  # a bug of one format, or of its library
+            log_failure(logger, _named(plan, job, name), error)
+            reason = f"an unexpected {type(error).__name__}, which the log (--debug) tells in full"
+            failures.append(f"{_named(plan, job, name)} was not written: {reason}.")
+    return Written(tuple(notes), tuple(failures))
+
+
+def _write(path: Path, name: str, job: ScanJob, labels: SpineLabels, scan: Scan, is_own: bool):
+    if is_own:
+        return WRITERS[name].write(path, labels, scan, job.name)
+    if path.exists():
+        raise FileExistsError
+    with new_path(path) as temporary:
+        return WRITERS[name].write(temporary, labels, scan, job.name)
+
+
+def _named(plan: OutputPlan, job: ScanJob, format_name: str) -> str:
+    return plan.path(job, format_name).name

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import IO, Protocol
 
 from ..errors import printable
-from .inputs import Inputs
+from .jobs import Inputs, Skip
 from .scan_job import DONE, FAILED, PRESENT, SKIPPED, ScanResult
 
 _BAR = 24
@@ -30,6 +30,12 @@ class Reporter(Protocol):
 
     def end(self, results: Sequence[ScanResult]) -> None:
         """All scans are through."""
+
+
+def counts(results: Sequence[ScanResult], skipped: Sequence[Skip]) -> dict[str, int]:
+    """How many inputs ended in which way; the same numbers everywhere."""
+    told = {status: sum(result.status == status for result in results) for status in (DONE, PRESENT, SKIPPED, FAILED)}
+    return {**told, SKIPPED: told[SKIPPED] + len(skipped)}
 
 
 class Quiet:
@@ -55,6 +61,7 @@ class Terminal(Quiet):
 
     def __init__(self) -> None:
         self._total = self._count = self._worked = 0
+        self._skipped: Sequence[Skip] = ()
         self._started = self._drawn = 0.0
         self._bar = sys.stderr.isatty()
         if self._bar:
@@ -62,7 +69,7 @@ class Terminal(Quiet):
 
     def start(self, inputs: Inputs) -> None:
         """See :class:`Reporter`."""
-        self._total, self._started = len(inputs.jobs), time.monotonic()
+        self._total, self._started, self._skipped = len(inputs.jobs), time.monotonic(), inputs.skipped
         self._erase()
         for skip in inputs.skipped:
             print(printable(f"skipped: {skip.path} ({skip.reason})"))
@@ -85,11 +92,11 @@ class Terminal(Quiet):
     def end(self, results: Sequence[ScanResult]) -> None:
         """See :class:`Reporter`."""
         self._erase()
-        if self._total > 1:
-            counts = {status: sum(r.status == status for r in results) for status in (DONE, PRESENT, SKIPPED, FAILED)}
+        numbers = counts(results, self._skipped)
+        if sum(numbers.values()) > 1:
             words = {DONE: "labeled", PRESENT: "already there", SKIPPED: "skipped", FAILED: "failed"}
-            told = ", ".join(f"{count} {words[status]}" for status, count in counts.items() if count)
-            print(f"{len(results)} scans in {duration(time.monotonic() - self._started)}: {told}")
+            told = ", ".join(f"{count} {words[status]}" for status, count in numbers.items() if count)
+            print(f"{sum(numbers.values())} inputs in {duration(time.monotonic() - self._started)}: {told}")
 
     def _draw(self, fraction: float, message: str) -> None:
         if not self._bar or self._count >= self._total:
@@ -119,9 +126,11 @@ class JsonLines:
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream or sys.stdout
+        self._skipped: Sequence[Skip] = ()
 
     def start(self, inputs: Inputs) -> None:
         """See :class:`Reporter`."""
+        self._skipped = inputs.skipped
         skipped = [{"path": skip.path, "reason": skip.reason} for skip in inputs.skipped]
         self._write(event="start", scans=len(inputs.jobs), problems=len(inputs.problems), skipped=skipped)
 
@@ -135,7 +144,7 @@ class JsonLines:
 
     def end(self, results: Sequence[ScanResult]) -> None:
         """See :class:`Reporter`."""
-        self._write(event="end", scans=len(results), failed=sum(result.status == FAILED for result in results))
+        self._write(event="end", scans=len(results), **counts(results, self._skipped))
 
     def _write(self, **event: object) -> None:
         print(json.dumps(event), file=self._stream, flush=True)
@@ -154,7 +163,7 @@ def result_line(result: ScanResult) -> str:
     found = f"{result.levels[0]}-{result.levels[-1]}, {len(result.levels)} levels" if result.levels else "no levels"
     sure = f", lowest confidence {result.confidence:.2f}" if result.confidence is not None else ""
     if result.status == PRESENT:
-        return f"{result.name}: already there ({found})"
+        return f"{result.name}: already there ({found})" + (f"\n  {result.message}" if result.message else "")
     return "".join((f"{result.name}: {found}{sure}, {result.seconds:.1f} s", *(f"\n  {w}" for w in result.warnings)))
 
 

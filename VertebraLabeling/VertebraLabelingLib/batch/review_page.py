@@ -10,6 +10,7 @@ from html import escape
 from urllib.parse import quote
 
 from ..core.labels import LOW_CONFIDENCE
+from .jobs import Skip
 from .scan_job import FAILED, SKIPPED, ScanResult
 
 _HEAD = """<!doctype html>
@@ -41,21 +42,27 @@ a { color: inherit; }
 """
 
 
-def review_page(results: Sequence[ScanResult], pictures: Collection[str]) -> str:
+def review_page(results: Sequence[ScanResult], pictures: Collection[str], skipped: Sequence[Skip] = ()) -> str:
     """The page as HTML.
 
     Args:
         results: all scans of the folder.
         pictures: names of the scans that have a ``<name>.png`` beside the page.
+        skipped: what the last run passed over.
     """
     ordered = sorted(results, key=_worst_first)
     doubtful = sum(_kind(result) == "low" for result in results)
     failed = sum(result.status == FAILED for result in results)
-    told = f"{len(results)} scans, {failed} failed, {doubtful} with a warning or a confidence below {LOW_CONFIDENCE}"
+    passed = sum(result.status == SKIPPED for result in results) + len(skipped)
+    more = f", {passed} skipped" if passed else ""
+    told = (
+        f"{len(results)} scans, {failed} failed{more}, {doubtful} with a warning or a confidence below {LOW_CONFIDENCE}"
+    )
     hint = "" if pictures else '<p class="faint">Label with --format mrk.json,png to see the pictures here.</p>\n'
     head = f'<h1>Vertebral levels: review</h1>\n<p class="faint">{told}. Least certain first.</p>\n{hint}'
     cards = "\n".join(_card(result, result.name in pictures) for result in ordered)
-    return f'{_HEAD}{head}<main class="cards">\n{cards}\n</main>\n</body>\n</html>\n'
+    rest = "".join(f'<p class="faint">skipped: {escape(s.path)} ({escape(s.reason)})</p>\n' for s in skipped)
+    return f'{_HEAD}{head}<main class="cards">\n{cards}\n</main>\n{rest}</body>\n</html>\n'
 
 
 def _worst_first(result: ScanResult) -> tuple:

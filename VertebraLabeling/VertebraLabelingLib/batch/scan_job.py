@@ -9,10 +9,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from ..core.labels import SpineLabels
-from ..errors import Cancelled, NotCtError, VertebraLabelingError
+from ..core.scan_source import ScanSource
+from ..errors import Cancelled, InputError, NotCtError, VertebraLabelingError
+from ..scans.identify import identify
 from ..scans.read_scan import Scan, read_scan, to_hounsfield
-from .inputs import ScanJob
-from .outputs import OutputPlan, existing_labels, write_outputs
+from ..system.native_output import native_output_to_log
+from ..system.private_log import log_failure
+from .jobs import ScanJob
+from .naming import own_name
+from .outputs import POINTS, NameTaken, OutputPlan, existing_labels, is_corrected, write_outputs
 
 DONE, PRESENT, SKIPPED, FAILED = "done", "present", "skipped", "failed"
 
@@ -22,7 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 class Labeler(Protocol):
-    """What labels a volume: :class:`labeler.VertebraLabeler`, or a stand-in for it."""
+    """What labels a volume: :class:`labeler.VertebraLabeler`, or a stand-in for it.
+
+    It may have an attribute ``weights_sha256``, by which points of another model are known.
+    """
 
     def label(self, volume, fixed=None, progress=None, cancelled=None) -> SpineLabels:
         """See :meth:`labeler.VertebraLabeler.label`."""
@@ -35,13 +43,15 @@ class ScanResult:
     Attributes:
         name, path: of the job; an input that never became a scan has no name.
         status: ``done``; ``present``: all outputs were there; ``skipped``: found in a tree and no CT; ``failed``.
-        message: why it was skipped or failed, one sentence.
+        message: why it was skipped or failed, or what is to be known of points that were there.
         points: (level, r, a, s, confidence) of each vertebra, head to foot, RAS mm.
         warnings: of the labeling and of the reader, sentences.
         seconds: reading, labeling and writing together.
         files: names of the output files.
         kept: the points are those of an earlier run, perhaps corrected by hand since.
         provenance: of the labeling: model, weights, device.
+        series: of the job.
+        source: what identifies the scan, see :meth:`ScanSource.to_dict`; empty where it could not be read.
     """
 
     name: str
@@ -54,6 +64,14 @@ class ScanResult:
     files: tuple[str, ...] = ()
     kept: bool = False
     provenance: dict[str, object] = field(default_factory=dict)
+    series: str = ""
+    source: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(job: ScanJob, status: str, message: str = "") -> ScanResult:
+        """The result of a job of which nothing else is known."""
+        source = job.source.to_dict() if job.source else {}
+        return ScanResult(job.name, job.path, status, message, warnings=job.notes, series=job.series, source=source)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -79,35 +97,30 @@ def label_one(
 ) -> ScanResult:
     """Read one scan, label it and write what is missing of its outputs. Never raises for a bad scan.
 
-    Points that are there already (a ``.mrk.json`` of an earlier run, perhaps corrected by hand) are kept: the other
-    formats are made from them, unless the plan says to overwrite.
+    Points of this scan that are there already (a ``.mrk.json`` of an earlier run, perhaps corrected by hand) are kept:
+    the other formats are made from them, unless the plan says to overwrite or another model is used; what a person has
+    corrected is always kept. A name that belongs to another scan is left to it.
 
     Raises:
         Cancelled: ``cancelled`` returned true; nothing was written.
     """
     started = time.perf_counter()
-    result = ScanResult(job.name, job.path, DONE)
+    job = _identified(job)
+    result = ScanResult.of(job, DONE)
     try:
-        missing = plan.missing(job)
-        result = replace(result, files=tuple(plan.path(job, name).name for name in plan.wanted(job)))
-        if not missing:
-            result = replace(result, status=PRESENT, points=_points(existing_labels(plan, job)), kept=True)
-        else:
-            scan = in_hounsfield(read_scan(job.path, job.series or None))
-            earlier = existing_labels(plan, job)
-            labels = earlier or labeler.label(scan.volume, None, progress, cancelled)
-            write_outputs(plan, missing, job, labels, scan)
-            result = replace(
-                result,
-                points=_points(labels),
-                warnings=(*map(str, labels.warnings), *scan.notes),
-                kept=earlier is not None,
-                provenance=dict(labels.provenance),
-            )
+        try:
+            result = _label(job, labeler, plan, progress, cancelled)
+        except NameTaken:
+            job = _renamed(job)
+            result = ScanResult.of(job, DONE)
+            result = _label(job, labeler, plan, progress, cancelled)
     except Cancelled:
         raise
     except NotCtError as error:
         result = replace(result, status=FAILED if job.named else SKIPPED, message=str(error))
+    except NameTaken:
+        reason = f"Files of other scans have the names of this one in {plan.folder}: choose another folder."
+        result = replace(result, status=FAILED, message=reason)
     except VertebraLabelingError as error:
         logger.debug("%s failed", job.path, exc_info=True)
         result = replace(result, status=FAILED, message=str(error))
@@ -118,13 +131,103 @@ def label_one(
         reason = f"The outputs cannot be written ({error.strerror or error}): free space or choose another folder."
         result = replace(result, status=FAILED, message=reason)
     except Exception as error:  # a bug must not stop the other scans
-        logger.exception("%s failed", job.path)
-        kind = f"{type(error).__name__}: {error}".splitlines()[0]
-        message = f"Unexpected {kind}: report it, the log has the details."
+        log_failure(logger, job.path, error)
+        message = f"Unexpected {type(error).__name__}: report it, the log (--debug) has the details."
         if "allocate memory" in str(error):  # how torch says it on the CPU
             message = _TOO_LITTLE_MEMORY
         result = replace(result, status=FAILED, message=message)
     return replace(result, seconds=round(time.perf_counter() - started, 2))
+
+
+def _identified(job: ScanJob) -> ScanJob:
+    """The job with its source, where its files can be read at all; reading the scan says why they cannot."""
+    if job.source:
+        return job
+    try:
+        with native_output_to_log():
+            return replace(job, source=identify(job.path, job.series))
+    except (InputError, OSError):
+        logger.debug("%s cannot be identified", job.path, exc_info=True)
+        return job
+
+
+def _renamed(job: ScanJob) -> ScanJob:
+    """The job under its own name: another process has taken its name since the batch began."""
+    wanted = job.wanted or job.name
+    if not job.source or job.name != wanted:
+        raise NameTaken
+    note = f"The name {wanted} belongs to another scan by now, so this one is named {{}}."
+    name = own_name(wanted, job.source.short)
+    return replace(job, name=name, adopted=False, notes=(*job.notes, note.format(name)))
+
+
+def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled) -> ScanResult:
+    wanted = plan.wanted(job)
+    result = ScanResult.of(job, DONE)
+    kept, notes = _kept(job, labeler, plan)
+    there = plan.there(job)
+    if kept is None:  # what is made anew is made for all formats
+        missing = wanted if plan.overwrite or notes or len(there) < len(wanted) else ()
+    else:
+        missing = tuple(n for n in wanted if n != POINTS and (plan.overwrite or n not in there))
+    if not missing:
+        told = (*job.notes, *notes)
+        result = replace(result, status=PRESENT, message=" ".join(told), points=_points(kept), warnings=told, kept=True)
+        return replace(result, files=_files(plan, job))
+    replaced = frozenset(name for name in wanted if plan.path(job, name).exists())
+    scan = in_hounsfield(read_scan(job.path, job.series or None))
+    _check_unchanged(job)
+    labels = kept or labeler.label(scan.volume, None, progress, cancelled)
+    labels = replace(labels, provenance={**labels.provenance, "source": job.source.to_dict()})
+    written = write_outputs(plan, missing, job, labels, scan, replaced)
+    return replace(
+        result,
+        files=_files(plan, job),
+        status=FAILED if written.failures else DONE,
+        message=" ".join(written.failures),
+        points=_points(labels),
+        warnings=(*job.notes, *notes, *map(str, labels.warnings), *scan.notes, *written.notes),
+        kept=kept is not None,
+        provenance={name: value for name, value in labels.provenance.items() if name != "source"},
+    )
+
+
+def _files(plan: OutputPlan, job: ScanJob) -> tuple[str, ...]:
+    """The names of the outputs that are there."""
+    paths = [plan.path(job, name) for name in plan.wanted(job)]
+    return tuple(path.name for path in paths if path.exists())
+
+
+def _kept(job: ScanJob, labeler: Labeler, plan: OutputPlan) -> tuple[SpineLabels | None, tuple[str, ...]]:
+    """The points of an earlier run that stay, and sentences about what becomes of them."""
+    labels = existing_labels(plan, job)
+    if labels is None:
+        return None, ()
+    made, wanted = labels.provenance.get("weights_sha256"), getattr(labeler, "weights_sha256", "")
+    is_other_model = bool(made and wanted and made != wanted)
+    points = plan.path(job, POINTS).name
+    if is_corrected(labels):
+        note = f"{points} was corrected by hand, so its points are kept: rename or delete it to label the scan again."
+        return labels, (note,) if plan.overwrite or is_other_model else ()
+    if is_other_model:
+        model = labels.provenance.get("model", "another model")
+        return None, (f"The points in {points} were those of {model}: the scan was labeled again.",)
+    return (None if plan.overwrite else labels), ()
+
+
+def _check_unchanged(job: ScanJob) -> None:
+    """See that the files are still those that were found.
+
+    Raises:
+        InputError: they are not.
+    """
+    try:
+        with native_output_to_log():
+            now: ScanSource | None = identify(job.path, job.series)
+    except OSError:
+        now = None
+    if now is None or now != job.source:
+        raise InputError(f"The files of {job.path} changed while the batch was running: run the same command again.")
 
 
 def in_hounsfield(scan: Scan) -> Scan:

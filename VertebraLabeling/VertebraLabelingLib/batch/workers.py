@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -21,7 +22,7 @@ from pathlib import Path
 from ..errors import InputError, WeightsError
 from ..networks.weights import default_weights, read_card, sha256_of
 from ..system.idle_threads import sleep_while_waiting
-from .inputs import ScanJob
+from .jobs import ScanJob
 from .outputs import OutputPlan
 from .scan_job import FAILED, Labeler, ScanResult, label_one
 
@@ -61,6 +62,16 @@ class LabelerSpec:
         module, name = self.factory.split(":")
         return getattr(import_module(module), name)(weights=self.weights, device=self.device)
 
+    def weights_sha256(self) -> str:
+        """SHA-256 of the model by its card; empty where it has none, or another factory makes the labeler."""
+        try:
+            return read_card(self._path())["sha256"] if self.factory == LABELER else ""
+        except WeightsError:
+            return ""
+
+    def _path(self) -> Path:
+        return Path(self.weights) if self.weights else default_weights()
+
     def check(self) -> None:
         """See that the weights are there and sound, without loading torch: a batch should not fail scan by scan.
 
@@ -69,7 +80,7 @@ class LabelerSpec:
         """
         if self.factory != LABELER:
             return
-        path = Path(self.weights) if self.weights else default_weights()
+        path = self._path()
         if read_card(path)["sha256"] != sha256_of(path):
             raise WeightsError(f"{path.name} is damaged (its SHA-256 differs from its card): reinstall it.")
 
@@ -80,6 +91,11 @@ class LazyLabeler:
     def __init__(self, spec: LabelerSpec) -> None:
         self._spec = spec
         self._labeler: Labeler | None = None
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Of the model that will label, without loading it; empty where it is not known."""
+        return self._spec.weights_sha256()
 
     def label(self, volume, fixed=None, progress=None, cancelled=None):
         """See :meth:`labeler.VertebraLabeler.label`."""
@@ -190,7 +206,7 @@ def _exit_code(worker: _Worker) -> str:
 
 def _died(job: ScanJob, exit_code: str) -> ScanResult:
     reason = f"The worker process ended {ATTEMPTS} times at this scan ({exit_code}), perhaps for lack of memory: "
-    return ScanResult(job.name, job.path, FAILED, reason + "use fewer --jobs.")
+    return ScanResult.of(job, FAILED, reason + "use fewer --jobs.")
 
 
 def _work(connection: Connection, spec: LabelerSpec, plan: OutputPlan, threads: int) -> None:

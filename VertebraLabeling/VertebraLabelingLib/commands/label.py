@@ -46,7 +46,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--series", metavar="N", help="DICOM series number where a folder holds several CT series, or 'all'"
     )
-    parser.add_argument("--overwrite", action="store_true", help="do again, and replace, what is there already")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="do again, and replace, what is there already, except points that a person has corrected",
+    )
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take .mrk.json files that do not say which scan they were made from for those of the scan of their name",
+    )
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="worker processes (default: 1)")
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="label on this Dask cluster, e.g. tcp://scheduler:8786; 'local' starts one"
@@ -62,13 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
     from ..batch.inputs import find_scans
     from ..batch.label_batch import in_processes, in_this_process, label_batch, on_dask
     from ..batch.outputs import OutputPlan
+    from ..batch.ownership import settle
     from ..batch.progress import JsonLines, Quiet, Terminal
     from ..batch.workers import LabelerSpec, LazyLabeler
 
     plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
     spec = LabelerSpec(arguments.weights, arguments.device)
     reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
-    inputs = find_scans(arguments.inputs, arguments.series)
+    inputs = settle(find_scans(arguments.inputs, arguments.series), plan, arguments.adopt)
     if any(plan.needs_labeler(job) for job in inputs.jobs):
         spec.check()
     if arguments.dask:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..core.anatomy import LEVEL_INDEX
 from ..core.labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
+from ..core.scan_source import ScanSource
 from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
 from ..system.atomic import write_text
@@ -22,8 +23,15 @@ SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
+ORIGIN = "vertebraLabeling"
+"""Key beside the markups that says which scan the points were made from, and by which model. Slicer passes over it, and
+leaves it out when it saves."""
+
 CUT = "cut"
 """Description of a truth point whose vertebra the image edge cuts: it counts neither way."""
+
+_MODEL = ("model", "model_version", "weights_sha256")
+_LONGEST_WORD = 256
 
 _LPS_ORIENTATION = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # the world axes, as Slicer writes them
 _DISPLAY = {
@@ -58,6 +66,8 @@ class MarkupPoint:
 def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
     """Write the points as one fiducial list: label = level, description as :attr:`LabeledPoint.description`.
 
+    Of the provenance ``source`` (a :class:`ScanSource` as a dictionary) and the model are kept, see :data:`ORIGIN`.
+
     Raises:
         OSError: the file cannot be written; nothing is left behind.
     """
@@ -74,7 +84,9 @@ def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
         "measurements": [],
         "display": _DISPLAY,
     }
-    write_text(path, json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=1) + "\n")
+    kept = {name: labels.provenance[name] for name in ("source", *_MODEL) if name in labels.provenance}
+    origin = {ORIGIN: kept} if kept else {}
+    write_text(path, json.dumps({"@schema": SCHEMA, **origin, "markups": [markup]}, indent=1) + "\n")
 
 
 def _control_point(number: int, point: LabeledPoint) -> dict:
@@ -95,12 +107,33 @@ def _control_point(number: int, point: LabeledPoint) -> dict:
 def read_labels(path: str | os.PathLike) -> SpineLabels:
     """Read the points that have a level as their name; confidence and status come from the descriptions.
 
-    A point without a status (placed by hand, or by another program) has confidence 1 and status ``confirmed``.
+    A point without a status (placed by hand, or by another program) has confidence 1 and status ``confirmed``. The
+    provenance holds ``source`` and the model as far as the file says them.
 
     Raises:
         InputError: as :func:`read_points`.
     """
-    return SpineLabels(tuple(_labeled(point) for point in read_points(path)))
+    data = _load(Path(path))
+    return SpineLabels(tuple(_labeled(point) for point in _points(data, Path(path))), provenance=_origin(data))
+
+
+def read_source(path: str | os.PathLike) -> ScanSource | None:
+    """The scan that the points of a file were made from; ``None`` where the file does not say, or is damaged."""
+    try:
+        return ScanSource.from_dict(_origin(_load(Path(path))).get("source"))
+    except InputError:
+        return None
+
+
+def _origin(data: dict) -> dict[str, object]:
+    """What stands under :data:`ORIGIN`, as far as it is sound."""
+    found = data.get(ORIGIN)
+    if not isinstance(found, dict):
+        return {}
+    words = {name: found[name] for name in _MODEL if isinstance(found.get(name), str)}
+    origin: dict[str, object] = {name: word for name, word in words.items() if len(word) <= _LONGEST_WORD}
+    source = ScanSource.from_dict(found.get("source"))
+    return {**origin, "source": source.to_dict()} if source else origin
 
 
 def _labeled(point: MarkupPoint) -> LabeledPoint:
@@ -124,7 +157,10 @@ def read_points(path: str | os.PathLike) -> tuple[MarkupPoint, ...]:
             is not three finite numbers in mm.
     """
     path = Path(path)
-    data = _load(path)
+    return _points(_load(path), path)
+
+
+def _points(data: dict, path: Path) -> tuple[MarkupPoint, ...]:
     try:
         markups = data["markups"]
         if not isinstance(markups, list) or not all(isinstance(markup, dict) for markup in markups):

@@ -48,6 +48,11 @@ class VertebraLabeler:
             self._model = load_model(self.weights)
         return self._model
 
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the model."""
+        return self.model.sha256
+
     def label(
         self,
         volume: Volume,

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from .dicom_headers import SliceHeader, looks_like_dicom, numbers_of, read_header
+from .dicom_kinds import kind_of
 
 MOST_LISTED = 8
 """Series named in one message."""
@@ -75,7 +76,7 @@ def _find_series(folder: Path, _modified: int) -> tuple[DicomSeries, ...]:
             continue
         header = read_header(path)
         if header is None:
-            unreadable.append(path.name)
+            unreadable += [] if kind_of(path) else [path.name]
         else:
             groups[header.series_uid].append(header)
     series = [stack for slices in groups.values() for stack in _stacks(slices)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -26,8 +27,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    owner = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-    temporary = path.parent / f"{_PREFIX}{owner}{_SUFFIX}{path.suffix[:12]}"
+    temporary = _beside(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -35,6 +35,41 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_path(path: str | os.PathLike) -> Iterator[Path]:
+    """As :func:`atomic_path`, for a file that must not be there: of several processes that make it, one succeeds.
+
+    The block itself writes the temporary path, whole or not at all.
+
+    Raises:
+        FileExistsError: there is such a file by now; it is untouched.
+        OSError: the folder cannot be written.
+    """
+    path = Path(path)
+    temporary = _beside(path)
+    try:
+        yield temporary
+        if os.name == "nt":
+            os.rename(temporary, path)  # which refuses there what is taken
+            return
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """A name in the folder of ``path`` that no other process takes, with its suffix."""
+    owner = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.parent / f"{_PREFIX}{owner}{_SUFFIX}{path.suffix[:12]}"
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from VertebraLabelingLib.batch.naming import MAX_NAME_BYTES, Source, output_names, output_path, safe_name
+from VertebraLabelingLib.batch.naming import MAX_NAME_BYTES, Source, output_names, output_path, safe_name, unique
 from VertebraLabelingLib.errors import InputError
 
 STEMS = {
@@ -47,24 +47,36 @@ def test_a_dicom_series_gives_folder_name_and_series_number():
     ]
 
 
-def test_names_that_collide_take_the_relative_path():
+def test_a_scan_of_a_tree_is_named_by_the_folders_that_lead_to_it():
     root = Path("/data")
-    sources = [Source(root / p, root=root) for p in ("a/p1/ct.nii.gz", "a/p2/ct.nii.gz", "b/other.nii.gz")]
-    assert output_names(sources) == ["a__p1__ct", "a__p2__ct", "other"]
+    sources = [Source(root / p, root=root) for p in ("a/p1/ct.nii.gz", "b/other.nii.gz", "top.nii")]
+    assert output_names(sources) == ["a__p1__ct", "b__other", "top"]
 
 
-def test_files_named_one_by_one_take_the_path_below_their_common_folder():
+def test_folders_that_the_name_holds_already_are_left_out():
+    root = Path("/data")
+    paths = ("sub-01/ses-1/ct/sub-01_ses-1_ct.nii.gz", "p1/p1_ct.nii", "p1/p10.nii", "CT/scan_ct.nii")
+    names = output_names([Source(root / p, root=root) for p in paths])
+    assert names == ["sub-01_ses-1_ct", "p1_ct", "p1__p10", "scan_ct"]
+
+
+@given(st.sets(st.sampled_from(["p1/ct.nii", "p2/ct.nii", "p2/ct_3.nii", "a/p1/ct.nii", "p1_ct.nii", "ct.nii"])))
+def test_the_name_of_a_scan_does_not_depend_on_the_others_of_its_tree(others):
+    def names(paths):
+        return dict(zip(paths, output_names([Source(Path("/r") / p, root=Path("/r")) for p in paths])))
+
+    alone = {path: names([path])[path] for path in others}
+    assert names(sorted(others)) == alone
+
+
+def test_files_named_one_by_one_take_the_folders_by_which_they_differ():
     assert output_names([Source(Path("/x/y/a/ct.nii")), Source(Path("/x/y/b/ct.nii"))]) == ["a__ct", "b__ct"]
-
-
-def test_equal_trees_under_two_roots_take_the_roots_name():
-    sources = [Source(Path(f"/{root}/p/ct.nii"), root=Path(f"/{root}")) for root in ("one", "two")]
-    assert output_names(sources) == ["one__p__ct", "two__p__ct"]
+    assert output_names([Source(Path("/x/a/p/ct.nii")), Source(Path("/x/b/p/ct.nii"))]) == ["a__p__ct", "b__p__ct"]
 
 
 def test_names_that_differ_by_suffix_or_case_alone_get_a_number():
     sources = [Source(Path("/d") / name) for name in ("ct.nii.gz", "ct.nrrd", "CT.mha", "ct-2.nii")]
-    assert output_names(sources) == ["ct", "ct-3", "CT-4", "ct-2"]
+    assert unique(output_names(sources)) == ["ct", "ct-3", "CT-4", "ct-2"]
 
 
 @pytest.mark.parametrize("series", ["../../x", "/etc/x", "3\x00", "a" * 300])
@@ -109,11 +121,13 @@ def test_every_name_is_a_plain_printable_file_name(text):
 PARTS = st.sampled_from(["a", "A", "b", "ct.nii", "ct.mha", "ct-2.nii"])
 
 
-@given(st.lists(st.lists(PARTS, min_size=1, max_size=4), max_size=8))
-def test_names_of_different_scans_are_different(paths):
-    unique = sorted({tuple(parts) for parts in paths})
-    names = output_names([Source(Path("/r", *parts), root=Path("/r")) for parts in unique])
-    assert len({name.casefold() for name in names}) == len(unique)
+@given(st.lists(st.lists(PARTS, min_size=1, max_size=4), max_size=8), st.booleans())
+def test_names_of_different_scans_are_different(paths, in_a_tree):
+    scans = sorted({tuple(parts) for parts in paths})
+    names = unique(
+        output_names([Source(Path("/r", *parts), root=Path("/r") if in_a_tree else None) for parts in scans])
+    )
+    assert len({name.casefold() for name in names}) == len(scans)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/x", ".."])

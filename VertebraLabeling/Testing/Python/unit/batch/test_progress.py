@@ -46,7 +46,7 @@ def test_on_a_terminal_one_bar_tells_the_share_and_the_time_left(monkeypatch, ca
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "skipped: x/series 9 (modality MR)"
     assert out[1] == "0: T1-T2, 2 levels, lowest confidence 0.40, 3.0 s"
-    assert out[-1].startswith("4 scans in") and out[-1].endswith("3 labeled, 1 failed")
+    assert out[-1].startswith("5 inputs in") and out[-1].endswith("3 labeled, 1 skipped, 1 failed")
 
 
 def test_elsewhere_there_is_no_bar(monkeypatch, capsys):

@@ -159,28 +159,43 @@ def test_a_series_can_be_chosen_or_all_taken(tmp_path):
 
 def test_what_is_there_is_kept_and_only_what_is_missing_is_made_from_it(ct_file, tmp_path, capsys):
     out = tmp_path / "out"
-    corrected = spine(("L1", "L2"))
-    write_labels(out / "case 1.mrk.json", corrected)
-    before = (out / "case 1.mrk.json").read_bytes()
+    assert run("label", ct_file, "-o", out) == 0
+    before = correct(out / "case 1.mrk.json")
     assert run("label", ct_file, "-o", out) == 0
     assert "was there already" in capsys.readouterr().out
     assert run("label", ct_file, "-o", out, "--format", "mrk.json,csv") == 0
     assert (out / "case 1.mrk.json").read_bytes() == before
-    assert [p.level for p in read_table(out / "case 1.csv")["case 1"].points] == ["L1", "L2"]
+    assert [p.level for p in read_table(out / "case 1.csv")["case 1"].points] == ["T2", "T3"]
+
+
+def correct(path) -> bytes:
+    """Take out a point and confirm another, as Slicer saves it: what it does not know is left out."""
+    data = json.loads(path.read_text())
+    del data["vertebraLabeling"], data["markups"][0]["controlPoints"][0]
+    data["markups"][0]["controlPoints"][0]["description"] = "confidence=1.00;status=confirmed"
+    path.write_text(json.dumps(data))
+    return path.read_bytes()
 
 
 def test_overwrite_does_it_again(ct_file, tmp_path):
-    write_labels(tmp_path / "out" / "case 1.mrk.json", spine(("L1", "L2")))
-    assert run("label", ct_file, "-o", tmp_path / "out", "--overwrite") == 0
-    assert [p.level for p in read_points(tmp_path / "out" / "case 1.mrk.json")] == ["T1", "T2", "T3"]
+    out = tmp_path / "out"
+    assert run("label", ct_file, "-o", out, "--format", "mrk.json,csv") == 0
+    (out / "case 1.csv").write_text("")
+    data = json.loads((out / "case 1.mrk.json").read_text())
+    del data["markups"][0]["controlPoints"][0]
+    (out / "case 1.mrk.json").write_text(json.dumps(data))
+    assert run("label", ct_file, "-o", out, "--format", "mrk.json,csv", "--overwrite") == 0
+    assert [p.level for p in read_points(out / "case 1.mrk.json")] == ["T1", "T2", "T3"]
+    assert len(read_table(out / "case 1.csv")["case 1"].points) == 3
 
 
 def test_a_damaged_earlier_output_is_named_and_kept(ct_file, tmp_path, capsys):
-    (tmp_path / "out").mkdir()
+    assert run("label", ct_file, "-o", tmp_path / "out") == 0
     (tmp_path / "out" / "case 1.mrk.json").write_text("{")
-    assert run("label", ct_file, "-o", tmp_path / "out", "--format", "csv,mrk.json") == 1
-    assert "not valid JSON" in capsys.readouterr().err
-    assert (tmp_path / "out" / "case 1.mrk.json").read_text() == "{"
+    for more in ([], ["--overwrite"]):
+        assert run("label", ct_file, "-o", tmp_path / "out", "--format", "csv,mrk.json", *more) == 1
+        assert "not valid JSON" in capsys.readouterr().err
+        assert (tmp_path / "out" / "case 1.mrk.json").read_text() == "{"
 
 
 def test_the_input_is_never_written_to(ct_file):

@@ -1,0 +1,186 @@
+"""Whose a name is in an output folder: a result belongs to a scan, not to what its file is called.
+
+A name that was once given to a scan stays, whatever is added to the tree, moved or renamed. Another scan that would
+have the same name gets one of its own, with a word. Files that do not say whose they are, as earlier versions and other
+programs write them, are left alone unless the user adopts them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.scan_source import ScanSource
+from ..errors import InputError
+from ..formats.mrk_json import read_source
+from ..scans.identify import identify
+from ..system.native_output import native_output_to_log
+from .jobs import Inputs, ScanJob, Skip
+from .journal import read_journal
+from .naming import own_name
+from .outputs import POINTS, WRITERS, OutputPlan
+
+_OUR_OWN = "summary"  # files of the batch itself
+_ADOPT = "if it is of this scan, run again with --adopt."
+
+
+def settle(inputs: Inputs, plan: OutputPlan, adopt: bool = False) -> Inputs:
+    """Give each job the name that is its scan's in the output folder.
+
+    Args:
+        adopt: files that do not say whose they are belong to the scan of their name.
+
+    Returns:
+        The same inputs with names that stay; what is the same scan as another input is skipped.
+    """
+    if inputs.settled:
+        return inputs
+    folder = _Folder(plan)
+    jobs = list(inputs.jobs)
+    if folder.names or len({_OUR_OWN, *(job.wanted.casefold() for job in jobs)}) <= len(jobs):
+        with native_output_to_log():
+            jobs = [_identified(job) for job in jobs]
+    names = _Names(folder, adopt, Counter(name.casefold() for job in jobs for name in {*job.former, job.wanted}))
+    places: dict[int, ScanJob | Skip] = {}
+    for step in (names.keep, names.find_again, names.give):
+        for number, job in enumerate(jobs):
+            settled = None if number in places else step(job)
+            if settled is not None:
+                places[number] = settled
+    settled_jobs = [places[number] for number in range(len(jobs))]
+    return replace(
+        inputs,
+        jobs=[job for job in settled_jobs if isinstance(job, ScanJob)],
+        skipped=[*inputs.skipped, *(skip for skip in settled_jobs if isinstance(skip, Skip))],
+        settled=True,
+    )
+
+
+def _identified(job: ScanJob) -> ScanJob:
+    """The job with its source; one that cannot be read keeps none, and fails when its turn comes."""
+    try:
+        return job if job.source else replace(job, source=identify(job.path, job.series))
+    except (InputError, OSError):
+        return job
+
+
+class _Folder:
+    """The names that are taken in an output folder, and by which scan.
+
+    Attributes:
+        names: name in small letters -> digest of its scan; empty where that is not known.
+        written: the same names as they are written; ``of_scan`` those of a digest, ``sources`` the scan of each.
+        silent: names whose points do not say their scan themselves.
+    """
+
+    def __init__(self, plan: OutputPlan) -> None:
+        self.names: dict[str, str] = {}
+        self.written: dict[str, str] = {}
+        self.sources: dict[str, ScanSource] = {}
+        self.silent: set[str] = set()
+        folder, wanted = Path(plan.folder), (POINTS, *plan.formats)
+        known = {name: result for name, result in read_journal(folder).items() if result.source and result.files}
+        try:
+            files = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+        except OSError:  # there is no folder yet, or it cannot be used, which writing will say
+            files = []
+        for suffix in dict.fromkeys(WRITERS[name].suffix for name in wanted):
+            for file in files:
+                name = file[: -len(suffix)]
+                if file.casefold().endswith(suffix) and name and name != _OUR_OWN:
+                    said = read_source(folder / file) if suffix == WRITERS[POINTS].suffix else None
+                    if said is None and suffix == WRITERS[POINTS].suffix:
+                        self.silent.add(name.casefold())
+                    self._take(name, said or (ScanSource.from_dict(known[name].source) if name in known else None))
+        for name, result in known.items():
+            self._take(name, ScanSource.from_dict(result.source))
+        self.of_scan: dict[str, list[str]] = {}
+        for name in sorted(self.names):
+            self.of_scan.setdefault(self.names[name], []).append(self.written[name])
+
+    def _take(self, name: str, source: ScanSource | None) -> None:
+        if source and not self.names.get(name.casefold()):
+            self.sources[name.casefold()] = source
+        digest = source.digest if source else ""
+        self.names[name.casefold()] = self.names.get(name.casefold()) or digest
+        self.written.setdefault(name.casefold(), name)
+
+
+class _Names:
+    """Names jobs in three steps, each for those that the steps before left."""
+
+    def __init__(self, folder: _Folder, adopt: bool, wishes: Counter) -> None:
+        self._folder, self._adopt, self._wishes = folder, adopt, wishes
+        self._given: dict[str, ScanJob] = {}
+
+    def keep(self, job: ScanJob) -> ScanJob | Skip | None:
+        """The wanted name, or the own one, where the folder has it for this scan."""
+        if job.source is None:
+            return None
+        for name in (job.wanted, own_name(job.wanted, job.source.short)):
+            if self._folder.names.get(name.casefold()) == job.source.digest:
+                return self._named(job, name)
+        return None
+
+    def find_again(self, job: ScanJob) -> ScanJob | Skip | None:
+        """Another name that the folder has for this scan, unless an input has it: the scan was moved or renamed."""
+        owned = self._folder.of_scan.get(job.source.digest, []) if job.source else []
+        name = next((name for name in owned if name.casefold() not in self._given), None)
+        return name and self._named(job, name, f"This scan was labeled as {name} before, and keeps that name.")
+
+    def give(self, job: ScanJob) -> ScanJob | Skip | None:
+        """The wanted name if it is free, else one of its own."""
+        adopted = self._adopted(job)
+        if adopted:
+            return self._named(job, adopted, f"The points in {adopted}.mrk.json were adopted for this scan.", True)
+        wanted = job.wanted.casefold()
+        other = self._given.get(wanted)
+        taken = wanted in self._folder.names or wanted == _OUR_OWN
+        if not taken and (other is None or (job.source is not None and other.source == job.source)):
+            return self._named(job, job.wanted, self._about_former(job))
+        if job.source is None:  # it cannot be read, and will fail under this name without a file
+            return replace(job, notes=())
+        name = own_name(job.wanted, job.source.short)
+        if name.casefold() in self._folder.names or name.casefold() in self._given:
+            name = own_name(job.wanted, job.source.digest)
+        return self._named(job, name, self._why(job, name))
+
+    def _named(self, job: ScanJob, name: str, note: str = "", adopted: bool = False) -> ScanJob | Skip:
+        other = self._given.setdefault(name.casefold(), job)
+        if other is not job:
+            return Skip(job.path, f"the same scan as {other.path}")
+        silent = name.casefold() in self._folder.silent and bool(self._folder.names.get(name.casefold()))
+        return replace(job, name=name, adopted=adopted or silent, notes=(*job.notes, *([note] if note else [])))
+
+    def _adopted(self, job: ScanJob) -> str:
+        """The name of points that do not say whose they are, where only this scan can have had it."""
+        names = (job.wanted, *job.former) if self._adopt and job.source else ()
+        fitting = [
+            name for name in dict.fromkeys(names) if self._is_nobodys(name) and self._wishes[name.casefold()] == 1
+        ]
+        return fitting[0] if fitting else ""
+
+    def _is_nobodys(self, name: str) -> bool:
+        return name.casefold() in self._folder.silent and not self._folder.names.get(name.casefold())
+
+    def _about_former(self, job: ScanJob) -> str:
+        """A sentence about a file that an earlier version may have written for this scan."""
+        name = next((name for name in job.former if name != job.wanted and self._is_nobodys(name)), None)
+        return f"{name}.mrk.json does not say which scan it was made from and was left alone; {_ADOPT}" if name else ""
+
+    def _why(self, job: ScanJob, name: str) -> str:
+        """Why the scan is not called as wanted."""
+        wanted = job.wanted.casefold()
+        if wanted == _OUR_OWN:
+            return f"This scan is named {name}: files named {job.wanted} are those of the batch itself."
+        if wanted in self._given or self._folder.names.get(wanted):
+            source = self._given[wanted].source if wanted in self._given else self._folder.sources.get(wanted)
+            same = job.source and source and job.source.same_series(source)
+            what = "other images of the same series" if same else "another scan"
+            return f"The name {job.wanted} belongs to {what}, so this one is named {name}."
+        if wanted in self._folder.silent:
+            told = f"{job.wanted}.mrk.json does not say which scan it was made from, so it was left alone"
+            return f"{told} and this scan is named {name}; {_ADOPT}"
+        return f"Files named {job.wanted} are there from elsewhere, so this scan is named {name}."
