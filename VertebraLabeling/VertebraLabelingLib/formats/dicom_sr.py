@@ -7,6 +7,7 @@ its level as tracking identifier, and the certainty. Opens in 3D Slicer's Quanti
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Sequence
@@ -17,9 +18,12 @@ import numpy as np
 from .. import __version__
 from ..core.anatomy import SNOMED_CODES
 from ..core.labels import LabeledPoint, SpineLabels
+from ..core.scan_source import ScanSource, instances_digest
 from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
 from ..system.atomic import atomic_path
+from ..system.private_log import words_to_log
+from . import dicom_patient
 
 MANUFACTURER = "VertebraLabeling"
 SERIES_NUMBER_OFFSET = 7000
@@ -27,35 +31,38 @@ SERIES_NUMBER_OFFSET = 7000
 
 _NAMESPACE = uuid.UUID("7d1f2f0c-5a0b-4a8e-9a53-0a4f6f0d2b11")
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
-_MAY_BE_EMPTY = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "ReferringPhysicianName"),
-    *("StudyID", "StudyDate", "StudyTime", "AccessionNumber"),
-)
-_READ = (
-    *(*_NEEDED, *_MAY_BE_EMPTY, "PatientAge", "IssuerOfPatientID", "StudyDescription", "Modality", "SeriesNumber"),
-    *("Rows", "Columns", "NumberOfFrames", "SpecificCharacterSet"),
-)
+_READ = (*_NEEDED, *dicom_patient.ATTRIBUTES, "SeriesNumber", "SpecificCharacterSet")
+
+logger = logging.getLogger(__name__)
 
 
-def write_labels(path: str | os.PathLike, labels: SpineLabels, dicom_files: Sequence[str]) -> None:
-    """Write the report.
+def write_labels(path: str | os.PathLike, labels: SpineLabels, dicom_files: Sequence[str]) -> tuple[str, ...]:
+    """Write the report; returns a sentence where values of the scan's header had to be mended or left out.
+
+    Where the provenance of the labels says the scan that they were made from, the images must be those of that scan.
 
     Args:
         dicom_files: all files of the CT series; they are referenced as the evidence, only their headers are read.
 
     Raises:
-        InputError: the extra is not installed, the scan did not come as DICOM, or its headers lack what a report needs.
+        InputError: the extra is not installed, the scan did not come as DICOM, its headers lack what a report needs, or
+            the points are another scan's.
         OSError: the file cannot be written; nothing is left behind.
     """
-    report = make_report(labels, dicom_files)
-    with atomic_path(path) as temporary:
-        report.save_as(temporary, enforce_file_format=True)
+    with words_to_log(logger, "pydicom", "highdicom"):  # they put names of patients into their warnings
+        report, notes = make_report(labels, dicom_files)
+        with atomic_path(path) as temporary:
+            report.save_as(temporary, enforce_file_format=True)
+    return notes
 
 
 def make_report(labels: SpineLabels, dicom_files: Sequence[str]):
-    """The report as a highdicom ``Comprehensive3DSR`` dataset; see :func:`write_labels`."""
+    """The report as a highdicom ``Comprehensive3DSR`` dataset, and notes; see :func:`write_labels`."""
     hd = _highdicom()
-    images = _headers(dicom_files)
+    headers = _headers(dicom_files)
+    images = _references(headers)
+    _check_source(labels, images)
+    values, notes = dicom_patient.patient_values(headers[0])
     first = images[0]
     series_uid = _uid(first.SeriesInstanceUID, "series", _fingerprint(labels))
     device = hd.sr.ObserverContext(
@@ -77,7 +84,7 @@ def make_report(labels: SpineLabels, dicom_files: Sequence[str]):
         evidence=images,
         content=content,
         series_instance_uid=series_uid,
-        series_number=int(first.get("SeriesNumber") or 0) % 2000 + SERIES_NUMBER_OFFSET,
+        series_number=_whole(dicom_patient.stored_text(headers[0], "SeriesNumber")) % 2000 + SERIES_NUMBER_OFFSET,
         sop_instance_uid=_uid(series_uid, "instance"),
         instance_number=1,
         manufacturer=MANUFACTURER,
@@ -85,11 +92,13 @@ def make_report(labels: SpineLabels, dicom_files: Sequence[str]):
         is_complete=True,
         is_final=False,
         is_verified=False,
+        specific_character_set=dicom_patient.character_set(list(values.values())),
     )
+    dicom_patient.put(report, values)
     report.SoftwareVersions = __version__
     report.ManufacturerModelName = MANUFACTURER
     report.DeviceSerialNumber = __version__
-    return report
+    return report, notes
 
 
 def read_labels(path: str | os.PathLike) -> SpineLabels:
@@ -101,9 +110,10 @@ def read_labels(path: str | os.PathLike) -> SpineLabels:
     hd = _highdicom()
     path = Path(path)
     try:
-        report = hd.sr.srread(path)
-        groups = report.content.get_planar_roi_measurement_groups()
-        points = [_point(group) for group in groups]
+        with words_to_log(logger, "pydicom", "highdicom"):
+            report = hd.sr.srread(path)
+            groups = report.content.get_planar_roi_measurement_groups()
+            points = [_point(group) for group in groups]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path.") from error
     except Exception as error:  # pydicom and highdicom raise many kinds on a damaged file
@@ -155,14 +165,61 @@ def _headers(dicom_files: Sequence[str]) -> list:
         raise InputError(
             "The DICOM headers of this scan cannot be read for a report: export the scan again."
         ) from error
-    lacking = next((name for name in _NEEDED if any(not image.get(name) for image in images)), None)
+    lacking = next(
+        (name for name in _NEEDED if any(not dicom_patient.stored_text(image, name) for image in images)), None
+    )
     if lacking:
         raise InputError(f"The DICOM headers of this scan lack {lacking}, which a report needs: use another format.")
-    for image in images:
-        for name in _MAY_BE_EMPTY:
-            if name not in image:
-                setattr(image, name, "")
     return images
+
+
+def _references(headers: Sequence) -> list:
+    """The images as a report refers to them: their UIDs, and nothing that a library could stumble over.
+
+    Raises:
+        InputError: they are of several studies, series or frames of reference.
+    """
+    from pydicom import Dataset
+
+    images = []
+    for header in headers:
+        image = Dataset()
+        for name in _NEEDED:
+            setattr(image, name, dicom_patient.stored_text(header, name))
+        for name in dicom_patient.ALWAYS:
+            setattr(image, name, "")
+        images.append(image)
+    if len({(i.StudyInstanceUID, i.SeriesInstanceUID, i.FrameOfReferenceUID) for i in images}) > 1:
+        raise InputError(
+            "The images of this scan are of several series or frames of reference, so they can have no report: "
+            "use another format."
+        )
+    return images
+
+
+def _check_source(labels: SpineLabels, images: Sequence) -> None:
+    """See that the points were made from these images, by their UIDs.
+
+    Raises:
+        InputError: they were not.
+    """
+    if "source" not in labels.provenance:
+        return  # of labels that were never in a file
+    source = ScanSource.from_dict(labels.provenance["source"])
+    first = images[0]
+    uids = {"study": first.StudyInstanceUID, "series": first.SeriesInstanceUID}
+    uids["frame_of_reference"] = first.FrameOfReferenceUID
+    uids["instances"] = instances_digest(str(image.SOPInstanceUID) for image in images)
+    if source is None or any(source.part(name) != str(uid) for name, uid in uids.items()):
+        raise InputError("The points were made from another DICOM series than these images: label the scan again.")
+
+
+def _whole(text: str) -> int:
+    """A number of a header; 0 where it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        return 0
 
 
 def _highdicom():
