@@ -22,6 +22,7 @@ from pathlib import Path
 from ..errors import InputError, WeightsError
 from ..networks.weights import default_weights, read_card, sha256_of
 from ..system.idle_threads import sleep_while_waiting
+from ..system.streams import any_stream, configure_logging
 from .jobs import ScanJob
 from .outputs import OutputPlan
 from .scan_job import FAILED, Labeler, ScanResult, label_one
@@ -211,17 +212,19 @@ def _died(job: ScanJob, exit_code: str) -> ScanResult:
 
 def _work(connection: Connection, spec: LabelerSpec, plan: OutputPlan, threads: int) -> None:
     """The life of a worker process."""
+    configure_logging(debug=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers in order
     limit_threads(threads)
     labeler = LazyLabeler(spec)
-    while True:
-        try:
-            job = connection.recv()
-        except (EOFError, OSError):
-            return  # the parent has gone
-        if job is None:
-            return
-        connection.send(label_one(job, labeler, plan))
+    with any_stream():
+        while True:
+            try:
+                job = connection.recv()
+            except (EOFError, OSError):
+                return  # the parent has gone
+            if job is None:
+                return
+            connection.send(label_one(job, labeler, plan))
 
 
 def limit_threads(threads: int) -> None:

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from .. import __version__
 from ..errors import VertebraLabelingError
 from ..system.idle_threads import sleep_while_waiting
+from ..system.streams import any_stream, configure_logging
 
 COMMANDS = {
     "label": "VertebraLabelingLib.commands.label",
@@ -66,11 +67,13 @@ def _add_absent(subparsers: argparse._SubParsersAction, command: str, package: s
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    with any_stream():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = build_parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if arguments.debug else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s" if arguments.debug else "%(message)s",
-    )
+    configure_logging(arguments.debug)
     sleep_while_waiting()
     try:
         return arguments.run(arguments)
@@ -81,9 +84,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, run the same command again to continue", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as with "| head"
-        sys.stderr.close()
-        return 1
 
 
 if __name__ == "__main__":
