@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError
+from ..batch.jobs import Inputs
+from ..errors import InputError, VertebraLabelingError, printable
+from ..system.private_log import log_failure
 from .options import add_engine_options
 
 DECISIONS, PROPOSALS, SUFFIX = "decisions.csv", "proposals", ".mrk.json"
+
+logger = logging.getLogger(__name__)
 
 _EXAMPLES = """\
 examples:
@@ -59,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
 def render(arguments: argparse.Namespace) -> int:
     """Write the pages, the proposals and the empty lines of the table; returns the exit code."""
     from ..batch.inputs import find_scans
+    from ..batch.outputs import OutputPlan, existing_labels, is_corrected
+    from ..batch.ownership import settle
     from ..batch.workers import LabelerSpec, LazyLabeler
     from ..formats.mrk_json import read_labels, write_labels
     from ..review.review_decisions import Decision, read_decisions, write_decisions
@@ -67,10 +74,16 @@ def render(arguments: argparse.Namespace) -> int:
     from ..scans.read_scan import read_volume
 
     need_matplotlib()
-    inputs = find_scans(arguments.inputs)
+    proposals = OutputPlan(str(arguments.out / PROPOSALS), overwrite=True)
+    found = find_scans(arguments.inputs)
+    inputs = settle(found, proposals, adopt=True)
+    for skip in inputs.skipped:
+        print(printable(f"skipped: {skip.path} ({skip.reason})"))
+    given = _points_in(arguments.labels, found)
+    known = _points_in(arguments.truth, found)
     failures = [f"{problem.path}: {problem.message}" for problem in inputs.problems]
     spec = LabelerSpec(arguments.weights, arguments.device)
-    if any(_file_of(arguments.labels, job.name) is None for job in inputs.jobs):
+    if any((job.path, job.series) not in given for job in inputs.jobs):
         spec.check()
     labeler = LazyLabeler(spec)
     gaps = _usual_gaps(arguments.balance) if arguments.balance else None
@@ -80,16 +93,27 @@ def render(arguments: argparse.Namespace) -> int:
     for number, job in enumerate(inputs.jobs, start=1):
         try:
             volume = read_volume(job.path, job.series or None)
-            given = _file_of(arguments.labels, job.name)
-            labels = read_labels(given) if given else labeler.label(volume)
-            labels = _balanced(labels, gaps) if gaps else labels
-            known = _file_of(arguments.truth, job.name)
-            truth = read_labels(known).points if known else ()
+            kept = existing_labels(proposals, job)
+            place = job.path, job.series
+            if kept is not None and is_corrected(kept):
+                labels = kept  # a person's work is drawn, not made again
+            else:
+                labels = read_labels(given[place]) if place in given else labeler.label(volume)
+                labels = _balanced(labels, gaps) if gaps else labels
+            truth = read_labels(known[place]).points if place in known else ()
             page.append(review_scan(volume, labels, _title(job.name, labels), truth))
-            write_labels(arguments.out / PROPOSALS / (job.name + SUFFIX), labels)
+            if labels is not kept:
+                write_labels(arguments.out / PROPOSALS / (job.name + SUFFIX), _with_source(labels, job))
             decisions.setdefault(job.name, Decision(job.name))
-        except Exception as error:  # one scan must not end the review of the others
+            for note in job.notes:
+                print(printable(f"{job.name}: {note}"))
+        except VertebraLabelingError as error:  # one scan must not end the review of the others
             failures.append(f"{job.name}: {error}")
+        except OSError as error:
+            failures.append(f"{job.name}: it cannot be written ({error.strerror or error}), choose another folder.")
+        except Exception as error:
+            log_failure(logger, job.name, error)
+            failures.append(f"{job.name}: unexpected {type(error).__name__}, the log (--debug) has the details.")
         if page and (len(page) == arguments.per_page or number == len(inputs.jobs)):
             pages += 1
             write_sheet(arguments.out / f"page_{pages:03d}.png", page)
@@ -100,10 +124,28 @@ def render(arguments: argparse.Namespace) -> int:
     return _told(failures)
 
 
-def _file_of(folder: Path | None, name: str) -> Path | None:
-    """The points of a scan in a folder of such files; ``None`` where there are none."""
-    path = folder / (name + SUFFIX) if folder else None
-    return path if path and path.is_file() else None
+def _points_in(folder: Path | None, found: Inputs) -> dict[tuple[str, str], Path]:
+    """The points of each scan in a folder of such files, by path and series of the scan.
+
+    A file that does not say which scan it was made from counts by its name, where that can be one scan's only: a person
+    looks at each picture.
+    """
+    from ..batch.outputs import OutputPlan
+    from ..batch.ownership import settle
+
+    if folder is None:
+        return {}
+    jobs = settle(found, OutputPlan(str(folder)), adopt=True).jobs
+    files = {(job.path, job.series): folder / (job.name + SUFFIX) for job in jobs}
+    return {place: file for place, file in files.items() if file.is_file()}
+
+
+def _with_source(labels, job):
+    """The labels with what identifies their scan."""
+    from ..scans.identify import identify
+
+    source = job.source or identify(job.path, job.series)
+    return replace(labels, provenance={**labels.provenance, "source": source.to_dict()})
 
 
 def _usual_gaps(folder: Path) -> dict:
