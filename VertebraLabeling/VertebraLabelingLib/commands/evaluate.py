@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     missing = [name for name, (prediction, _) in pairs.items() if prediction is None]
     if missing:
         print(f"\nno prediction (counted as missed): {', '.join(missing)}")
+    for path in without_truth(arguments.predicted, pairs):
+        print(f"no truth (not scored): {path}")
     if arguments.json:
         try:
             write_text(arguments.json, json.dumps(scores, indent=1, allow_nan=False) + "\n")
@@ -76,6 +78,12 @@ def matched(predicted: Path, truth: Path) -> dict[str, tuple[Path | None, Path]]
     for path in predictions.values():
         by_name.setdefault(path.name, []).append(path)
     return {name: (predictions.get(name) or _only(by_name.get(path.name, [])), path) for name, path in truths.items()}
+
+
+def without_truth(predicted: Path, pairs: dict[str, tuple[Path | None, Path]]) -> list[Path]:
+    """The predictions of a folder that were matched with no truth."""
+    used = {prediction for prediction, _ in pairs.values()}
+    return [path for path in _files(predicted).values() if path not in used] if predicted.is_dir() else []
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,3 +72,8 @@ def digest_of(texts: Iterable[str]) -> str:
 def instances_digest(uids: Iterable[str]) -> str:
     """The digest of the SOP instance UIDs of a series, in any order."""
     return digest_of(sorted(set(uids)))
+
+
+def shown_uid(text: str) -> str:
+    """A UID as a source keeps it: what is none, and might hold anything, as a digest."""
+    return text if re.fullmatch(r"[0-9.]{0,64}", text) else digest_of([text])

@@ -60,7 +60,7 @@ def patient_values(image) -> tuple[dict[str, str], tuple[str, ...]]:
             mended.append(name)
             values[name] = value if value is not None else _plain(stored)
     told = [f"{what}: {', '.join(names)}" for what, names in (("mended", mended), ("left out", lost)) if names]
-    note = f"Values of the scan's header that are no sound DICOM are {' and '.join(told)} in the report."
+    note = f"The report differs from the scan's header where that is no sound DICOM ({'; '.join(told)})."
     return values, (note,) if told else ()
 
 

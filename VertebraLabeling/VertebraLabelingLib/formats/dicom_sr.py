@@ -18,7 +18,7 @@ import numpy as np
 from .. import __version__
 from ..core.anatomy import SNOMED_CODES
 from ..core.labels import LabeledPoint, SpineLabels
-from ..core.scan_source import ScanSource, instances_digest
+from ..core.scan_source import ScanSource, instances_digest, shown_uid
 from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
 from ..system.atomic import atomic_path
@@ -209,8 +209,9 @@ def _check_source(labels: SpineLabels, images: Sequence) -> None:
     first = images[0]
     uids = {"study": first.StudyInstanceUID, "series": first.SeriesInstanceUID}
     uids["frame_of_reference"] = first.FrameOfReferenceUID
+    uids = {name: shown_uid(str(uid)) for name, uid in uids.items()}
     uids["instances"] = instances_digest(str(image.SOPInstanceUID) for image in images)
-    if source is None or any(source.part(name) != str(uid) for name, uid in uids.items()):
+    if source is None or any(source.part(name) != uid for name, uid in uids.items()):
         raise InputError("The points were made from another DICOM series than these images: label the scan again.")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.scan_source import DICOM, FILE, ScanSource, digest_of, instances_digest
+from ..core.scan_source import DICOM, FILE, ScanSource, digest_of, instances_digest, shown_uid
 from ..errors import InputError
 from .dicom_headers import SliceHeader, read_header
 from .dicom_series import DicomSeries, choose_series, find_series
@@ -77,9 +77,9 @@ def _of_images(images: Sequence[_Image]) -> ScanSource:
         DICOM,
         (
             ("patient", digest_of((tags[_SERIES], *(tags[name] for name in _PATIENT)))),
-            ("study", tags[_STUDY]),
-            ("series", tags[_SERIES]),
-            ("frame_of_reference", tags[_FRAME]),
+            ("study", shown_uid(tags[_STUDY])),
+            ("series", shown_uid(tags[_SERIES])),
+            ("frame_of_reference", shown_uid(tags[_FRAME])),
             ("instances", instances_digest(image.uid for image in images)),
             ("places", digest_of(sorted(image.place for image in images))),
             ("pixels", digest_of(_middle(image.path) for image in ordered[::step][:_IMAGES])),

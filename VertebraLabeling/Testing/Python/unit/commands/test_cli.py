@@ -306,6 +306,7 @@ def test_evaluate_matches_folders_by_name_and_counts_what_is_missing(tmp_path, c
     assert set(scores["cases"]) == {"a", "b", "sub/c"}
     out = capsys.readouterr().out
     assert "55.6 %" in out and "sub/c: missed T3, wrong none" in out and "counted as missed): b" in out
+    assert f"no truth (not scored): {tmp_path / 'pred' / 'other.mrk.json'}" in out
 
 
 def test_evaluate_compares_two_files_and_leaves_cut_points_out(tmp_path, capsys):
