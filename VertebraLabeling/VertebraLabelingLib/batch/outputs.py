@@ -125,8 +125,13 @@ def existing_labels(plan: OutputPlan, job: ScanJob) -> SpineLabels | None:
 
 
 def is_corrected(labels: SpineLabels) -> bool:
-    """A person has moved or confirmed a point."""
-    return any(point.status != PREDICTED for point in labels.points)
+    """A person may have changed points that were read: one is moved or confirmed, or they are not as they were written.
+
+    Slicer keeps the status of a point that is dragged without the module's panel; but it leaves out what tells that the
+    points are as written.
+    """
+    is_as_written = labels.provenance.get(mrk_json.AS_WRITTEN, False)
+    return not is_as_written or any(point.status != PREDICTED for point in labels.points)
 
 
 class Written(NamedTuple):

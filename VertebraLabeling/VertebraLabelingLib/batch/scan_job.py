@@ -11,6 +11,7 @@ from typing import Protocol
 from ..core.labels import SpineLabels
 from ..core.scan_source import ScanSource
 from ..errors import Cancelled, InputError, NotCtError, VertebraLabelingError
+from ..formats.mrk_json import AS_WRITTEN
 from ..scans.identify import identify
 from ..scans.read_scan import Scan, read_scan, to_hounsfield
 from ..system.native_output import native_output_to_log
@@ -188,7 +189,7 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
         points=_points(labels),
         warnings=(*job.notes, *notes, *map(str, labels.warnings), *scan.notes, *written.notes),
         kept=kept is not None,
-        provenance={name: value for name, value in labels.provenance.items() if name != "source"},
+        provenance={name: value for name, value in labels.provenance.items() if name not in ("source", AS_WRITTEN)},
     )
 
 
@@ -207,7 +208,7 @@ def _kept(job: ScanJob, labeler: Labeler, plan: OutputPlan) -> tuple[SpineLabels
     is_other_model = bool(made and wanted and made != wanted)
     points = plan.path(job, POINTS).name
     if is_corrected(labels):
-        note = f"{points} was corrected by hand, so its points are kept: rename or delete it to label the scan again."
+        note = f"{points} was changed by a person, so its points are kept: rename or delete it to label the scan again."
         return labels, (note,) if plan.overwrite or is_other_model else ()
     if is_other_model:
         model = labels.provenance.get("model", "another model")

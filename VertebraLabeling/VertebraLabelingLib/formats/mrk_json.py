@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core.anatomy import LEVEL_INDEX
 from ..core.labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
-from ..core.scan_source import ScanSource
+from ..core.scan_source import ScanSource, digest_of
 from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
 from ..system.atomic import write_text
@@ -26,6 +26,9 @@ SCHEMA = (
 ORIGIN = "vertebraLabeling"
 """Key beside the markups that says which scan the points were made from, and by which model. Slicer passes over it, and
 leaves it out when it saves."""
+
+AS_WRITTEN = "as_written"
+"""Key in the provenance of labels that were read: nobody has changed the points since they were written."""
 
 CUT = "cut"
 """Description of a truth point whose vertebra the image edge cuts: it counts neither way."""
@@ -85,7 +88,7 @@ def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
         "display": _DISPLAY,
     }
     kept = {name: labels.provenance[name] for name in ("source", *_MODEL) if name in labels.provenance}
-    origin = {ORIGIN: kept} if kept else {}
+    origin = {ORIGIN: {**kept, "points": _digest(points)}} if kept else {}
     write_text(path, json.dumps({"@schema": SCHEMA, **origin, "markups": [markup]}, indent=1) + "\n")
 
 
@@ -108,7 +111,8 @@ def read_labels(path: str | os.PathLike) -> SpineLabels:
     """Read the points that have a level as their name; confidence and status come from the descriptions.
 
     A point without a status (placed by hand, or by another program) has confidence 1 and status ``confirmed``. The
-    provenance holds ``source`` and the model as far as the file says them.
+    provenance holds ``source`` and the model as far as the file says them, and :data:`AS_WRITTEN` where the points are
+    those that were written here.
 
     Raises:
         InputError: as :func:`read_points`.
@@ -133,7 +137,20 @@ def _origin(data: dict) -> dict[str, object]:
     words = {name: found[name] for name in _MODEL if isinstance(found.get(name), str)}
     origin: dict[str, object] = {name: word for name, word in words.items() if len(word) <= _LONGEST_WORD}
     source = ScanSource.from_dict(found.get("source"))
-    return {**origin, "source": source.to_dict()} if source else origin
+    if source:
+        origin["source"] = source.to_dict()
+    try:
+        (markup,) = data["markups"]
+        if found.get("points") == _digest(markup["controlPoints"]):
+            origin[AS_WRITTEN] = True
+    except (KeyError, TypeError, ValueError):  # not as written here, then
+        pass
+    return origin
+
+
+def _digest(points: list[dict]) -> str:
+    """Of names, places and descriptions, which a person or another program may change."""
+    return digest_of(json.dumps([point[key] for key in ("label", "position", "description")]) for point in points)
 
 
 def _labeled(point: MarkupPoint) -> LabeledPoint:

@@ -13,7 +13,8 @@ import torch
 from ..core.label_warning import NO_GPU, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import Volume
-from ..networks.weights import Model, load_model
+from ..errors import WeightsError
+from ..networks.weights import Model, default_weights, load_model, read_card
 from ..solver.chain import with_parameters
 from .reporting import Progress, Reporter
 from .stages import FIRST_STAGES, LAST_STAGES, NETWORK_STAGES, Engine, State, run_stages
@@ -50,8 +51,11 @@ class VertebraLabeler:
 
     @property
     def weights_sha256(self) -> str:
-        """SHA-256 of the model."""
-        return self.model.sha256
+        """SHA-256 of the model by its card, without loading it; empty where there is none."""
+        try:
+            return read_card(self.weights or default_weights())["sha256"]
+        except WeightsError:
+            return ""
 
     def label(
         self,

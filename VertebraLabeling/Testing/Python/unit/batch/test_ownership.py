@@ -7,65 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-import SimpleITK as sitk
-from ball_batch import BALLS, balls, run
+from ball_batch import BALLS, run
 from ball_labeler import BallLabeler
-from phantoms import body
+from owned_batch import A, B, correct, forget, label, levels, one, patient
 from VertebraLabelingLib.batch.inputs import find_scans
 from VertebraLabelingLib.batch.label_batch import in_processes, in_this_process, label_batch
 from VertebraLabelingLib.batch.outputs import OutputPlan
 from VertebraLabelingLib.batch.ownership import settle
 from VertebraLabelingLib.batch.scan_job import DONE, FAILED, PRESENT
 from VertebraLabelingLib.batch.workers import LabelerSpec
-from VertebraLabelingLib.formats.mrk_json import read_labels, read_source
-from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
+from VertebraLabelingLib.formats.mrk_json import read_source
 from VertebraLabelingLib.scans.identify import identify
-
-A, B = 3, 2
-"""Balls of the two patients."""
-
-
-def patient(path: Path, count: int, seed: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(to_sitk(body(balls=balls(count), radius_mm=5, seed=seed)), str(path))
-    return path
-
-
-def label(inputs, out: Path, formats=("mrk.json",), adopt=False, overwrite=False, runner=None, labeler=None):
-    """Label inputs as the command does; the results by path."""
-    plan = OutputPlan(str(out), formats, overwrite)
-    settled = settle(find_scans([inputs] if isinstance(inputs, Path) else inputs), plan, adopt)
-    results = label_batch(settled, plan, runner or in_this_process(labeler or BallLabeler()))
-    return {result.path: result for result in results}
-
-
-def one(path: Path, out: Path, **options):
-    return label(path, out, **options)[str(path)]
-
-
-def levels(out: Path) -> dict[str, int]:
-    """Output name -> number of points."""
-    names = {path.name[: -len(".mrk.json")]: path for path in sorted(out.glob("*.mrk.json"))}
-    return {name: len(read_labels(path).points) for name, path in names.items()}
-
-
-def correct(path: Path, status: str = "moved") -> bytes:
-    """Correct a point as Slicer saves it, which leaves out what it does not know."""
-    data = json.loads(path.read_text())
-    data.pop("vertebraLabeling", None)
-    data["markups"][0]["controlPoints"][0]["description"] = f"confidence=1.00;status={status}"
-    path.write_text(json.dumps(data))
-    return path.read_bytes()
-
-
-def forget(out: Path) -> None:
-    """Make outputs those of a version that kept no source."""
-    for path in out.glob("*.mrk.json"):
-        data = json.loads(path.read_text())
-        data.pop("vertebraLabeling", None)
-        path.write_text(json.dumps(data))
-    for path in out.glob("summary.*"):
-        path.unlink()
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".nhdr"])
@@ -179,59 +131,6 @@ def test_two_patients_of_one_name_in_one_batch(tmp_path):
     turned = label(trees[::-1], tmp_path / "out")
     assert {path: r.name for path, r in turned.items()} == {path: r.name for path, r in results.items()}
     assert {r.status for r in turned.values()} == {PRESENT}
-
-
-@pytest.mark.parametrize("status", ["moved", "confirmed"])
-@pytest.mark.parametrize("saved_by", ["slicer", "us"])
-def test_what_was_corrected_is_never_overwritten(tmp_path, status, saved_by):
-    path = patient(tmp_path / "ct.nii", A)
-    out = tmp_path / "out"
-    one(path, out, formats=("mrk.json", "csv"))
-    points = out / "ct.mrk.json"
-    origin = json.loads(points.read_text())["vertebraLabeling"]
-    correct(points, status)
-    if saved_by == "us":
-        points.write_text(json.dumps({**json.loads(points.read_text()), "vertebraLabeling": origin}))
-    before, labeler = points.read_bytes(), BallLabeler()
-    result = one(path, out, formats=("mrk.json", "csv"), overwrite=True, labeler=labeler)
-    assert points.read_bytes() == before and labeler.count == 0 and result.kept
-    assert any("was corrected by hand, so its points are kept" in warning for warning in result.warnings)
-    assert f",{status}" in (out / "ct.csv").read_text(), "the other formats are made from the corrected points"
-
-
-def test_other_formats_follow_a_correction(tmp_path):
-    path, out = patient(tmp_path / "ct.nii", A), tmp_path / "out"
-    one(path, out, formats=("mrk.json", "csv", "verse.json"))
-    correct(out / "ct.mrk.json")
-    assert one(path, out, formats=("mrk.json", "csv")).status == DONE
-    assert ",moved" in (out / "ct.csv").read_text()
-    assert one(path, out, formats=("mrk.json", "csv")).status == PRESENT
-
-
-class OtherModel(BallLabeler):
-    weights_sha256 = "b" * 64
-
-    def label(self, *arguments, **options):
-        labels = super().label(*arguments, **options)
-        provenance = {"model": "other", "weights_sha256": self.weights_sha256}
-        return type(labels)(labels.points[:1], labels.warnings, provenance)
-
-
-class FirstModel(OtherModel):
-    weights_sha256 = "a" * 64
-
-
-def test_points_of_another_model_are_not_already_there(tmp_path):
-    path, out = patient(tmp_path / "ct.nii", A), tmp_path / "out"
-    assert one(path, out, labeler=FirstModel()).status == DONE
-    assert one(path, out, labeler=FirstModel()).status == PRESENT
-    again = one(path, out, labeler=OtherModel())
-    assert again.status == DONE and any("were those of other: the scan was labeled again" in w for w in again.warnings)
-    data = json.loads((out / "ct.mrk.json").read_text())["vertebraLabeling"]
-    assert data["weights_sha256"] == "b" * 64
-    before = correct(out / "ct.mrk.json")
-    assert one(path, out, labeler=FirstModel()).status == PRESENT
-    assert (out / "ct.mrk.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

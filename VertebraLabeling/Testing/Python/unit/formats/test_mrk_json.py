@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from phantoms import assert_same_labels, spine
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.scan_source import ScanSource
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.formats.mrk_json import read_labels, read_points, write_labels
+from VertebraLabelingLib.formats.mrk_json import AS_WRITTEN, read_labels, read_points, read_source, write_labels
 
 
 def saved(path, markups, text=None):
@@ -75,6 +77,21 @@ def test_a_file_that_slicer_wrote_is_read(tmp_path):
         node.SetNthControlPointDescription(index, expected.description)
     assert storage.WriteData(node) == 1
     assert_same_labels(read_labels(tmp_path / "slicer.mrk.json"), spine())
+
+
+def test_slicer_opens_a_file_that_says_its_scan_and_leaves_that_out_when_it_saves(tmp_path):
+    source = ScanSource("file", (("bytes", "1"), ("header", "a"), ("voxels", "b"))).to_dict()
+    labels = replace(spine(), provenance={"source": source, "model": "m", "weights_sha256": "0" * 64, "seconds": 3})
+    path = tmp_path / "a.mrk.json"
+    write_labels(path, labels)
+    kept = read_labels(path).provenance
+    assert kept == {"source": source, "model": "m", "weights_sha256": "0" * 64, AS_WRITTEN: True}
+    assert read_source(path).to_dict() == source
+    _scene, node, storage = slicer_nodes(path)
+    assert storage.ReadData(node) == 1 and node.GetNumberOfControlPoints() == len(spine().points)
+    assert storage.WriteData(node) == 1
+    assert_same_labels(read_labels(path), spine())
+    assert read_labels(path).provenance == {} and read_source(path) is None
 
 
 def test_ras_files_are_read_as_ras(tmp_path):

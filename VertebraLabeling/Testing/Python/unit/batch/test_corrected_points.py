@@ -1,0 +1,87 @@
+"""What a person has changed is kept, and other formats follow it; points of another model are not already there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ball_labeler import BallLabeler
+from owned_batch import A, correct, one, patient
+from VertebraLabelingLib.batch.scan_job import DONE, PRESENT
+
+
+@pytest.mark.parametrize("status", ["moved", "confirmed"])
+@pytest.mark.parametrize("saved_by", ["slicer", "us"])
+def test_what_was_corrected_is_never_overwritten(tmp_path, status, saved_by):
+    path = patient(tmp_path / "ct.nii", A)
+    out = tmp_path / "out"
+    one(path, out, formats=("mrk.json", "csv"))
+    points = out / "ct.mrk.json"
+    origin = json.loads(points.read_text())["vertebraLabeling"]
+    correct(points, status)
+    if saved_by == "us":
+        points.write_text(json.dumps({**json.loads(points.read_text()), "vertebraLabeling": origin}))
+    before, labeler = points.read_bytes(), BallLabeler()
+    result = one(path, out, formats=("mrk.json", "csv"), overwrite=True, labeler=labeler)
+    assert points.read_bytes() == before and labeler.count == 0 and result.kept
+    assert any("was changed by a person, so its points are kept" in warning for warning in result.warnings)
+    assert f",{status}" in (out / "ct.csv").read_text(), "the other formats are made from the corrected points"
+
+
+CHANGES = {
+    "moved": lambda points: points[0]["position"].__setitem__(2, 1.5),
+    "renamed": lambda points: points[0].update(label="C1"),
+    "deleted": lambda points: points.pop(),
+    "added": lambda points: points.append({**points[0], "label": "L5"}),
+}
+
+
+@pytest.mark.parametrize("keeps_what_it_does_not_know", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_was_changed_without_saying_so_is_not_overwritten_either(tmp_path, change, keeps_what_it_does_not_know):
+    """Slicer leaves the status of a point that is dragged without our panel, and its name, as it was."""
+    path, points = patient(tmp_path / "ct.nii", A), tmp_path / "out" / "ct.mrk.json"
+    one(path, tmp_path / "out")
+    data = json.loads(points.read_text())
+    CHANGES[change](data["markups"][0]["controlPoints"])
+    if not keeps_what_it_does_not_know:
+        del data["vertebraLabeling"]
+    points.write_text(json.dumps(data))
+    before = points.read_bytes()
+    result = one(path, tmp_path / "out", overwrite=True)
+    assert points.read_bytes() == before and "changed by a person" in result.message
+
+
+def test_other_formats_follow_a_correction(tmp_path):
+    path, out = patient(tmp_path / "ct.nii", A), tmp_path / "out"
+    one(path, out, formats=("mrk.json", "csv", "verse.json"))
+    correct(out / "ct.mrk.json")
+    assert one(path, out, formats=("mrk.json", "csv")).status == DONE
+    assert ",moved" in (out / "ct.csv").read_text()
+    assert one(path, out, formats=("mrk.json", "csv")).status == PRESENT
+
+
+class OtherModel(BallLabeler):
+    weights_sha256 = "b" * 64
+
+    def label(self, *arguments, **options):
+        labels = super().label(*arguments, **options)
+        provenance = {"model": "other", "weights_sha256": self.weights_sha256}
+        return type(labels)(labels.points[:1], labels.warnings, provenance)
+
+
+class FirstModel(OtherModel):
+    weights_sha256 = "a" * 64
+
+
+def test_points_of_another_model_are_not_already_there(tmp_path):
+    path, out = patient(tmp_path / "ct.nii", A), tmp_path / "out"
+    assert one(path, out, labeler=FirstModel()).status == DONE
+    assert one(path, out, labeler=FirstModel()).status == PRESENT
+    again = one(path, out, labeler=OtherModel())
+    assert again.status == DONE and any("were those of other: the scan was labeled again" in w for w in again.warnings)
+    data = json.loads((out / "ct.mrk.json").read_text())["vertebraLabeling"]
+    assert data["weights_sha256"] == "b" * 64
+    before = correct(out / "ct.mrk.json")
+    assert one(path, out, labeler=FirstModel()).status == PRESENT
+    assert (out / "ct.mrk.json").read_bytes() == before
