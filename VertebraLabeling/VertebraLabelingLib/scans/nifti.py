@@ -1,15 +1,18 @@
-"""What SimpleITK lets pass in a NIfTI file, or refuses without need.
+"""NIfTI files that contradict themselves are refused; where Slicer takes one of two statements, that is told.
 
-Its reader fills what a truncated file lacks with zeros and says nothing, and it refuses axes that are not orthogonal,
-although the sform of a scan with tilted gantry rightly has such axes.
+A NIfTI file says twice where it lies, by a qform and an sform. ITK, and so Slicer, takes the sform where it is the only
+one, agrees with the qform, or has the code "scanner"; else the qform. Others, such as nibabel, always take the sform.
+Its reader also takes the voxel size from ``pixdim`` even where the sform
+says another, puts a file without orientation anywhere, and straightens axes that are not at right angles, although the
+sform of a scan with tilted gantry rightly has such axes.
 """
 
 from __future__ import annotations
 
 import gzip
 import logging
+import math
 import os
-import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,103 +22,164 @@ import numpy as np
 
 from ..core.volume import Volume
 from ..errors import InputError
+from .agreement import AGREE_MM, corner_distance, largest_cosine, same_axes, unit_columns
+from .nifti_header import HEADER_BYTES, NiftiHeader, nifti2, parse_header
+from .stored_voxels import DEFLATED, RAW, StoredVoxels
 
 logger = logging.getLogger(__name__)
 
-_LARGEST_HEADER = 540
 _PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
+_GZIP = b"\x1f\x8b"
+_SHEARED_COSINE = 1e-3  # axes nearer to right angles move no corner by a millimeter
+_LARGEST_COSINE = 0.6  # no gantry tilts by more than 30 degrees
 
 
-def check_complete(path: Path, limit: int) -> None:
-    """Refuse a file that ends before its header says. A ``.gz`` is unpacked once to nowhere (300 MB/s).
-
-    Unpacking stops where the header's promise is kept, so a bomb behind a small header costs nothing.
-
-    Args:
-        limit: bytes after which unpacking stops whatever the header promises.
+def read_header(path: Path) -> NiftiHeader | None:
+    """The header of a NIfTI file, sound in itself; ``None`` where it is none, which SimpleITK will say.
 
     Raises:
-        InputError: truncated, or the compressed data are damaged.
+        InputError: what it says of the voxels' places, sizes or values is damaged, missing or contradicts itself.
     """
-    if path.name.lower().endswith(".gz"):
-        head, length = _unpacked(path, limit)
-    else:
-        with path.open("rb") as file:
-            head, length = file.read(_LARGEST_HEADER), path.stat().st_size
-    expected = promised_bytes(head)
-    if expected is not None and length < min(expected, limit):
-        raise InputError(f"{path.name} is shorter than its header says, so it is truncated: copy or export it again.")
-    _check_geometry(path.name, head)
-
-
-def _check_geometry(name: str, head: bytes) -> None:
-    """Refuse a NIfTI-1 header that ITK would take for another than it is.
-
-    ITK reads a file without signature as Analyze (no orientation), voxels from wherever ``vox_offset`` says, and takes
-    the voxel size from ``pixdim``, 1 mm where that is no number, even where the sform says something else.
-
-    Raises:
-        InputError: see above.
-    """
-    if len(head) < _LARGEST_HEADER or 540 in struct.unpack_from("<i", head) + struct.unpack_from(">i", head):
-        return
-    order = "<" if struct.unpack_from("<h", head, 40)[0] in range(1, 8) else ">"
-    magic = head[344:348]
-    if magic not in (b"n+1\0", b"ni1\0"):
-        raise InputError(f"{name} has no NIfTI signature, so its orientation is unknown: convert the scan again.")
-    offset = struct.unpack_from(order + "f", head, 108)[0]
-    if magic == b"n+1\0" and not 352 <= offset < 2**31:
-        raise InputError(f"{name} has a damaged header (vox_offset): convert the scan again.")
-    sizes = np.array(struct.unpack_from(order + "3f", head, 80), dtype=float)
-    sform = np.array(struct.unpack_from(order + "12f", head, 280), dtype=float).reshape(3, 4)
-    if not np.isfinite(sizes).all() or (sizes <= 0).any():
-        raise InputError(f"{name} does not say how large its voxels are: convert the scan again.")
-    lengths = np.linalg.norm(sform[:, :3], axis=0)
-    if struct.unpack_from(order + "h", head, 254)[0] <= 0 or _is_sheared(sform):
-        return  # the qform counts, or with_sheared_axes() takes the sform as it is
-    if not np.isfinite(sform).all():
-        raise InputError(f"{name} has a damaged orientation matrix: convert the scan again.")
-    if not np.allclose(lengths, sizes, rtol=0.01):
-        raise InputError(f"{name} gives two different sizes of its voxels (pixdim, sform): convert the scan again.")
-
-
-def promised_bytes(head: bytes) -> int | None:
-    """Size of the (unpacked) file that a NIfTI-1 or NIfTI-2 header promises; ``None`` where it is no such header."""
-    if len(head) < _LARGEST_HEADER:
+    head = _head(path)
+    name = path.name
+    if nifti2(head):
+        raise InputError(f"{name} is a NIfTI-2 file, which Slicer does not read either: convert it to NIfTI-1.")
+    header = parse_header(head)
+    if header is None:
         return None
-    for order in "<>":
-        size = struct.unpack_from(order + "i", head)[0]
-        if size == 348:
-            dims = struct.unpack_from(order + "8h", head, 40)
-            bits, offset = struct.unpack_from(order + "h", head, 72)[0], struct.unpack_from(order + "f", head, 108)[0]
-        elif size == 540:
-            dims = struct.unpack_from(order + "8q", head, 16)
-            bits, offset = struct.unpack_from(order + "h", head, 14)[0], struct.unpack_from(order + "q", head, 168)[0]
-        else:
-            continue
-        voxels = 1
-        for length in dims[1 : 1 + max(0, min(dims[0], 7))]:
-            voxels *= max(1, length)
-        return int(offset) + voxels * bits // 8 if 0 <= offset < 2**24 and bits > 0 else None
-    return None
+    if header.magic == b"ni1\0":
+        raise InputError(f"{name} keeps its voxels in another file (.img): save the scan as one .nii file.")
+    if header.magic != b"n+1\0":
+        raise InputError(f"{name} has no NIfTI signature, so its orientation is unknown: convert the scan again.")
+    fault = _geometry_fault(header) or _value_fault(header)
+    if fault:
+        raise InputError(f"{name} {fault}: convert the scan again.")
+    return header
 
 
-def _unpacked(path: Path, limit: int) -> tuple[bytes, int]:
+def stored(path: Path, header: NiftiHeader) -> StoredVoxels | None:
+    """Where the file keeps its voxels; ``None`` for types that are no CT values."""
+    if not header.bytes_per_voxel:
+        return None
+    encoding = DEFLATED if _is_gzip(path) else RAW
+    return StoredVoxels(path, header.size, header.bytes_per_voxel, encoding=encoding, before=int(header.offset))
+
+
+def placed(volume: Volume, header: NiftiHeader, name: str) -> tuple[Volume, tuple[str, ...]]:
+    """The volume as ITK read it at the place that its header says, with what the user must know of that.
+
+    Raises:
+        InputError: it was read at a place that the header does not name.
+    """
+    qform, sform, size = header.qform, header.sform, header.size[:3]
+    notes = []
+    if header.mm_per_unit != 1:
+        unit = "meters" if header.mm_per_unit > 1 else "microns"
+        notes.append(f"The header gives its geometry in {unit}; points are in mm, as in Slicer.")
+    if sform is not None and largest_cosine(sform) > _SHEARED_COSINE:
+        straight = _straightened(sform) if qform is None else qform
+        moved = corner_distance(sform, straight, size)
+        if moved > AGREE_MM:
+            notes.append(
+                "The axes of the sform are not at right angles, as of a tilted gantry, and points lie where it says; "
+                f"Slicer straightens such a file or refuses it, so its picture is off by up to {moved:.0f} mm there."
+            )
+        return Volume(volume.array, sform), tuple(notes)
+    said = {"sform": sform, "qform": qform}
+    distance = {
+        form: corner_distance(affine, volume.ijk_to_ras, size) for form, affine in said.items() if affine is not None
+    }
+    nearest = min(distance, key=distance.get)
+    if not distance[nearest] <= AGREE_MM:
+        raise InputError(f"{name} is read elsewhere than its header says: convert the scan again.")
+    apart = max(distance.values())
+    if apart > AGREE_MM:
+        notes.append(
+            f"qform and sform of the header place this scan up to {apart:.0f} mm apart; points fit the {nearest}, "
+            "which Slicer shows."
+        )
+    return volume, tuple(notes)
+
+
+def _geometry_fault(header: NiftiHeader) -> str:
+    """What is wrong with the header's places; an empty text where nothing is."""
+    if not 352 <= header.offset < 2**31:
+        return "has a damaged header (vox_offset)"
+    if not np.isfinite(header.pixdim).all() or (header.pixdim <= 0).any():
+        return "does not say how large its voxels are"
+    qform, sform = header.qform, header.sform
+    if qform is None and sform is None:
+        return "does not say how its axes lie in the patient (qform and sform codes are 0)"
+    if qform is not None and not (_is_quaternion(header) and np.isfinite(qform).all()):
+        return "has a damaged orientation (qform)"
+    if sform is None:
+        return ""
+    if not np.isfinite(sform).all() or np.linalg.norm(sform[:3, :3], axis=0).min() == 0:
+        return "has a damaged orientation matrix (sform)"
+    if largest_cosine(sform) > _LARGEST_COSINE:
+        return "has a damaged orientation matrix (its axes are far from right angles)"
+    if not _sizes_agree(header):
+        return "gives two different sizes of its voxels (pixdim, sform)"
+    if qform is not None and not same_axes(qform, sform):
+        return "says two different things of where left, front and head are (qform, sform)"
+    return ""
+
+
+def _is_quaternion(header: NiftiHeader) -> bool:
+    """A unit quaternion, and a ``qfac`` that ``nifti1.h`` knows: -1, 1, or 0 in old files."""
+    return bool(header.quaternion @ header.quaternion <= 1.001 and header.qfac in (-1.0, 0.0, 1.0))
+
+
+def _sizes_agree(header: NiftiHeader) -> bool:
+    """Of pixdim and sform, to where the last voxel lies. Slices of a tilted gantry are counted along or across."""
+    size = np.array((*header.size, 1, 1, 1)[:3])
+    along = np.linalg.norm(header.sform[:3, :3], axis=0)
+    across = 1.0 / np.maximum(np.linalg.norm(np.linalg.inv(header.sform[:3, :3]), axis=1), 1e-9)
+    off = np.minimum(abs(along - header.pixdim), abs(across - header.pixdim)) * np.abs(size)
+    return bool(off.max() <= AGREE_MM)
+
+
+def _value_fault(header: NiftiHeader) -> str:
+    """What is wrong with the scale of the values. A slope of 0 or NaN means that there is none."""
+    slope, intercept = header.slope, header.intercept
+    if math.isnan(slope) or slope == 0:
+        return "" if math.isnan(intercept) or intercept == 0 else "shifts its values without a scale (scl_slope)"
+    if not math.isfinite(slope) or slope < 0 or not math.isfinite(intercept):
+        return "has a damaged scale of its values (scl_slope, scl_inter)"
+    return ""
+
+
+def _straightened(affine: np.ndarray) -> np.ndarray:
+    """The same lengths along the nearest axes at right angles."""
+    u, _, vt = np.linalg.svd(unit_columns(affine))
+    straight = affine.copy()
+    straight[:3, :3] = (u @ vt) * np.linalg.norm(affine[:3, :3], axis=0)
+    return straight
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+def _head(path: Path) -> bytes:
+    packed = _is_gzip(path)
+    if packed and not path.name.lower().endswith(".gz"):
+        raise InputError(f"{path.name} is compressed but its name does not say so: rename it to end in .nii.gz.")
+    if not packed:
+        with path.open("rb") as file:
+            return file.read(HEADER_BYTES)
     try:
         with gzip.open(path) as file:
-            head = file.read(_LARGEST_HEADER)
-            length, wanted = len(head), min(promised_bytes(head) or 0, limit)
-            while length <= wanted and (block := file.read(2**22)):  # one read beyond the end tests the checksum
-                length += len(block)
+            return file.read(HEADER_BYTES)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         logger.debug("%s: %s", path, error)
-        raise InputError(f"{path.name} is truncated or damaged: copy or download it again.") from error
-    return head, length
+        raise InputError(f"{path.name} is truncated or damaged: copy or export it again.") from error
 
 
 @contextmanager
 def sheared_axes_allowed() -> Iterator[None]:
-    """Let ITK read an sform with sheared axes; :func:`with_sheared_axes` then puts the true axes back."""
+    """Let ITK read an sform with sheared axes; :func:`placed` then puts the true axes back."""
     before = os.environ.get(_PERMISSIVE)
     os.environ[_PERMISSIVE] = "ON"
     try:
@@ -125,27 +189,3 @@ def sheared_axes_allowed() -> Iterator[None]:
             del os.environ[_PERMISSIVE]
         else:
             os.environ[_PERMISSIVE] = before
-
-
-def with_sheared_axes(volume: Volume, reader) -> Volume:
-    """The volume with the axes of its sform where these are sheared: ITK keeps the nearest orthogonal ones instead.
-
-    Args:
-        reader: the SimpleITK reader that read the volume; it holds the header's ``srow_x`` to ``srow_z`` (RAS mm).
-    """
-    try:
-        rows = [[float(value) for value in reader.GetMetaData(f"srow_{axis}").split()] for axis in "xyz"]
-        code = int(reader.GetMetaData("sform_code"))
-    except (RuntimeError, ValueError):
-        return volume
-    sform = np.vstack((rows, (0.0, 0.0, 0.0, 1.0)))
-    return Volume(volume.array, sform) if code > 0 and _is_sheared(sform) else volume
-
-
-def _is_sheared(sform: np.ndarray) -> bool:
-    """Whether the axes of a sound sform are not at right angles."""
-    lengths = np.linalg.norm(sform[:3, :3], axis=0)
-    if not np.isfinite(sform).all() or lengths.min() < 1e-3:
-        return False
-    cosines = sform[:3, :3] / lengths
-    return not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3)

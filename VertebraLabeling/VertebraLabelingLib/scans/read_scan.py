@@ -18,12 +18,15 @@ from ..preprocessing.ct_check import check_ct, to_hounsfield
 from ..preprocessing.sitk_image import from_sitk
 from ..system.decimal_point import decimal_point
 from ..system.native_output import native_output_to_log
+from .agreement import AGREE_MM, corner_distance
 from .dicom_headers import looks_like_dicom, readable_name
 from .dicom_lengths import lengths_fit
 from .dicom_series import choose_series, find_series
 from .dicom_volume import read_series
-from .nifti import check_complete, sheared_axes_allowed, with_sheared_axes
-from .text_headers import check_text_header
+from .meta_image import read_meta_header
+from .nifti import placed, read_header, sheared_axes_allowed, stored
+from .nrrd import read_nrrd_header
+from .stored_voxels import StoredVoxels, check_stored
 
 __all__ = ["VOLUME_SUFFIXES", "Scan", "check_ct", "read_scan", "read_volume", "to_hounsfield"]
 
@@ -82,8 +85,7 @@ def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
             raise InputError(f"The name of {path} is not valid UTF-8, so it cannot be opened: rename it.")
         with native_output_to_log(), decimal_point():
             if not path.is_dir():
-                is_volume = path.name.lower().endswith(VOLUME_SUFFIXES)
-                return Scan(_read_file(path), dicom_files=() if is_volume else (str(path),))
+                return _read_file(path)
             chosen = choose_series(find_series(path), series, path)
             volume, notes = read_series(chosen)
             return Scan(volume, notes, chosen.files)
@@ -94,23 +96,44 @@ def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
         raise InputError(f"{path} needs more memory than this computer has free: close programs or crop it.") from error
 
 
-def _read_file(path: Path) -> Volume:
+def _read_file(path: Path) -> Scan:
     name = path.name.lower()
-    if not name.endswith(VOLUME_SUFFIXES):
-        if looks_like_dicom(path):
-            return _read_multi_frame(path)
-        raise InputError(f"{path.name} is none of {', '.join(VOLUME_SUFFIXES)} or a DICOM folder: convert it first.")
-    if name.endswith((".mha", ".mhd")):
-        check_text_header(path)  # before its library sees it
+    if name.endswith((".nii", ".nii.gz")):
+        return _read_nifti(path)
+    if name.endswith(VOLUME_SUFFIXES):
+        return _read_text_header(path)
+    if looks_like_dicom(path):
+        return Scan(_read_multi_frame(path), dicom_files=(str(path),))
+    raise InputError(f"{path.name} is none of {', '.join(VOLUME_SUFFIXES)} or a DICOM folder: convert it first.")
+
+
+def _read_nifti(path: Path) -> Scan:
+    header = read_header(path)
     with sheared_axes_allowed():
         reader = _reader(path)
         _check_header(path, reader)
-        if name.endswith((".nrrd", ".nhdr")):
-            check_text_header(path)
-        if not name.endswith((".nii", ".nii.gz")):
-            return _execute(path, reader)
-        check_complete(path, limit=MAX_BYTES)
-        return with_sheared_axes(_execute(path, reader), reader)
+        if header is None:
+            raise InputError(f"{path.name} has no NIfTI header: convert the scan again.")
+        _check_stored(path, stored(path, header))
+        return Scan(*placed(_execute(path, reader), header, path.name))
+
+
+def _read_text_header(path: Path) -> Scan:
+    """NRRD and MetaImage."""
+    is_meta = path.name.lower().endswith((".mha", ".mhd"))
+    header = read_meta_header(path) if is_meta else read_nrrd_header(path)  # before the library sees it
+    reader = _reader(path)
+    _check_header(path, reader)
+    _check_stored(path, header.voxels)
+    volume, said = _execute(path, reader), header.ijk_to_ras
+    if said is not None and not corner_distance(said, volume.ijk_to_ras, reader.GetSize()[:3]) <= AGREE_MM:
+        raise InputError(f"{path.name} is read elsewhere than its header says: export it again.")
+    return Scan(volume)
+
+
+def _check_stored(path: Path, voxels: StoredVoxels | None) -> None:
+    if voxels is not None:
+        check_stored(path.name, voxels, limit=MAX_BYTES)
 
 
 def _read_multi_frame(path: Path) -> Volume:

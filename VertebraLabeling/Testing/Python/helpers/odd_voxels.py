@@ -176,7 +176,8 @@ def cases() -> Iterator[Case]:
                     yield Case(f"{suffix} {name}", partial(_written, make, suffix), expect)
         for expect, images in IMAGES.items():
             for name, make in images.items():
-                yield Case(f"{suffix} {name}", partial(image, make, suffix), expect)
+                nowhere = suffix == ".nrrd" and name.startswith("4-D")  # ITK writes no space for four axes
+                yield Case(f"{suffix} {name}", partial(image, make, suffix), REFUSED if nowhere else expect)
     for name, shape in SHAPES.items():
         yield Case(f".nii of {name}", partial(small, shape, ".nii"), REFUSED)
 

@@ -250,8 +250,14 @@ BAD_FILES = {
     "truncated nrrd": (lambda d: cut(write(d, "a.nrrd", image()), 0.6), "truncated"),
     "damaged nii.gz": (lambda d: zeros_instead_of_the_end(write(d, "a.nii.gz", image())), "damaged"),
     "short nii in sound gz": (lambda d: shorter_inside(write(d, "a.nii.gz", image())), "truncated"),
-    "mhd without its raw": (lambda d: (write(d, "a.mhd", image()), (d / "a.raw").unlink())[0], "cannot be read"),
-    "nhdr without its raw": (lambda d: (write(d, "a.nhdr", image()), (d / "a.raw").unlink())[0], "cannot be read"),
+    "mhd without its raw": (
+        lambda d: (write(d, "a.mhd", image()), (d / "a.raw").unlink())[0],
+        "in a.raw, which is missing",
+    ),
+    "nhdr without its raw": (
+        lambda d: (write(d, "a.nhdr", image()), (d / "a.raw").unlink())[0],
+        "in a.raw, which is missing",
+    ),
     "2-D": (lambda d: write(d, "a.mha", image()[:, :, 3]), "not a three-dimensional volume"),
     "one slice": (lambda d: write(d, "a.nii.gz", image()[:, :, 3:4]), "not a three-dimensional volume"),
     "4-D": (lambda d: write(d, "a.nii.gz", sitk.JoinSeries([image()] * 3)), "not a three-dimensional volume"),
