@@ -12,6 +12,7 @@ from ..core.labels import SpineLabels
 from ..core.scan_source import ScanSource
 from ..errors import Cancelled, InputError, NotCtError, VertebraLabelingError
 from ..formats.mrk_json import AS_WRITTEN
+from ..preprocessing.ct_check import OFFSET_NOTE
 from ..scans.identify import identify
 from ..scans.read_scan import Scan, read_scan, to_hounsfield
 from ..system.native_output import native_output_to_log
@@ -240,7 +241,7 @@ def in_hounsfield(scan: Scan) -> Scan:
     volume = to_hounsfield(scan.volume)
     if volume is scan.volume:
         return scan
-    return replace(scan, volume=volume, notes=(*scan.notes, "The values were stored as HU + 1024 and shifted back."))
+    return replace(scan, volume=volume, notes=(*scan.notes, OFFSET_NOTE))
 
 
 def _points(labels: SpineLabels | None) -> tuple[tuple[str, float, float, float, float], ...]:

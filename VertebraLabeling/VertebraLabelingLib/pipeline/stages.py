@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..core.evidence import Evidence
-from ..core.label_warning import CLIPPED, LabelWarning
+from ..core.label_warning import CLIPPED, LabelWarning, note
 from ..core.labels import SpineLabels
 from ..core.parameters import PipelineParameters
 from ..core.volume import Volume
 from ..networks.weights import Model
 from ..preprocessing import clipped_ct
-from ..preprocessing.ct_check import to_hounsfield
+from ..preprocessing.ct_check import OFFSET_NOTE, to_hounsfield
 from ..preprocessing.long_scan import evidence_within, spine_part
 from ..preprocessing.pose import PatientPose
 from ..preprocessing.prepared_scan import PreparedScan
@@ -104,10 +104,11 @@ class Stage(NamedTuple):
 def check(state: State, engine: Engine) -> State:
     """HU of a CT, or a refusal; what was clipped to a floor above air becomes air."""
     volume = to_hounsfield(state.volume)
+    shifted = () if volume is state.volume else (note(OFFSET_NOTE),)
     floor = clipped_ct.window_floor(volume)
     if floor is not None:
         volume = clipped_ct.with_air(volume, floor)
-    return replace(state, volume=volume, air_hu=floor)
+    return replace(state, volume=volume, air_hu=floor, warnings=state.warnings + shifted)
 
 
 def load(state: State, engine: Engine) -> State:

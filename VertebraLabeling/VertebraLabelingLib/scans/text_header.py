@@ -17,7 +17,7 @@ from ..errors import InputError
 from .stored_voxels import StoredVoxels
 
 NO_AXES = "does not say how its axes lie in the patient"
-OTHER_UNIT = "gives its geometry in another unit than millimeters"
+OTHER_UNIT = "gives its geometry in another unit than millimeters, which Slicer takes for millimeters"
 MILLIMETERS = frozenset(("", "?", "???", "mm", "millimeter", "millimeters", "millimetre", "millimetres"))
 
 _HEADER_BYTES = 2**16

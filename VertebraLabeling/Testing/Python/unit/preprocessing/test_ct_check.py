@@ -27,6 +27,57 @@ def test_hu_plus_1024_is_recognised_and_shifted_back(name):
         np.testing.assert_allclose(shifted.array, stored.astype(dtype).astype(np.float64) - 1024)
 
 
+STEPS = {
+    "steps of 8 HU": lambda hu: hu // 8 * 8 + 1024,
+    "steps of 8 HU, from 0 to 4000": lambda hu: np.clip(hu // 8 * 8 + 1024, 0, 4000),
+    "steps of 16 HU": lambda hu: np.clip(hu + 1024, 0, None) // 16 * 16,
+    "steps of 8 HU, from 0 to 2000": lambda hu: np.clip(hu + 1024, 0, 2000) // 8 * 8,
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_hu_plus_1024_in_few_values_is_no_label_map(name):
+    stored = volume(STEPS[name](CT["int16"].astype(np.int32)))
+    assert len(np.unique(stored.array)) <= 256
+    assert hounsfield_offset(stored) == -1024
+
+
+LABELS = {
+    "regions from 900 to 1150": lambda blocks: 900 + blocks % 250,
+    "regions from 1000 to 1035": lambda blocks: 1000 + blocks % 36,
+    "background and regions": lambda blocks: np.where(blocks % 3, 0, 900 + blocks % 250),
+    "two hemispheres": lambda blocks: np.where(blocks % 2, 1000, 2000) + blocks % 36,
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_label_maps_in_the_range_of_hu_plus_1024_are_refused(name):
+    blocks = np.indices(SHAPE) // 10
+    with pytest.raises(NotCtError, match="label map"):
+        check_ct(volume(LABELS[name]((blocks[0] * 7 + blocks[1] * 31 + blocks[2] * 97).astype(np.int16))))
+
+
+OTHER_OFFSETS = {
+    "HU + 2048": (lambda hu: np.clip(hu + 2048, 0, None), "unknown offset"),
+    "HU + 8192": (lambda hu: hu + 8192, "unknown offset"),
+    "HU + 32768": (lambda hu: hu.astype(np.int32) + 32768, "unknown offset"),
+    "HU + 512": (lambda hu: hu + 512, "unknown offset"),
+    "HU - 1024, intercept applied twice": (lambda hu: hu - 1024, "applied twice"),
+    "HU - 1000": (lambda hu: hu - 1000, "applied twice"),
+    "HU times 2": (lambda hu: hu * 2, "applied twice"),
+    "stored values times 2": (lambda hu: 2 * np.clip(hu + 1024, 0, None), "unknown offset"),
+    "inverted": (lambda hu: -hu, "unknown offset"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_OFFSETS)
+@pytest.mark.parametrize("habit", ["plain", "int16", "low dose"])
+def test_other_offsets_are_refused_and_named(name, habit):
+    store, words = OTHER_OFFSETS[name]
+    with pytest.raises(NotCtError, match=words):
+        check_ct(volume(store(CT[habit])))
+
+
 def test_hu_plus_1024_with_padding_is_recognised():
     stored = np.where(CT["int16"] < -800, -2000, CT["int16"] + 1024)
     assert hounsfield_offset(volume(stored)) == -1024
@@ -103,9 +154,10 @@ def test_every_real_ct_is_let_through_and_every_label_map_refused(shared_data):
         ct = from_sitk(sitk.ReadImage(str(path)))
         assert hounsfield_offset(ct) == 0, path.name
         assert window_floor(ct) is None, path.name
-        if "boneonly" not in path.name and len(np.unique(ct.array)) > 512:  # some are shared in steps of 8 HU
-            stored = Volume(np.clip(ct.array.astype(np.int32) + 1024, 0, None), ct.ijk_to_ras)
-            assert hounsfield_offset(stored) == -1024, path.name
+        if "boneonly" not in path.name:
+            for most in (None, 4000):
+                stored = Volume(np.clip(ct.array.astype(np.int32) + 1024, 0, most), ct.ijk_to_ras)
+                assert hounsfield_offset(stored) == -1024, path.name
     for path in shared_data.glob("labelmaps/*.nii.gz"):
         if not path.name.endswith("_ct.nii.gz"):
             with pytest.raises(NotCtError, match="label map"):
