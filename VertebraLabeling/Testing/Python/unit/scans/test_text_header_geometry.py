@@ -5,6 +5,7 @@ Each table holds variants of one kind; docs/robustness.md has a row for each tes
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
 
@@ -265,3 +266,16 @@ def test_missing_voxels_of_a_header_file_are_named(tmp_path, suffix, name):
     else:
         path = nrrd(tmp_path / "a.nhdr", data_file=name)
     refused(path, "which is missing: copy it beside the header")
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nhdr", ".mha", ".mhd"])
+def test_a_header_that_the_library_reads_with_commas_is_refused_or_right(tmp_path, monkeypatch, decimal_comma, suffix):
+    """Another thread may set the locale while a file is read: then what was read is compared with the header."""
+    monkeypatch.setattr("VertebraLabelingLib.scans.read_scan.decimal_point", contextlib.nullcontext)
+    (tmp_path / "a.raw").write_bytes(CT.array.astype("<i2").tobytes())
+    write, field = (meta, "ElementDataFile") if suffix.startswith(".m") else (nrrd, "data_file")
+    path = write(tmp_path / f"a{suffix}", **({field: "a.raw"} if suffix[2] == "h" else {}))
+    if write is nrrd:
+        refused(path, "read elsewhere than its header says")
+    else:
+        assert_at(path, OWN)  # MetaIO reads with a point
