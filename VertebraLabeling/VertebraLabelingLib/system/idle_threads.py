@@ -3,7 +3,7 @@
 Threads of OpenMP wait for each other in a loop that keeps their core busy. Beside any other busy process, Slicer
 drawing a volume or a neighbor on a cluster, they take the core from the very thread that they wait for. Threads that
 sleep at once are woken some thousand times a second; most waits end within microseconds, for which they still turn.
-Seconds with and without: docs/hardening.md, "Beside other work".
+Seconds with and without: docs/robustness.md, "Beside other work".
 """
 
 from __future__ import annotations

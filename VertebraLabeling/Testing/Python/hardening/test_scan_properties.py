@@ -1,7 +1,7 @@
 """One CT stored in other ways: axis order, obliquity, voxel size and field of view must not move its vertebrae.
 
 Where the voxels are the same (axis order, a patient turned as a whole) the points are the same. Where the CT is sampled
-anew, the network sees other voxels, and the points agree as measured in docs/hardening.md. The environment may name
+anew, the network sees other voxels, and the points agree as measured in docs/robustness.md. The environment may name
 other random draws, ``VERTEBRA_LABELING_DRAWS=200:236``, and another model file, ``VERTEBRA_LABELING_DRAWS_MODEL``.
 """
 
@@ -103,7 +103,7 @@ def compare(source: Volume, expected, kind: str, seed: int) -> dict:
 
 
 def assert_agrees(result: dict) -> None:
-    """Of the draws of the short run every vertebra keeps its name; docs/hardening.md has the whole distribution."""
+    """Of the draws of the short run every vertebra keeps its name; docs/robustness.md has the whole distribution."""
     near = np.array(result["mm"])
     assert np.median(near) < MEDIAN_MM and np.mean(near < FOUND_MM) >= 0.8, result
     assert result["steps"] and not any(result["steps"]), result
@@ -154,5 +154,5 @@ def test_a_ct_sampled_anew_in_many_ways_keeps_its_vertebrae(source, expected, ki
     print(f"{np.sum(millimeters >= 1)} beyond 1 mm, ", end="")
     print(f"{len(renamed)} draws with other names, {len(told)} of them with a warning, {none_found} without a spine")
     assert np.median(millimeters) < 1.0 and shares[0] >= LEAST_WITHIN_1_MM[kind] and shares[1] > 0.9
-    assert len(told) == len(renamed), "how many are renamed: see docs/hardening.md"
+    assert len(told) == len(renamed), "how many are renamed: see docs/robustness.md"
     assert none_found <= max(1, len(DRAWS) // 12)
