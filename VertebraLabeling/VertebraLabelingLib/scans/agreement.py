@@ -11,6 +11,9 @@ from ..core.volume import apply_affine
 AGREE_MM = 1.0
 """Corners this near are the same place. Rounding of a header's numbers moves a corner by less than 0.1 mm."""
 
+LARGEST_COSINE = 0.6
+"""Between two axes of one volume: 53 degrees. No gantry tilts by more than 30 degrees."""
+
 _SAME_AXIS_COSINE = 0.7  # axes further apart than 45 degrees are others
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..core.volume import Volume
 from ..errors import InputError
-from .agreement import AGREE_MM, corner_distance, largest_cosine, same_axes, unit_columns
+from .agreement import AGREE_MM, LARGEST_COSINE, corner_distance, largest_cosine, same_axes, unit_columns
 from .nifti_header import HEADER_BYTES, NiftiHeader, nifti2, parse_header
 from .stored_voxels import DEFLATED, RAW, StoredVoxels
 
@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 _PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
 _GZIP = b"\x1f\x8b"
 _SHEARED_COSINE = 1e-3  # axes nearer to right angles move no corner by a millimeter
-_LARGEST_COSINE = 0.6  # no gantry tilts by more than 30 degrees
 
 
 def read_header(path: Path) -> NiftiHeader | None:
@@ -116,7 +115,7 @@ def _geometry_fault(header: NiftiHeader) -> str:
         return ""
     if not np.isfinite(sform).all() or np.linalg.norm(sform[:3, :3], axis=0).min() == 0:
         return "has a damaged orientation matrix (sform)"
-    if largest_cosine(sform) > _LARGEST_COSINE:
+    if largest_cosine(sform) > LARGEST_COSINE:
         return "has a damaged orientation matrix (its axes are far from right angles)"
     if not _sizes_agree(header):
         return "gives two different sizes of its voxels (pixdim, sform)"

@@ -18,7 +18,7 @@ from ..preprocessing.ct_check import check_ct, to_hounsfield
 from ..preprocessing.sitk_image import from_sitk
 from ..system.decimal_point import decimal_point
 from ..system.native_output import native_output_to_log
-from .agreement import AGREE_MM, corner_distance
+from .agreement import AGREE_MM, LARGEST_COSINE, corner_distance, largest_cosine
 from .dicom_headers import looks_like_dicom, readable_name
 from .dicom_lengths import lengths_fit
 from .dicom_series import choose_series, find_series
@@ -126,6 +126,8 @@ def _read_text_header(path: Path) -> Scan:
     _check_header(path, reader)
     _check_stored(path, header.voxels)
     volume, said = _execute(path, reader), header.ijk_to_ras
+    if largest_cosine(volume.ijk_to_ras) > LARGEST_COSINE:
+        raise InputError(f"{path.name} has a damaged orientation matrix (far from right angles): export it again.")
     if said is not None and not corner_distance(said, volume.ijk_to_ras, reader.GetSize()[:3]) <= AGREE_MM:
         raise InputError(f"{path.name} is read elsewhere than its header says: export it again.")
     return Scan(volume)

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 import pytest
-from nifti_files import corners_apart, flipped, moved
+from nifti_files import corners_apart, flipped, moved, tilted
 from phantoms import affine, body
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.scans.read_scan import read_scan
@@ -103,6 +103,20 @@ def test_nrrd_is_read_in_each_space_of_a_patient(tmp_path, space, place, packed)
 @pytest.mark.parametrize("place", PLACES)
 def test_metaimage_is_read_where_its_matrix_says(tmp_path, place, packed):
     assert_at(meta(tmp_path / "a.mha", PLACES[place], packed=packed), PLACES[place])
+
+
+@pytest.mark.parametrize("write", [nrrd, meta])
+@pytest.mark.parametrize("degrees", [5, 17, 30])
+def test_slices_of_a_tilted_gantry_are_kept(tmp_path, degrees, write):
+    place = tilted(OWN, degrees)
+    assert_at(write(tmp_path / ("a.nrrd" if write is nrrd else "a.mha"), place), place)
+
+
+@pytest.mark.parametrize("write", [nrrd, meta])
+@pytest.mark.parametrize("degrees", [-60, 45, 80])
+def test_axes_far_from_right_angles_are_refused(tmp_path, degrees, write):
+    path = write(tmp_path / ("a.nrrd" if write is nrrd else "a.mha"), tilted(OWN, degrees))
+    refused(path, "far from right angles")
 
 
 NO_SPACE = {
