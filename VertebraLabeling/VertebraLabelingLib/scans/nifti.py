@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
 _GZIP = b"\x1f\x8b"
-_SHEARED_COSINE = 1e-3  # axes nearer to right angles move no corner by a millimeter
+_SHEARED_COSINE = 1e-4  # nearer to right angles ITK takes the axes as they are
 
 
 def read_header(path: Path) -> NiftiHeader | None:

@@ -219,6 +219,14 @@ def test_a_tilted_gantry_is_kept_and_told(tmp_path, degrees, form):
     assert "not at right angles" in scan.notes[0]
 
 
+@pytest.mark.parametrize("form", ["sform only", "qform straightened"])
+@pytest.mark.parametrize("degrees", [0.003, 0.01, 0.03])
+def test_axes_sheared_by_rounding_are_kept_without_a_word(tmp_path, degrees, form):
+    there = tilted(affine(spacing=(2.0, 2.0, 70.0)), degrees)  # from head to foot, 1.7 m
+    scan = read_scan(write_nifti(tmp_path / "a.nii", at(there), UNSET if form == "sform only" else ()))
+    assert corners_apart(scan.volume.ijk_to_ras, there, CT) < 0.2 and scan.notes == ()
+
+
 @pytest.mark.parametrize("degrees", [-60, 45, 80])
 def test_axes_far_from_right_angles_are_refused(tmp_path, degrees):
     refused(write_nifti(tmp_path / "a.nii", at(tilted(OWN, degrees)), UNSET), "far from right angles")
