@@ -74,11 +74,13 @@ def _fault(fields: Mapping[str, str]) -> str:
     if _space(fields) not in _WORLD:
         return NO_AXES
     vectors = _VECTOR.findall(fields.get("space directions", ""))
+    origin = _VECTOR.findall(fields.get("space origin", "(0,0,0)"))
+    if not _has_time(fields) and max((vector.count(",") for vector in (*vectors, *origin)), default=0) > 2:
+        return "writes its numbers with decimal commas"
     if sum(_is_place(vector) for vector in vectors) < 3:
         return NO_AXES
     if not set(_units(fields.get("space units", "")) + _units(fields.get("units", ""))) <= MILLIMETERS:
         return OTHER_UNIT
-    origin = _VECTOR.findall(fields.get("space origin", "(0,0,0)"))
     return "" if len(origin) == 1 and _is_place(origin[0]) else "has a damaged header (space origin)"
 
 
@@ -95,6 +97,10 @@ def _affine(fields: Mapping[str, str]) -> np.ndarray | None:
 
 def _is_flat(fields: Mapping[str, str]) -> bool:
     return fields.get("dimension") in ("1", "2")
+
+
+def _has_time(fields: Mapping[str, str]) -> bool:
+    return fields.get("space", "").lower() != _space(fields)
 
 
 def _space(fields: Mapping[str, str]) -> str:

@@ -11,9 +11,12 @@ import zlib
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from nifti_files import corners_apart, flipped, moved, tilted
 from phantoms import affine, body
+from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
+from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 from VertebraLabelingLib.scans.read_scan import read_scan
 
 OWN = affine(spacing=(1.9, 2.1, 3.2))
@@ -186,6 +189,13 @@ DIRECTIONS = {
 def test_nrrd_with_damaged_directions_is_refused(tmp_path, case):
     path = nrrd(tmp_path / "a.nrrd", space_directions=DIRECTIONS[case])
     refused(path, "does not say how its axes|cannot be read|cannot be inverted|orientation")
+
+
+@pytest.mark.parametrize("spacing", [(1.9, 2.1, 3.2), (2.0, 2.0, 2.5), (0.7, 0.7, 2.5)])
+def test_nrrd_written_by_a_program_with_decimal_commas_is_refused(tmp_path, decimal_comma, spacing):
+    ct = Volume(CT.array, affine(spacing, (-40.5, -50.0, 100.25)))
+    sitk.WriteImage(to_sitk(ct), str(tmp_path / "a.nrrd"))
+    refused(tmp_path / "a.nrrd", "decimal commas")
 
 
 @pytest.mark.parametrize("field", ["spacings", "axis_mins"])
