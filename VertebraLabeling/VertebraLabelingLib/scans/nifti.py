@@ -2,9 +2,8 @@
 
 A NIfTI file says twice where it lies, by a qform and an sform. ITK, and so Slicer, takes the sform where it is the only
 one, agrees with the qform, or has the code "scanner"; else the qform. Others, such as nibabel, always take the sform.
-Its reader also takes the voxel size from ``pixdim`` even where the sform
-says another, puts a file without orientation anywhere, and straightens axes that are not at right angles, although the
-sform of a scan with tilted gantry rightly has such axes.
+Its reader also takes the voxel size from ``pixdim`` even where the sform says another, puts a file without orientation
+anywhere, and knows no axes but at right angles, although the sform of a scan with tilted gantry rightly has others.
 """
 
 from __future__ import annotations
@@ -76,12 +75,16 @@ def placed(volume: Volume, header: NiftiHeader, name: str) -> tuple[Volume, tupl
         unit = "meters" if header.mm_per_unit > 1 else "microns"
         notes.append(f"The header gives its geometry in {unit}; points are in mm, as in Slicer.")
     if sform is not None and largest_cosine(sform) > _SHEARED_COSINE:
-        straight = _straightened(sform) if qform is None else qform
-        moved = corner_distance(sform, straight, size)
+        moved = corner_distance(sform, _straightened(sform) if qform is None else qform, size)
         if moved > AGREE_MM:
+            shown = (
+                "Slicer does not open such a file"
+                if qform is None
+                else f"Slicer shows the qform instead, so its picture is off by up to {moved:.0f} mm"
+            )
             notes.append(
                 "The axes of the sform are not at right angles, as of a tilted gantry, and points lie where it says; "
-                f"Slicer straightens such a file or refuses it, so its picture is off by up to {moved:.0f} mm there."
+                f"{shown}."
             )
         return Volume(volume.array, sform), tuple(notes)
     said = {"sform": sform, "qform": qform}

@@ -217,6 +217,7 @@ def test_a_tilted_gantry_is_kept_and_told(tmp_path, degrees, form):
     scan = read_scan(write_nifti(tmp_path / "a.nii", at(there), qform))
     assert corners_apart(scan.volume.ijk_to_ras, there, CT) < 0.05
     assert "not at right angles" in scan.notes[0]
+    assert ("Slicer does not open" in scan.notes[0]) == (form == "sform only")
 
 
 @pytest.mark.parametrize("form", ["sform only", "qform straightened"])
