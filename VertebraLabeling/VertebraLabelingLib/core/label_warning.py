@@ -17,6 +17,9 @@ SOLVER_KINDS = frozenset((SHIFT, VARIANT, GAP, END, CUT, FURTHER))
 REVIEW_KINDS = frozenset((SHIFT, GAP, END, FURTHER, IMPLANTS, ASTRAY))
 """Levels may be shifted, or vertebrae were or may have been missed: someone should look before the points are used."""
 
+OF_PLACES = frozenset((IMPLANTS, ASTRAY))
+"""What is seen at certain vertebrae: it stays with them, whatever they are named."""
+
 DENS, FIRST_RIB, LAST_RIB, SACRUM = "dens", "first_rib", "last_rib", "sacrum"
 LANDMARKS = (DENS, FIRST_RIB, LAST_RIB, SACRUM)
 """Structures that a spine can be counted from, head to foot."""

@@ -38,7 +38,7 @@ from .fixed_points import (
     reach_mm,
 )
 from .spine_curve import SpineCurve, spine_curve
-from .warnings import warnings_for, without_solver_warnings
+from .warnings import warnings_for, warnings_of_places, without_solver_warnings
 
 DEFAULT = SHIPPED.chain
 HIGHEST_MARGIN = 99.0  # natural log units: beyond any doubt, and two digits in a table
@@ -139,7 +139,8 @@ def relabel(
     solutions = [_search(evidence, fixed_points, labels, parameters) for evidence in counts]
     costs = [solution.path.cost + (RECOUNT if row else 0.0) for row, solution in enumerate(solutions)]
     result = _to_labels(solutions[int(np.argmin(costs))])
-    warnings = result.warnings + without_solver_warnings(labels.warnings)
+    others = warnings_of_places(without_solver_warnings(labels.warnings), labels.points, result.points)
+    warnings = result.warnings + others
     return replace(result, warnings=warnings, provenance={**labels.provenance, **result.provenance})
 
 

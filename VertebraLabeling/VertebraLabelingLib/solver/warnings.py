@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.evidence import Evidence
-from ..core.label_warning import ASTRAY, CUT, END, FURTHER, GAP, SHIFT, SOLVER_KINDS, VARIANT, LabelWarning
+from ..core.label_warning import CUT, END, FURTHER, GAP, OF_PLACES, SHIFT, SOLVER_KINDS, VARIANT, LabelWarning
+from ..core.labels import LabeledPoint
 from .chain_ends import (
     cut_levels,
     end_of,
@@ -18,6 +19,7 @@ from .chain_ends import (
     next_to,
     skipped,
 )
+from .fixed_points import REACH_MM
 
 
 def warnings_for(
@@ -48,13 +50,43 @@ def without_solver_warnings(warnings: Sequence[LabelWarning]) -> tuple[LabelWarn
     return tuple(warning for warning in warnings if warning.kind not in SOLVER_KINDS)
 
 
+def warnings_of_places(
+    warnings: Sequence[LabelWarning], before: Sequence[LabeledPoint], after: Sequence[LabeledPoint]
+) -> tuple[LabelWarning, ...]:
+    """The warnings of what is seen at certain vertebrae, under the names that these bear now; the others as they are.
+
+    Args:
+        warnings: said of the points ``before``.
+        before, after: the points of a scan; a vertebra that stands in none of ``after`` has no warning any more.
+    """
+    names = _names_by_place(before, after)
+    renamed = (
+        replace(warning, levels=tuple(names[level] for level in warning.levels if level in names))
+        if warning.kind in OF_PLACES
+        else warning
+        for warning in warnings
+    )
+    return tuple(warning for warning in renamed if warning.levels or warning.kind not in OF_PLACES)
+
+
+def _names_by_place(before: Sequence[LabeledPoint], after: Sequence[LabeledPoint]) -> dict[str, str]:
+    """Old level -> new level of the vertebrae that are each other's nearest."""
+    if not before or not after:
+        return {}
+    old, new = (np.array([point.ras for point in points]) for points in (before, after))
+    apart = np.linalg.norm(old[:, None] - new[None], axis=2)
+    nearest, back = apart.argmin(axis=1), apart.argmin(axis=0)
+    pairs = [(row, column) for row, column in enumerate(nearest) if back[column] == row]
+    return {before[row].level: after[column].level for row, column in pairs if apart[row, column] < REACH_MM}
+
+
 def warnings_after_renaming(warnings: Sequence[LabelWarning], names: Mapping[str, str]) -> tuple[LabelWarning, ...]:
     """The warnings that hold once the user has given every vertebra of a chain a new name.
 
     The user's count settles a possible shift, so that warning goes. The vertebrae that the field of view cuts are
     the same ones under their new names, a vertebra that is missing at an end is the next one, and what is not named
     still is not. Warnings that :func:`warnings_for` did not write stay, under the new names
-    where they are of points far away.
+    where they are of certain vertebrae.
 
     Args:
         warnings: the warnings before.
@@ -71,7 +103,7 @@ def warnings_after_renaming(warnings: Sequence[LabelWarning], names: Mapping[str
     ]
     others = [
         replace(warning, levels=tuple(names.get(level, level) for level in warning.levels))
-        if warning.kind == ASTRAY
+        if warning.kind in OF_PLACES
         else warning
         for warning in without_solver_warnings(warnings)
     ]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, USUAL_LEVELS
-from VertebraLabelingLib.core.label_warning import NO_GPU, SHIFT, SOLVER_KINDS, LabelWarning
+from VertebraLabelingLib.core.label_warning import ASTRAY, IMPLANTS, NO_GPU, SHIFT, SOLVER_KINDS, LabelWarning
+from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.core.stored_sentences import from_sentence
-from VertebraLabelingLib.solver.warnings import warnings_after_renaming, warnings_for
+from VertebraLabelingLib.solver.warnings import warnings_after_renaming, warnings_for, warnings_of_places
 
 
 def told(*arguments):
@@ -172,3 +173,14 @@ def test_a_renamed_chain_has_the_sentences_that_its_new_names_would_have_had():
 def test_without_names_only_what_others_wrote_stays():
     foreign = LabelWarning(NO_GPU)
     assert warnings_after_renaming((LabelWarning(SHIFT), foreign), {}) == (foreign,)
+
+
+@pytest.mark.parametrize("kind", [IMPLANTS, ASTRAY])
+def test_what_is_seen_at_a_vertebra_stays_with_it_under_its_new_name(kind):
+    levels = USUAL_LEVELS[10:16]
+    before = [LabeledPoint(level, (0.0, 0.0, -25.0 * row)) for row, level in enumerate(levels)]
+    after = [LabeledPoint(level, (0.0, 4.0, -25.0 * row)) for row, level in enumerate(USUAL_LEVELS[11:16])]
+    told = (LabelWarning(kind, (levels[1], levels[3])), LabelWarning(kind, (levels[5],)), LabelWarning(NO_GPU))
+    expected = (LabelWarning(kind, (USUAL_LEVELS[12], USUAL_LEVELS[14])), LabelWarning(NO_GPU))  # the last one is gone
+    assert warnings_of_places(told, before, after) == expected
+    assert warnings_of_places(told, before, []) == (LabelWarning(NO_GPU),)
