@@ -15,7 +15,10 @@ import numpy as np
 from ..errors import InputError
 
 AIR_HU = -1000.0
-MIN_VOXEL_MM, MAX_VOXEL_MM, FARTHEST_MM = 0.01, 100.0, 1e6
+MIN_VOXEL_MM, MAX_VOXEL_MM = 0.01, 100.0
+FARTHEST_MM = 1e5
+"""Nothing of a scan lies further from the origin along an axis: what is beyond is damage or malice."""
+
 _LPS_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..core.volume import FARTHEST_MM
+
 MAX_BYTES = 16 * 2**20
-MAX_MM = 1e5
-"""No point of a scan lies further from the origin along an axis."""
 
 
 def is_place(ras: Sequence[float]) -> bool:
-    """Whether these are three finite numbers within :data:`MAX_MM`."""
+    """Whether these are three finite numbers within :data:`.volume.FARTHEST_MM`."""
     try:
-        return len(ras) == 3 and all(abs(value) < MAX_MM for value in ras)  # false for NaN
+        return len(ras) == 3 and all(abs(value) < FARTHEST_MM for value in ras)  # false for NaN
     except TypeError:  # no sequence, or no numbers
         return False
 

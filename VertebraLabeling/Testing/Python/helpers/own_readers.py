@@ -18,12 +18,12 @@ from VertebraLabelingLib.batch.summary import JOURNAL, Summary
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import STATUSES, SpineLabels
+from VertebraLabelingLib.core.volume import FARTHEST_MM
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 from VertebraLabelingLib.formats import mrk_json, verse_json
 from VertebraLabelingLib.networks.weights import read_card
 from VertebraLabelingLib.solver.chain import solve
 
-FARTHEST_MM = 1e6
 TWO = ("T12", "L1")
 LEAVES = re.compile(r'(^|[\s,"])/|\.\.')  # an absolute path, or a way up
 LISTED = ("a.nii", "b.nii", "below/c.nii.gz")
