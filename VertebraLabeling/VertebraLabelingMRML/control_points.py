@@ -13,9 +13,10 @@ import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
+from VertebraLabelingLib.solver.fixed_points import REACH_MM
 
 AMBER_SHOWN = "VertebraLabeling.amber"  # attribute: IDs of the control points that were last shown as uncertain
-SAME_VERTEBRA_MM = 12.0
+SAME_VERTEBRA_MM = REACH_MM  # a place that near to where a vertebra was is that vertebra
 
 _TYPED_LEVEL = re.compile(r"\s*([CTL])\s*-?\s*([1-9][0-9]?)\s*", re.IGNORECASE | re.ASCII)
 

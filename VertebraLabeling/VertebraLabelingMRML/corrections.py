@@ -15,7 +15,7 @@ from VertebraLabelingLib.solver.chain import relabel
 from VertebraLabelingLib.solver.warnings import warnings_after_renaming
 
 from . import found_in
-from .points import levelPoints, readLabels, sourceVolume, updateStatus, writeLabels
+from .points import levelPoints, placesAsWritten, readLabels, sourceVolume, updateStatus, writeLabels
 
 UNSURE = 0.5  # confidence of a name that the user asked for and the solver would not have chosen
 ROUNDING_MM = 0.02  # more than the evidence's positions are rounded by
@@ -155,7 +155,7 @@ def confirm(pointsNode, indices):
     )
     warnings = tuple(warning for warning in labels.warnings if not (wanted and warning.kind == SHIFT))
     labels = replace(labels, points=tuple(points), warnings=warnings)
-    writeLabels(pointsNode, found_in.affirmed(labels, sourceVolume(pointsNode), wanted))
+    writeLabels(pointsNode, found_in.affirmed(labels, placesAsWritten(pointsNode), sourceVolume(pointsNode), wanted))
 
 
 def _labelsAndPoint(pointsNode, index):

@@ -3,7 +3,7 @@
 from VertebraLabelingLib.errors import VertebraLabelingError
 
 from . import corrections
-from .points import levelPoints, updateStatus
+from .points import allOrNothing, levelPoints, readLabels, updateStatus
 from .translation import tr as _
 from .undo import UndoStack
 
@@ -70,9 +70,7 @@ class Editor:
         return self.undoStack.undo(pointsNode)
 
     def _change(self, pointsNode, what, action):
-        self.undoStack.remember(pointsNode, what)
-        try:
+        before = readLabels(pointsNode)
+        with allOrNothing(pointsNode):
             action()
-        except VertebraLabelingError:
-            self.undoStack.undo(pointsNode)
-            raise
+        self.undoStack.remember(pointsNode, what, before)

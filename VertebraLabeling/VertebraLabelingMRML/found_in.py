@@ -1,30 +1,32 @@
-"""What points remember of the volume that they were found in, and what has become of that volume since.
+"""What points remember of the volume that they were found in, and what has become of both since.
 
 A point that the user has moved or confirmed is handed to every later run. It must not be handed to another picture:
-where the voxels were replaced (a frame of a sequence, a crop, a hardened warp), the point may stand in another
-vertebra, and all levels would be counted from it. So each run leaves in the provenance of its labels the size of the
-volume, a digest of its voxels, its matrix to world space and the places of the points there: whatever brings the labels
-back, undo or a scene file, brings that memory with them. Scenes without it are trusted.
+where the voxels were replaced (a frame of a sequence, a crop, a hardened warp), or where the points were moved without
+their volume, the point may stand in another vertebra, and all levels would be counted from it. So each run leaves in
+the provenance of its labels which volume it was, its size, a digest of its voxels, where its slices lay and where the
+points stood: whatever brings the labels back, undo or a scene file, brings that memory with them. Scenes without it are
+trusted.
 """
 
-import hashlib
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 from VertebraLabelingLib.core.labels import PREDICTED
-from VertebraLabelingLib.core.volume import apply_affine
+from VertebraLabelingLib.core.volume import FARTHEST_MM, Volume, apply_affine
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_stored_place
 
-from .volumes import ijkToWorld, volumeFromNode
+from .control_points import SAME_VERTEBRA_MM
+from .moved_together import isSameMotion, wholeMotion
+from .slice_geometry import geometryOf
+from .volumes import voxelsOf
 
 FOUND_IN = "found_in"  # in SpineLabels.provenance
 
-SAMPLED_ROWS = 64  # along each of the two slower axes: 4 MB of a large CT, a few milliseconds
-UNMOVED_MM = 0.1  # at the corners of the volume: rounding in files
-MAX_MM, SMALLEST_MM3 = 1e6, 1e-6  # of a volume that a run would take
+UNMOVED_MM = 0.1  # at the corners of the volume, and of its slices: rounding in files
+SMALLEST_MM3 = 1e-6  # voxels of a volume that a run would take
 RIGID = 1e-3  # how far the axes of a rotation may be off: rounding
-SAME_VERTEBRA_MM = 15.0
 
 
 class ChangedVolumeError(InputError):
@@ -48,24 +50,39 @@ class ChangedVolumeError(InputError):
         )
 
 
+class OtherVolumeError(ChangedVolumeError):
+    """The point list holds the vertebrae of another volume, which a run would replace."""
+
+    def __init__(self, pointsName, otherName, name):
+        self.what = f"'{pointsName}' holds the vertebrae of '{otherName}', which those of '{name}' would replace"
+        self.levels = ()
+        InputError.__init__(self, f"{self.what}: choose another point list, or call label with keep=True.")
+
+    def sentence(self, offer):
+        """What would happen, as a question; an offer to keep points in a changed volume does not fit."""
+        return f"{self.what}: replace them, or cancel and choose another point list?"
+
+
 @dataclass(frozen=True)
 class VolumeState:
     """What tells whether a volume is still the same picture at the same place.
 
     Attributes:
         size: voxels along I, J, K.
-        digest: of sampled rows of voxels, whatever their type.
+        digest: of all voxels.
         ijkToWorld: (4, 4) matrix, parent transforms included.
+        beside: (K, 3) from where it puts each slice to where that lies, mm; ``None`` for nowhere else.
     """
 
     size: tuple
     digest: str
     ijkToWorld: np.ndarray
+    beside: np.ndarray = None
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What labels remember: the volume, and level -> world RAS mm of the vertebrae there."""
+    """What labels remember: the volume, and level -> world RAS mm of the vertebrae while it was so."""
 
     state: VolumeState
     places: dict
@@ -77,44 +94,93 @@ def stateOf(volumeNode):
     Raises:
         InputError: it cannot be used (:func:`volumes.volumeFromNode`).
     """
-    volume = volumeFromNode(volumeNode)
-    return VolumeState(tuple(volume.array.shape[::-1]), _digest(volume.array), volume.ijk_to_ras)
+    array, geometry = voxelsOf(volumeNode), geometryOf(volumeNode)
+    Volume(array, geometry.ijkToWorld)  # raises what is wrong with it
+    beside = geometry.beside
+    if beside is not None and np.abs(beside).max() < UNMOVED_MM:
+        beside = None
+    return VolumeState(array.shape[::-1], _digest(array), geometry.ijkToWorld, beside)
 
 
 def _digest(array):
-    steps = (max(1, -(-count // SAMPLED_ROWS)) for count in array.shape[:2])
-    rows = array[tuple(slice(None, None, step) for step in steps)]  # whole rows: their voxels lie side by side
-    with np.errstate(over="ignore", invalid="ignore"):
-        return hashlib.blake2b(np.ascontiguousarray(rows, "<f4").tobytes(), digest_size=16).hexdigest()
+    """A checksum of every voxel: 0.2 s for 1000 slices of 512 x 512, half of what SHA-256 takes."""
+    return f"{zlib.crc32(np.ascontiguousarray(array)):08x}"
 
 
-def remembering(labels, state):
-    """The labels with the volume that they were found in."""
-    memory = {
+def remembering(labels, state, volumeNode=None):
+    """The labels with the volume that they were found in; where no node is given, the one remembered before."""
+    places = {point.level: point.ras for point in labels.points}
+    named = [volumeNode.GetID(), volumeNode.GetName()] if volumeNode is not None else volumeNamed(labels.provenance)
+    return _withMemory(labels, Memory(state, places), named)
+
+
+def _withMemory(labels, memory, named):
+    state = memory.state
+    data = {
+        "volume": named,
         "size": list(state.size),
         "digest": state.digest,
         "ijkToWorld": np.asarray(state.ijkToWorld).tolist(),
-        "places": {point.level: [round(float(value), 3) for value in point.ras] for point in labels.points},
+        "places": {level: _rounded(ras) for level, ras in memory.places.items()},
     }
-    return replace(labels, provenance={**labels.provenance, FOUND_IN: memory})
+    if state.beside is not None:
+        data["beside"] = [_rounded(each) for each in state.beside]
+    return replace(labels, provenance={**labels.provenance, FOUND_IN: data})
 
 
-def renewed(labels, volumeNode):
-    """After a correction: the labels remember their new places, unless the volume has been moved meanwhile."""
+def _rounded(ras):
+    return [round(float(value), 3) for value in ras]
+
+
+def volumeNamed(provenance):
+    """[ID, name] of the volume node that labels were found in; empty in older scenes, or where it is damaged."""
+    memory = provenance.get(FOUND_IN)
+    named = memory.get("volume") if isinstance(memory, dict) else None
+    good = isinstance(named, list) and len(named) == 2 and all(isinstance(each, str) for each in named)
+    return named if good else []
+
+
+def renewed(labels, before, volumeNode):
+    """After a correction: the labels remember where their vertebrae would be, had nothing been moved since the run.
+
+    Args:
+        labels: with what they remembered before the correction.
+        before: level -> world RAS mm of the points in their node before the correction, under the names that were
+            written last (:func:`points.placesAsWritten`).
+        volumeNode: that they were found in.
+    """
     memory = recall(labels.provenance)
     if memory is None or volumeNode is None:
         return labels
     try:
-        moved = motion(memory.state.ijkToWorld, ijkToWorld(volumeNode), memory.state.size)
-    except InputError:  # a warp: the next run tells
+        moved = _motionOf(volumeNode, memory.state)
+    except InputError:  # bent: the next run tells
         return labels
-    return remembering(labels, memory.state) if moved is None else labels
+    together = wholeMotion(memory.places, before)
+    old = np.array(list(memory.places.values())).reshape(-1, 3)
+    stood = old if together is None else apply_affine(together, old)
+    base = next((each for each in (together, moved) if each is not None), np.eye(4))
+
+    def placeOf(ras):
+        apart = np.linalg.norm(stood - ras, axis=1)
+        if apart.min(initial=np.inf) < UNMOVED_MM:
+            return tuple(old[apart.argmin()])
+        return tuple(apply_affine(np.linalg.inv(base), [ras])[0])  # moved by hand since, or new
+
+    places = {point.level: placeOf(point.ras) for point in labels.points}
+    return _withMemory(labels, Memory(memory.state, places), volumeNamed(labels.provenance))
 
 
-def affirmed(labels, volumeNode, levels):
+def _motionOf(volumeNode, before):
+    """(4, 4) by which a volume was moved since it was in this state, whatever its voxels; ``None`` for not at all."""
+    return motion(before.ijkToWorld, geometryOf(volumeNode).ijkToWorld, before.size)
+
+
+def affirmed(labels, before, volumeNode, levels):
     """After the user has confirmed ``levels``: where these are all settled points, they hold in the voxels as they are.
 
-    A volume that was only moved is left to the next run, which finds out what has gone along.
+    So do points that were moved without their volume. A volume that was only moved is left to the next run, which finds
+    out what has gone along. Arguments as of :func:`renewed`.
     """
     memory = recall(labels.provenance)
     others = [point.level for point in labels.points if point.status != PREDICTED and point.level not in levels]
@@ -124,8 +190,7 @@ def affirmed(labels, volumeNode, levels):
         state = stateOf(volumeNode)
     except InputError:
         return labels
-    changed = rigidMotion(volumeNode.GetName(), memory.state, state)[1]
-    return remembering(labels, state) if changed else labels
+    return remembering(labels, state) if _whatHasChanged(memory, "", state, before, "") else labels
 
 
 def recall(provenance):
@@ -134,19 +199,22 @@ def recall(provenance):
         data = provenance[FOUND_IN]
         size, digest = tuple(data["size"]), data["digest"]
         matrix, places = np.array(data["ijkToWorld"], dtype=float), dict(data["places"])
+        beside = np.array(data["beside"], dtype=float) if "beside" in data else None
         np.linalg.inv(matrix)
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError, np.linalg.LinAlgError):
         return None
     good = matrix.shape == (4, 4) and len(size) == 3 and isinstance(digest, str) and _isGeometry(matrix)
     if not good or not all(type(count) is int and 0 < count < 1e6 for count in size):
         return None
+    if beside is not None and not (beside.shape == (size[2], 3) and np.abs(beside).max() < FARTHEST_MM):
+        return None
     places = {level: tuple(ras) for level, ras in places.items() if is_stored_place(ras)}
-    return Memory(VolumeState(size, digest, matrix), places)
+    return Memory(VolumeState(size, digest, matrix, beside), places)
 
 
 def _isGeometry(matrix):
     """Whether a (4, 4) matrix can be that of a volume: voxels of a size, not too far away; false for NaN."""
-    if not np.abs(matrix).max() < MAX_MM or (matrix[3] != (0, 0, 0, 1)).any():
+    if not np.abs(matrix).max() <= FARTHEST_MM or (matrix[3] != (0, 0, 0, 1)).any():
         return False
     return abs(np.linalg.det(matrix[:3, :3])) > SMALLEST_MM3
 
@@ -170,22 +238,41 @@ def rigidMotion(name, before, after):
     if before.digest != after.digest:
         return None, f"The voxels of '{name}' have changed"
     moved = motion(before.ijkToWorld, after.ijkToWorld, before.size)
-    if moved is None:
-        return None, ""
-    axes = moved[:3, :3]
+    axes = np.eye(3) if moved is None else moved[:3, :3]
     if not np.abs(axes.T @ axes - np.eye(3)).max() <= RIGID or np.linalg.det(axes) < 0:  # NaN, too
         return None, f"The spacing or the axes of '{name}' have changed"
+    beside = [np.zeros((1, 3)) if each.beside is None else each.beside for each in (before, after)]
+    if np.abs(beside[0] @ axes.T - beside[1]).max() > UNMOVED_MM:
+        return None, f"The places of the slices of '{name}' have changed"
     return moved, ""
 
 
-def carriedOver(provenance, volumeNode, state, settled, keep=None):
+def _whatHasChanged(memory, name, state, now, pointsName):
+    """Why points cannot be taken as they stand, a main clause without its full stop; "" where they can.
+
+    Args:
+        memory: :class:`Memory` of the points.
+        name, pointsName: of the volume and of the point list, for the words.
+        state: of the volume now.
+        now: level -> world RAS mm of the points of the list, under the names that were written last.
+    """
+    moved, what = rigidMotion(name, memory.state, state)
+    together = wholeMotion(memory.places, now)
+    if what or together is None or isSameMotion(together, moved, list(memory.places.values())):
+        return what
+    return f"'{pointsName}' was moved without '{name}'"
+
+
+def carriedOver(provenance, pointsName, volumeNode, state, settled, now, keep=None):
     """The settled points as a run on this volume may use them: moved along where the volume was moved.
 
     Args:
         provenance: of the labels of their node.
+        pointsName: name of their node.
         state: :class:`VolumeState` of the volume now.
         settled: level -> :class:`LabeledPoint`.
-        keep: use them as they stand where the voxels or the geometry have changed.
+        now: level -> world RAS mm of the points of the node, under the names that were written last.
+        keep: use them as they stand where the voxels or the geometry have changed, or the points were moved alone.
 
     Raises:
         ChangedVolumeError: they have changed, and ``keep`` is not true.
@@ -193,23 +280,31 @@ def carriedOver(provenance, volumeNode, state, settled, keep=None):
     memory = recall(provenance)
     if memory is None or not settled:
         return settled
-    moved, what = rigidMotion(volumeNode.GetName(), memory.state, state)
-    if what and not keep:
+    what = _whatHasChanged(memory, volumeNode.GetName(), state, now, pointsName)
+    if not what:
+        return _carried(memory, state, settled, now)
+    if not keep:
         raise ChangedVolumeError(what, settled)
-    return settled if moved is None else movedAlong(settled, moved, memory.places)
+    return settled
 
 
-def placesNow(provenance, name, state, points):
+def placesNow(provenance, state, points, now):
     """level -> world RAS mm where vertebrae that were found earlier are now that the volume may have been moved.
 
     Args:
-        name: of the volume.
         points: level -> :class:`LabeledPoint`.
+        now: as of :func:`carriedOver`.
     """
     memory = recall(provenance)
-    moved = rigidMotion(name, memory.state, state)[0] if memory else None
-    points = points if moved is None else movedAlong(points, moved, memory.places)
+    points = _carried(memory, state, points, now) if memory else points
     return {level: point.ras for level, point in points.items()}
+
+
+def _carried(memory, state, points, now):
+    """Points of a list where the volume is now; those of a list that was moved as a whole stay where they are."""
+    moved, _ = rigidMotion("", memory.state, state)
+    alone = moved is not None and wholeMotion(memory.places, now) is None
+    return movedAlong(points, moved, memory.places) if alone else points
 
 
 def movedAlong(points, matrix, places):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
-from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning
+from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning, note
 from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
@@ -13,10 +13,12 @@ from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.solver.chain import relabel
 
 from . import display, found_in, slice_views
+from .moved_together import isSameMotion, wholeMotion
 from .points import (
     checkPointsNode,
     createPointsNode,
     levelPoints,
+    placesAsWritten,
     pointsNodeOf,
     provenanceOf,
     sourceVolume,
@@ -25,7 +27,7 @@ from .points import (
     wasLabeled,
     writeLabels,
 )
-from .volumes import volumeFromNode
+from .volumes import volumeAndNotes
 
 ASTRAY_MM = 25.0  # nearer than the next vertebra but one: a settled point farther from all candidates is in none
 
@@ -47,6 +49,8 @@ class Request:
         kept: level -> :class:`LabeledPoint` of the user: a confirmed one stays as it is, a moved one where it is.
         state: :class:`found_in.VolumeState` of the volume before the run.
         settled: level -> :class:`LabeledPoint` that the user had settled in the node before the run, as they stood.
+        places: level -> world RAS mm of all points of the node before the run.
+        notes: :class:`LabelWarning` of the volume.
     """
 
     volumeNode: object
@@ -55,6 +59,8 @@ class Request:
     kept: dict = field(default_factory=dict)
     state: object = None
     settled: dict = field(default_factory=dict)
+    places: dict = field(default_factory=dict)
+    notes: tuple = ()
 
     @property
     def fixed(self):
@@ -70,32 +76,42 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
         outputNode: vtkMRMLMarkupsFiducialNode to write into; by default the one of an earlier run on this volume.
         fixed: level -> world RAS mm of further points that are known.
         newOutput: write into a new node even where an earlier run has left one.
-        keep: what to do with settled points where the volume has changed since they were found in it: ``None``
-            refuses, ``True`` uses them as they stand, ``False`` goes on without them.
+        keep: what to do with settled points where the volume has changed since they were found in it, or where they
+            were moved without it: ``None`` refuses, ``True`` uses them as they stand, ``False`` goes on without them.
+            Vertebrae of another volume in ``outputNode`` are replaced only where it is not ``None``.
 
     Raises:
         InputError: the volume or the output cannot be used; :class:`found_in.ChangedVolumeError` as told at ``keep``.
     """
-    volume, state = volumeFromNode(volumeNode), found_in.stateOf(volumeNode)
+    (volume, notes), state = volumeAndNotes(volumeNode), found_in.stateOf(volumeNode)
     pointsNode = outputNode
     if pointsNode is None and not newOutput:
         pointsNode = pointsNodeOf(volumeNode)
-    settled = {}
+    settled, places = {}, {}
     if pointsNode is not None:
         checkPointsNode(pointsNode)
-        if sourceVolume(pointsNode) in (volumeNode, None):
+        places, source = placesAsWritten(pointsNode), sourceVolume(pointsNode)
+        if source in (volumeNode, None):
             settled = userPoints(pointsNode)
-    try:
-        kept = dict(found_in.carriedOver(provenanceOf(pointsNode), volumeNode, state, settled, keep)) if settled else {}
-    except found_in.ChangedVolumeError:
-        if keep is None:
-            raise
-        kept = {}
+        elif keep is None and levelPoints(pointsNode):
+            raise found_in.OtherVolumeError(pointsNode.GetName(), source.GetName(), volumeNode.GetName())
+    kept = _kept(pointsNode, volumeNode, state, settled, places, keep) if settled else {}
     for level, ras in (fixed or {}).items():
         if level not in LEVEL_INDEX or not is_place(ras):
             raise InputError(f"The known point {level!r} has no place or is no level: use C1-C7, T1-T13 or L1-L6.")
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
-    return Request(volumeNode, volume, pointsNode, kept, state, settled)
+    notes = tuple(map(note, notes))
+    return Request(volumeNode, volume, pointsNode, kept, state, settled, places, notes)
+
+
+def _kept(pointsNode, volumeNode, state, settled, places, keep):
+    provenance, name = provenanceOf(pointsNode), pointsNode.GetName()
+    try:
+        return dict(found_in.carriedOver(provenance, name, volumeNode, state, settled, places, keep))
+    except found_in.ChangedVolumeError:
+        if keep is None:
+            raise
+        return {}
 
 
 def finish(request, labels):
@@ -116,18 +132,30 @@ def finish(request, labels):
     if moved is not None:
         labels = transformed(labels, moved)
         kept = found_in.movedAlong(kept, moved, {level: point.ras for level, point in kept.items()})
-    if node is None or node.GetScene() is None:
-        node = createPointsNode(volumeNode)
-    elif sourceVolume(node) in (volumeNode, None):
+    if node is not None and node.GetScene() is None:
+        node = None
+    if node is not None and sourceVolume(node) in (volumeNode, None):
+        _checkUnmoved(node, request.places, moved)
         kept = _withMeanwhile(kept, request.settled, userPoints(node))
+    labels = withAstray(withKept(labels, kept))
+    labels = replace(labels, warnings=(*labels.warnings, *request.notes))
+    labels = found_in.remembering(labels, state, volumeNode)
+    if node is None:
+        node = createPointsNode(volumeNode)
     new = not wasLabeled(node)
     before = {each.point.level: each.point for each in levelPoints(node)}
-    places = found_in.placesNow(provenanceOf(node), volumeNode.GetName(), state, before)
-    writeLabels(node, found_in.remembering(withAstray(withKept(labels, kept)), state), volumeNode, places)
+    writeLabels(node, labels, volumeNode, found_in.placesNow(provenanceOf(node), state, before, placesAsWritten(node)))
     if new:
         display.style(node)
     slice_views.arrange(node)
     return node
+
+
+def _checkUnmoved(node, before, moved):
+    """Raise InputError where the points were moved during the run, as a whole and without their volume."""
+    together = wholeMotion(before, placesAsWritten(node))
+    if together is not None and not isSameMotion(together, moved, list(before.values())):
+        raise InputError(f"'{node.GetName()}' was moved during the labeling: put it back, and label again.")
 
 
 def _withMeanwhile(kept, before, now):

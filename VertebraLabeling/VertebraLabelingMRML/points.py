@@ -10,6 +10,7 @@ with the record of what was last written.
 """
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,15 +26,15 @@ from VertebraLabelingLib.formats.limits import is_stored_place
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
 from . import control_points, found_in
-from .volumes import localToWorld
+from .slice_geometry import localToWorld
 
 MODEL = "VertebraLabeling.model"
 PROVENANCE = "VertebraLabeling.provenance"
 WARNINGS = "VertebraLabeling.warnings"
 EVIDENCE = "VertebraLabeling.evidence"
 WRITTEN = "VertebraLabeling.written"
-VOLUME = "VertebraLabeling.volume"
-VOLUME_NAMED = "VertebraLabeling.volumeNamed"  # the same as [ID, name]: clones keep attributes but not references
+VOLUME = "VertebraLabeling.volume"  # the role of a node reference
+OWN_ATTRIBUTES = (MODEL, PROVENANCE, WARNINGS, EVIDENCE, WRITTEN)
 
 MOVED_MM = 0.5  # a point that moved by less was not dragged: a slip of the mouse in a click
 
@@ -83,13 +84,18 @@ def pointsNodeOf(volumeNode):
 
 
 def sourceVolume(pointsNode):
-    """The volume node that the points were found in; ``None`` when unknown or deleted."""
+    """The volume node that the points were found in; ``None`` when unknown or deleted.
+
+    Clones have no reference to it, as Slicer copies none, but remember it.
+    """
     volumeNode = pointsNode.GetNodeReference(VOLUME)
-    if volumeNode is None and pointsNode.GetScene() is not None:
-        known = _json(pointsNode, VOLUME_NAMED, [])
-        node = pointsNode.GetScene().GetNodeByID(known[0]) if known and isinstance(known[0], str) else None
-        volumeNode = node if node is not None and [node.GetID(), node.GetName()] == known else None
-    return volumeNode
+    return volumeNode or _volumeNamed(pointsNode.GetScene(), found_in.volumeNamed(provenanceOf(pointsNode)))
+
+
+def _volumeNamed(scene, named):
+    """The volume node with this [ID, name]; ``None`` where it is not there any more."""
+    node = scene.GetNodeByID(named[0]) if scene is not None and named else None
+    return node if node is not None and [node.GetID(), node.GetName()] == named else None
 
 
 def writeLabels(pointsNode, labels, volumeNode=None, places=None):
@@ -104,25 +110,61 @@ def writeLabels(pointsNode, labels, volumeNode=None, places=None):
         places: level -> world RAS mm of the vertebrae before, where the volume was moved.
 
     Raises:
-        InputError: the node cannot take that many points; it is as it was.
+        InputError: the node cannot take that many points. Whatever is raised, the node is as it was.
     """
-    plan = control_points.plan(pointsNode, labels.points, places)
-    toLocal = np.linalg.inv(localToWorld(pointsNode))
     if volumeNode is None:
-        labels = found_in.renewed(labels, sourceVolume(pointsNode))
-    with slicer.util.NodeModify(pointsNode):
+        volumeNode = pointsNode.GetNodeReference(VOLUME)
+        labels = found_in.renewed(labels, placesAsWritten(pointsNode), sourceVolume(pointsNode))
+    _write(pointsNode, labels, volumeNode, places)
+
+
+def restoreLabels(pointsNode, labels):
+    """Write ``labels`` that were read from the node before, with the volume that they were found in then.
+
+    Raises:
+        InputError: as of :func:`writeLabels`.
+    """
+    volumeNode = pointsNode.GetNodeReference(VOLUME)
+    if found_in.volumeNamed(labels.provenance) or not labels.provenance:
+        volumeNode = _volumeNamed(pointsNode.GetScene(), found_in.volumeNamed(labels.provenance))
+    _write(pointsNode, labels, volumeNode)
+
+
+def _write(pointsNode, labels, volumeNode, places=None):
+    plan = control_points.plan(pointsNode, labels.points, places)
+    evidence = _moveEvidence(labels.evidence, np.linalg.inv(localToWorld(pointsNode)))
+    model = str(labels.provenance.get("model", "")).encode("utf-8", "replace").decode("utf-8")
+    attributes = {
+        MODEL: model,
+        PROVENANCE: json.dumps(labels.provenance),
+        WARNINGS: json.dumps([warning.to_json() for warning in labels.warnings]),
+        EVIDENCE: evidence.to_json() if evidence else None,
+    }
+    with allOrNothing(pointsNode):
         for index, point in zip(control_points.apply(pointsNode, plan, labels.points), labels.points):
             _writePoint(pointsNode, index, point)
-        if volumeNode is not None:
-            pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID())
-            pointsNode.SetAttribute(VOLUME_NAMED, json.dumps([volumeNode.GetID(), volumeNode.GetName()]))
-        model = str(labels.provenance.get("model", "")).encode("utf-8", "replace").decode("utf-8")
-        pointsNode.SetAttribute(MODEL, model)
-        pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
-        pointsNode.SetAttribute(WARNINGS, json.dumps([warning.to_json() for warning in labels.warnings]))
-        evidence = _moveEvidence(labels.evidence, toLocal)
-        pointsNode.SetAttribute(EVIDENCE, evidence.to_json() if evidence else None)
+        pointsNode.SetNodeReferenceID(VOLUME, volumeNode.GetID() if volumeNode is not None else None)
+        for name, value in attributes.items():
+            pointsNode.SetAttribute(name, value)
         recordWritten(pointsNode)
+
+
+@contextmanager
+def allOrNothing(pointsNode):
+    """One change of a node: others hear of it once, and whatever is raised inside, the node becomes what it was."""
+    before = slicer.vtkMRMLMarkupsFiducialNode()
+    before.CopyContent(pointsNode)
+    attributes = {name: pointsNode.GetAttribute(name) for name in OWN_ATTRIBUTES}
+    volumeID = pointsNode.GetNodeReferenceID(VOLUME)
+    with slicer.util.NodeModify(pointsNode):
+        try:
+            yield
+        except BaseException:
+            pointsNode.CopyContent(before)
+            for name, value in attributes.items():
+                pointsNode.SetAttribute(name, value)
+            pointsNode.SetNodeReferenceID(VOLUME, volumeID)
+            raise
 
 
 def _writePoint(pointsNode, index, point):
@@ -186,6 +228,13 @@ def placesOf(pointsNode):
     return np.array([each.point.ras for each in headToFoot(pointsNode)]).reshape(-1, 3)
 
 
+def placesAsWritten(pointsNode):
+    """level -> world RAS mm where the points are now that were written last, under the names that they had then."""
+    written = _record(pointsNode)
+    found = ((pointsNode.GetNthControlPointID(each.index), each.point.ras) for each in levelPoints(pointsNode))
+    return {written[pointID][0]: ras for pointID, ras in found if pointID in written}
+
+
 def userPoints(pointsNode):
     """level -> :class:`LabeledPoint` of the vertebrae that the user moved, named, placed or confirmed.
 
@@ -197,13 +246,20 @@ def userPoints(pointsNode):
 
 
 def updateStatus(pointsNode):
-    """Write the status of points that the user changed into their descriptions; returns their levels."""
+    """Write the status of points that the user changed into their descriptions; returns their levels.
+
+    Points that were dragged are remembered where they are now (:mod:`.found_in`).
+    """
     control_points.mendNames(pointsNode)
     changed = []
     for index, point in ((each.index, each.point) for each in levelPoints(pointsNode)):
         if pointsNode.GetNthControlPointDescription(index) != point.description:
             pointsNode.SetNthControlPointDescription(index, point.description)
             changed.append(point.level)
+    if changed:
+        labels = SpineLabels(tuple(each.point for each in levelPoints(pointsNode)), (), provenanceOf(pointsNode))
+        labels = found_in.renewed(labels, placesAsWritten(pointsNode), sourceVolume(pointsNode))
+        pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
     return changed
 
 
@@ -219,7 +275,11 @@ def recordWritten(pointsNode):
 def _record(pointsNode):
     """What :func:`recordWritten` left: control point ID -> [level, x, y, z]; entries of another form are left out."""
     entries = _json(pointsNode, WRITTEN, {}).items()
-    return {key: entry for key, entry in entries if isinstance(entry, list) and entry and is_stored_place(entry[1:])}
+    return {
+        key: entry
+        for key, entry in entries
+        if isinstance(entry, list) and entry and isinstance(entry[0], str) and is_stored_place(entry[1:])
+    }
 
 
 def _labeledPoint(pointsNode, index, level, written):

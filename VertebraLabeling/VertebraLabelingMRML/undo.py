@@ -2,7 +2,7 @@
 
 import slicer
 
-from .points import readLabels, writeLabels
+from .points import readLabels, restoreLabels
 
 DEPTH = 50
 
@@ -31,7 +31,7 @@ class UndoStack:
             nodeID, what, labels = self._steps[place]
             if nodeID == pointsNode.GetID():
                 del self._steps[place]
-                writeLabels(pointsNode, labels)
+                restoreLabels(pointsNode, labels)
                 return what
         return ""
 

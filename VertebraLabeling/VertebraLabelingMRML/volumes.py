@@ -1,21 +1,31 @@
 """From a volume node to the engine's :class:`Volume`, in world space and without copying voxels."""
 
-import numpy as np
 import slicer
-import vtk
-from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
+
+from .slice_geometry import geometryOf
 
 
 def volumeFromNode(volumeNode):
     """Return the CT of a scalar volume node as the engine's :class:`Volume`.
 
-    The array shares the node's voxels. The affine maps IJK to *world* RAS (mm): the node's own IJK-to-RAS matrix
-    followed by its chain of linear parent transforms.
+    The array shares the node's voxels, unless uneven slices have to be interpolated. The affine maps IJK to *world* RAS
+    (mm): the node's own IJK-to-RAS matrix followed by its chain of parent transforms.
 
     Raises:
-        InputError: no node, no voxels, a label map, a vector volume, or a non-linear parent transform.
+        InputError: no node, no voxels, a label map, a vector volume, or a parent transform that bends the slices.
     """
+    return volumeAndNotes(volumeNode)[0]
+
+
+def volumeAndNotes(volumeNode):
+    """:func:`volumeFromNode`, and sentences for the user about its slices: a tilted gantry, interpolated slices."""
+    array = voxelsOf(volumeNode)
+    return geometryOf(volumeNode).volume(array, volumeNode.GetName())
+
+
+def voxelsOf(volumeNode):
+    """(K, J, I) voxels of a scalar volume node, not copied; raises InputError as :func:`volumeFromNode`."""
     if volumeNode is None:
         raise InputError("No volume is chosen: choose a CT volume.")
     name = volumeNode.GetName()
@@ -28,7 +38,7 @@ def volumeFromNode(volumeNode):
         raise InputError(f"'{name}' holds no voxels: load the CT again.")
     if image.GetNumberOfScalarComponents() != 1:
         raise InputError(f"'{name}' has several values per voxel, as a color picture: choose a CT volume.")
-    return Volume(slicer.util.arrayFromVolume(volumeNode), ijkToWorld(volumeNode))
+    return slicer.util.arrayFromVolume(volumeNode)
 
 
 def likelyVolume():
@@ -42,32 +52,3 @@ def likelyVolume():
 def isScalarVolume(node):
     """Whether a node can be a CT that the user sees: neither a label map nor hidden, as the volumes between steps."""
     return node is not None and node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors()
-
-
-def ijkToWorld(volumeNode):
-    """(4, 4) matrix from voxel index (i, j, k) to world RAS mm, parent transforms included.
-
-    Raises:
-        InputError: a parent transform is not linear.
-    """
-    ijkToRas = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(ijkToRas)
-    return localToWorld(volumeNode) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
-
-
-def localToWorld(node):
-    """(4, 4) matrix of the chain of parent transforms of a node; identity where there is none.
-
-    Raises:
-        InputError: a parent transform is not linear.
-    """
-    transformNode = node.GetParentTransformNode()
-    if transformNode is None:
-        return np.eye(4)
-    if not transformNode.IsTransformToWorldLinear():
-        raise InputError(
-            f"'{node.GetName()}' stands under a non-linear transform: harden it or take it out of the transform."
-        )
-    toWorld = vtk.vtkMatrix4x4()
-    transformNode.GetMatrixTransformToWorld(toWorld)
-    return slicer.util.arrayFromVTKMatrix(toWorld)

@@ -9,14 +9,13 @@ from VertebraLabelingLib.core.anatomy import region
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
+from VertebraLabelingMRML.control_points import SAME_VERTEBRA_MM
 from VertebraLabelingMRML.editor import Editor
 from VertebraLabelingMRML.points import headToFoot, readLabels
 from VertebraLabelingMRML.slice_views import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .views import Later
-
-SAME_VERTEBRA_MM = 12.0  # a point that near to the chosen one is the chosen vertebra under a new name
 
 
 class Results:

@@ -16,6 +16,22 @@ class LabeledCase(unittest.TestCase):
     def labels(self):
         return points.readLabels(self.node)
 
+    def all(self):
+        """Whatever the node holds of its vertebrae, and of which volume they are."""
+        node = self.node
+        shown = [
+            (
+                node.GetNthControlPointID(i),
+                node.GetNthControlPointLabel(i),
+                node.GetNthControlPointDescription(i),
+                node.GetNthControlPointPosition(i),
+                node.GetNthControlPointLocked(i),
+            )
+            for i in range(node.GetNumberOfControlPoints())
+        ]
+        attributes = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
+        return shown, attributes, points.sourceVolume(node)
+
     def index(self, level):
         return next(each.index for each in points.levelPoints(self.node) if each.point.level == level)
 

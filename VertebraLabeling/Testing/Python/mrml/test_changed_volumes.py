@@ -5,8 +5,8 @@ import json
 import numpy as np
 import slicer
 import vtk
-from labeled_case import LabeledCase
-from synthetic_spine import BallLabeler, addVolume, centers
+from changed_case import UP, ChangedCase, matrixOf, move, setGeometry
+from synthetic_spine import BallLabeler, centers
 from VertebraLabelingLib.core.label_warning import ASTRAY
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingMRML import corrections, found_in, points
@@ -14,69 +14,6 @@ from VertebraLabelingMRML.undo import UndoStack
 from vtk.util.numpy_support import numpy_to_vtk
 
 from VertebraLabeling import VertebraLabelingLogic
-
-UP = (0.0, 0.0, 30.0)  # mm: about one vertebra
-
-
-def matrixOf(*offset, degrees=0.0):
-    angle = np.radians(degrees)
-    matrix = np.eye(4)
-    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    matrix[:3, 3] = offset or (0, 0, 0)
-    return matrix
-
-
-def addTransform(matrix):
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    slicer.util.updateTransformMatrixFromArray(node, matrix)
-    return node
-
-
-def move(node, matrix, harden=False):
-    """Put a node under a linear transform, and harden it."""
-    node.SetAndObserveTransformNodeID(addTransform(matrix).GetID())
-    if harden:
-        node.HardenTransform()
-
-
-def setGeometry(volumeNode, change):
-    matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
-    volumeNode.GetIJKToRASMatrix(matrix)
-    volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(change @ slicer.util.arrayFromVTKMatrix(matrix)))
-
-
-class ChangedCase(LabeledCase):
-    """A labeled volume with L1 confirmed."""
-
-    def setUp(self):
-        super().setUp()
-        self.labeler = BallLabeler()
-        self.logic = VertebraLabelingLogic(self.labeler)
-        self.volumeNode = addVolume()
-        self.node = self.logic.label(self.volumeNode)
-        self.predicted = self.labels()
-        corrections.confirm(self.node, [self.index("L1")])
-
-    def unsettle(self):
-        points.writeLabels(self.node, self.predicted)
-
-    def rollVoxels(self):
-        """The next frame: the patient lies one vertebra further up in the picture."""
-        array = slicer.util.arrayFromVolume(self.volumeNode)
-        slicer.util.updateVolumeFromArray(self.volumeNode, np.roll(array, 10, axis=0))
-
-    def assertRefused(self, words):
-        before, runs = self.labels(), len(self.labeler.volumes)
-        with self.assertRaisesRegex(InputError, words) as raised:
-            self.logic.label(self.volumeNode)
-        self.assertRegex(str(raised.exception), r"since its points were found, .* confirmed \(L1\) .* keep=True")
-        self.assertEqual((self.labels().points, len(self.labeler.volumes)), (before.points, runs))
-
-    def assertFound(self, expected, tolerance=1.5):
-        found = {point.level: point.ras for point in self.labels().points}
-        self.assertEqual(list(found), list(expected))
-        apart = [np.linalg.norm(np.subtract(found[level], ras)) for level, ras in expected.items()]
-        self.assertLess(max(apart), tolerance)
 
 
 class TestRefusals(ChangedCase):
@@ -118,6 +55,20 @@ class TestRefusals(ChangedCase):
         self.volumeNode.HardenTransform()
         self.assertRefused("of 'CT' ha(s|ve) changed")
 
+    def test_a_single_other_voxel_is_refused(self):
+        """Wherever it lies: in one of many rows, within a row, changed by little."""
+        array = slicer.util.arrayFromVolume(self.volumeNode)
+        rng = np.random.default_rng(0)
+        for place in zip(*(rng.integers(count, size=12) for count in array.shape)):
+            array[place] += 1
+            self.assertRefused("The voxels of 'CT' have changed")
+            array[place] -= 1
+        row = array[array.shape[0] // 2, 1]
+        row[10], row[11] = row[10] + 5, row[11] - 5  # the same sum
+        self.assertRefused("The voxels of 'CT' have changed")
+        row[10], row[11] = row[10] - 5, row[11] + 5
+        self.logic.label(self.volumeNode)
+
     def test_a_moved_point_is_refused_like_a_confirmed_one(self):
         self.unsettle()
         place = np.add(centers()["L1"], (0, 3, 0))
@@ -151,6 +102,9 @@ class TestRefusals(ChangedCase):
             {**whole, "ijkToWorld": [*([*row[:3], 1e7] for row in whole["ijkToWorld"][:3]), [0, 0, 0, 1]]},
             {**whole, "ijkToWorld": np.diag([1e-308, 1e-308, 1e-308, 1.0]).tolist()},
             {**whole, "places": 7},
+            {**whole, "beside": [[0.0, 0.0, 0.0]]},
+            {**whole, "beside": "abc"},
+            {**whole, "beside": [[float("nan")] * 3] * whole["size"][2]},
         )
         for memory in (None, [], "x", *damaged):
             provenance = {**self.labels().provenance, found_in.FOUND_IN: memory}

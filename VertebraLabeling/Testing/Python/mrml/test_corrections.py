@@ -8,7 +8,7 @@ import slicer
 from balls import centers
 from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume
-from VertebraLabelingLib.core.label_warning import CUT, LAST_RIB, NO_GPU, SHIFT, LabelWarning
+from VertebraLabelingLib.core.label_warning import ASTRAY, CUT, IMPLANTS, LAST_RIB, NO_GPU, SHIFT, LabelWarning
 from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.solver.chain import relabel
@@ -248,6 +248,36 @@ class TestConfirming(CorrectionCase):
         VertebraLabelingLogic(labeler).label(points.sourceVolume(self.node))
         self.assertIn("L1", labeler.fixed[-1])
         self.assertEqual(self.levels(), list(centers("T9", "L5")))
+
+
+class TestWarningsOfPlaces(CorrectionCase):
+    """Metal lies at a vertebra, whatever that is named."""
+
+    def setUp(self):
+        super().setUp()
+        told = (LabelWarning(IMPLANTS, ("T10", "T12")), LabelWarning(ASTRAY, ("T10",)), SLOW)
+        points.writeLabels(self.node, replace(self.labels(), warnings=told))
+
+    def told(self):
+        return {each.kind: each.levels for each in self.labels().warnings if each.kind in (IMPLANTS, ASTRAY)}
+
+    def test_they_follow_every_correction(self):
+        corrections.nameAs(self.node, self.index("L1"), "L2")
+        self.assertEqual(self.told(), {IMPLANTS: ("T11", "L1"), ASTRAY: ("T11",)})
+        corrections.shift(self.node, -1)
+        self.assertEqual(self.told(), {IMPLANTS: ("T10", "T12"), ASTRAY: ("T10",)})
+        self.node.SetNthControlPointPositionWorld(self.index("T12"), np.add(self.place("T12"), (0, 5, 2)))
+        corrections.follow(self.node)
+        self.assertEqual(self.told(), {IMPLANTS: ("T10", "T12"), ASTRAY: ("T10",)})
+        self.assertIn(SLOW, self.labels().warnings)
+
+    def test_they_go_with_the_vertebra_that_is_deleted(self):
+        corrections.delete(self.node, self.index("T8"))
+        first = self.told()
+        self.assertEqual(len(first[IMPLANTS]), 2)
+        corrections.delete(self.node, self.index(first[ASTRAY][0]))
+        self.assertEqual([*self.told()], [IMPLANTS])
+        self.assertEqual(len(self.told()[IMPLANTS]), 1)
 
 
 class TestUndo(CorrectionCase):

@@ -163,7 +163,7 @@ class TestUsersPoints(LogicCase):
     def test_points_found_in_another_volume_are_not_taken_as_known(self):
         self.node.SetNthControlPointPositionWorld(0, (20.0, -30.0, 55.0))
         other = addVolume(name="other")
-        self.logic.label(other, self.node)
+        self.logic.label(other, self.node, keep=True)
         self.assertIsNone(self.labeler.fixed[-1])
         self.assertPointsAt(self.node, centers())
 

@@ -1,5 +1,6 @@
 """The panel and the scene: closing, saving and loading, deleting nodes, reloading the module."""
 
+import json
 import os
 import tempfile
 
@@ -200,6 +201,6 @@ class TestScenes(PanelCase):
         clone = self.clone()
         self.ui.inputSelector.currentNode().SetName("something else")
         self.assertIsNone(points.sourceVolume(clone))
-        for damaged in ("[]", "[3]", '["vtkMRMLScalarVolumeNode1"]', '[["a"], "b"]', "{"):
-            clone.SetAttribute("VertebraLabeling.volumeNamed", damaged)
+        for damaged in ([], [3], ["vtkMRMLScalarVolumeNode1"], [["a"], "b"], {}, None):
+            clone.SetAttribute(points.PROVENANCE, json.dumps({"found_in": {"volume": damaged}}))
             self.assertIsNone(points.sourceVolume(clone))
