@@ -21,7 +21,7 @@ from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingMRML import labeling, volumes
+from VertebraLabelingMRML import labeling, sequences, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
 from VertebraLabelingPanel import sample_data, view_menu
 from VertebraLabelingPanel.panel import Panel
@@ -180,22 +180,24 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         """Find and name the vertebrae of a CT; returns when done.
 
         Args:
-            volumeNode: vtkMRMLScalarVolumeNode with HU, under any linear transform.
+            volumeNode: vtkMRMLScalarVolumeNode with HU, under any linear transform, or the acquisition transform of
+                Slicer's DICOM reader.
             outputNode: vtkMRMLMarkupsFiducialNode to write into. By default the node of an earlier run on this volume
                 is updated, else one is created. Points that the user moved, named or confirmed in it are kept.
             fixed: level -> world RAS mm of points that are known, e.g. ``{"L1": (1.0, -20.0, 35.5)}``.
             progress: called with a fraction 0..1 and the name of the stage.
             cancelled: asked often; returning True ends the run with ``errors.Cancelled``, the scene as it was.
             keep: what to do with points that the user moved or confirmed where the voxels or the geometry of the
-                volume have changed since they were found: None refuses in a sentence, True uses them as they stand,
-                False goes on without them. Where the volume was only moved or turned, they have gone along.
+                volume have changed since they were found, or where they were moved without it: None refuses in a
+                sentence, True uses them as they stand, False goes on without them. Where the volume was only moved or
+                turned, they have gone along. An output with the vertebrae of another volume is refused by None.
 
         Returns:
             vtkMRMLMarkupsFiducialNode: one unlocked control point per vertebra, named by level, at the center of the
             vertebral body; description ``confidence=0.97;status=predicted;SCT=66794005``.
 
         Raises:
-            VertebraLabelingError: one sentence for the user: not a CT, no spine in view, a label map, a non-linear
+            VertebraLabelingError: one sentence for the user: not a CT, no spine in view, a label map, a warping
                 transform, a volume that has changed (``keep``), missing weights or PyTorch.
         """
         return labeling.label(volumeNode, self.labeler, outputNode, fixed, progress, cancelled, keep)
@@ -252,6 +254,44 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         if waitForCompletion:
             run.wait()
         return run
+
+    def labelSequence(self, node, items=None, progress=None, cancelled=None, keep=None):
+        """Label the frames of a sequence, one after the other.
+
+        The points of all frames are a sequence of their own, "<sequence> vertebrae sequence", which is browsed along
+        with the volumes: the returned point list always shows the points of the shown frame, and keeps what is
+        corrected there in that frame. Where the sequence was labeled before, its points are updated as by
+        :meth:`label`. The frame that was shown is shown again afterwards.
+
+        Runs in Slicer's own process: its windows answer between the steps of a frame only. What goes wrong in one frame
+        leaves its points as they were (none, the first time), and the others are labeled.
+
+        Args:
+            node: vtkMRMLSequenceNode of CT volumes, its vtkMRMLSequenceBrowserNode, or the volume that this shows.
+            items: numbers of the frames to label, from 0; all by default.
+            progress: called with the fraction 0..1 of all frames, and what is being done.
+            cancelled: asked often; returning True ends the run, and keeps what has been labeled.
+            keep: as in :meth:`label`, for each frame.
+
+        Returns:
+            tuple: the point list (None where no frame could be labeled), and a list with a dict for each frame:
+            ``item``, ``index`` (e.g. "time 0.5 s"), ``status`` (done, failed or canceled), ``message`` (names the frame
+            and says why it failed), ``levels``, ``confidence`` (the lowest one), ``warnings``, ``seconds``.
+
+        Raises:
+            VertebraLabelingError: this is no sequence of CT volumes, or PyTorch or the weights are missing.
+
+        Example::
+
+            pointsNode, frames = logic.labelSequence(slicer.util.getNode("CT sequence"))
+        """
+
+        def report(fraction, what):
+            slicer.app.processEvents()
+            if progress:
+                progress(fraction, what)
+
+        return sequences.labelSequence(node, self.labeler, items, report, cancelled, keep)
 
     def labelFolder(
         self, inputFolder, outputFolder, pattern="*", formats=("mrk.json",), overwrite=False, progress=None

@@ -12,7 +12,7 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.solver.chain import relabel
 
-from . import display, found_in, slice_views
+from . import display, found_in, frames, slice_views
 from .moved_together import isSameMotion, wholeMotion
 from .points import (
     checkPointsNode,
@@ -100,7 +100,7 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
         if level not in LEVEL_INDEX or not is_place(ras):
             raise InputError(f"The known point {level!r} has no place or is no level: use C1-C7, T1-T13 or L1-L6.")
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
-    notes = tuple(map(note, notes))
+    notes = (*map(note, notes), *frames.onlyShown(volumeNode))
     return Request(volumeNode, volume, pointsNode, kept, state, settled, places, notes)
 
 

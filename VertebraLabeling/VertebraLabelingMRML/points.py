@@ -47,9 +47,9 @@ class NodePoint:
     point: LabeledPoint
 
 
-def createPointsNode(volumeNode):
-    """Add a markups node for the vertebrae of a volume to the scene."""
-    plain = volumeNode.GetName().replace("%", "_")  # Slicer makes labels of new points from it as a format string
+def createPointsNode(volumeNode, name=None):
+    """Add a markups node for the vertebrae of a volume to the scene, named after it or after ``name``."""
+    plain = (name or volumeNode.GetName()).replace("%", "_")  # Slicer takes it for a format of the points' labels
     name = slicer.mrmlScene.GenerateUniqueName(f"{plain} vertebrae")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     node.CreateDefaultDisplayNodes()

@@ -9,7 +9,7 @@ from .anatomy import LEVEL_INDEX
 
 SHIFT, VARIANT, GAP, END, CUT, FURTHER = "shift", "variant", "gap", "end", "cut", "further"
 IMPLANTS, TURNED, SMALL, CLIPPED, NO_GPU, NOTE = "implants", "turned", "small", "clipped", "no_gpu", "note"
-ASTRAY = "astray"
+ASTRAY, FRAME = "astray", "frame"
 
 SOLVER_KINDS = frozenset((SHIFT, VARIANT, GAP, END, CUT, FURTHER))
 """What the solver says of its chain: a new solution replaces these."""
@@ -52,14 +52,15 @@ class LabelWarning:
             named ones were not found; ``end``: a level beyond an end of the chain was not found; ``cut``: the image
             edge cuts a vertebra; ``further``: vertebral bodies are seen far from the chain; ``implants``: metal;
             ``turned``: how the patient lies; ``small``: size of the spine; ``clipped``: values that the scan lacks;
-            ``no_gpu``: labeled on the CPU; ``astray``: settled points are far from all that was seen; ``note``: a
-            sentence from elsewhere.
+            ``no_gpu``: labeled on the CPU; ``astray``: settled points are far from all that was seen; ``frame``: only
+            this one of a sequence was labeled; ``note``: a sentence from elsewhere.
         levels: what it is about, head to foot.
         beside: of ``gap`` the named levels above and below it, of ``end`` the last named one.
         landmarks: of ``shift`` those of :data:`LANDMARKS` that are in view.
         numbers: of ``turned`` ``degrees`` about the long axis and ``head_down`` 0 or 1; of ``small`` ``percent`` of an
-            adult's spine; of ``clipped`` ``hu``, the lowest value kept.
-        text: of ``note``.
+            adult's spine; of ``clipped`` ``hu``, the lowest value kept; of ``frame`` ``number``, from 1, and
+            ``count``.
+        text: of ``note``; of ``frame`` its time or other index.
     """
 
     kind: str
@@ -201,6 +202,11 @@ def _clipped(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     return translate(text).format(hu=warning.numbers["hu"])
 
 
+def _frame(warning: LabelWarning, translate: Callable[[str], str]) -> str:
+    text = _("Only the shown frame of the sequence was labeled: {number:.0f} of {count:.0f} ({text}).")
+    return translate(text).format(**warning.numbers, text=warning.text)
+
+
 def _fixed(text: str) -> Callable[[LabelWarning, Callable[[str], str]], str]:
     return lambda warning, translate: translate(text)
 
@@ -220,5 +226,6 @@ _WORDS: dict[str, Callable[[LabelWarning, Callable[[str], str]], str]] = {
     SMALL: _small,
     CLIPPED: _clipped,
     NO_GPU: _fixed(_("The GPU has too little free memory: this scan was labeled on the CPU.")),
+    FRAME: _frame,
     NOTE: lambda warning, translate: warning.text,
 }
