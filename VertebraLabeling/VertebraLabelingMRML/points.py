@@ -259,7 +259,8 @@ def updateStatus(pointsNode):
     if changed:
         labels = SpineLabels(tuple(each.point for each in levelPoints(pointsNode)), (), provenanceOf(pointsNode))
         labels = found_in.renewed(labels, placesAsWritten(pointsNode), sourceVolume(pointsNode))
-        pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
+        if labels.provenance:
+            pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
     return changed
 
 

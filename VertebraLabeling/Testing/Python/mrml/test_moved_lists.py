@@ -1,6 +1,7 @@
 """A point list that is moved: with its volume, without it, or not while the volume is."""
 
 import numpy as np
+import slicer
 from changed_case import UP, ChangedCase, matrixOf, move
 from synthetic_spine import BallLabeler, centers
 from VertebraLabelingLib.errors import InputError
@@ -161,6 +162,12 @@ class TestDraggedPoints(ChangedCase):
             move(node, matrixOf(*UP))
         self.logic.label(self.volumeNode)
         self.assertLess(min(np.linalg.norm(np.subtract(p.ras, place)) for p in self.labels().points), 0.01)
+
+    def test_points_of_no_run_are_not_taken_for_labeled_ones(self):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+        node.AddControlPointWorld([1.0, 2.0, 3.0], "l1")
+        self.assertEqual(points.updateStatus(node), ["L1"])
+        self.assertFalse(points.wasLabeled(node))
 
     def test_dragged_to_its_vertebra_after_the_move_it_stays_there(self):
         move(self.volumeNode, matrixOf(*UP))

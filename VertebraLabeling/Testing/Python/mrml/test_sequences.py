@@ -156,8 +156,10 @@ class TestAllFrames(SequenceCase):
         for item in (0, 3, 1):
             self.assertShows(item)
         self.assertEqual(self.labels().by_level["L1"].status, "confirmed")
-        corrections.nameAs(self.node, self.index("T12"), "T11")
-        self.assertEqual(self.labels().by_level["T11"].status, "confirmed")
+        node, self.sequence = self.node, self.browser.GetMasterSequenceNode()
+        self.labelAll(self.volumeNode)
+        self.assertIs(self.node, node)
+        self.assertEqual([bool(fixed) for fixed in self.labeler.fixed[-FRAMES:]], [False, True, False, False])
 
 
 class TestCorrections(SequenceCase):

@@ -4,7 +4,7 @@ from unittest import mock
 
 import numpy as np
 import slicer
-from panel_case import PanelCase, centers
+from panel_case import PanelCase, addVolume, centers
 from VertebraLabelingMRML import points
 
 
@@ -74,3 +74,17 @@ class TestChangedVolume(PanelCase):
             self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertRegex(self.ui.errorLabel.text, "have changed during the labeling.*label it again")
         self.assertEqual(points.readLabels(self.node).points, before.points)
+
+    def test_the_list_of_another_volume_is_replaced_only_after_a_question_and_undo_gives_it_back(self):
+        node, mine = self.node, self.volumeNode
+        other = addVolume(name="other")
+        self.ui.inputSelector.setCurrentNode(other)
+        self.ui.outputSelector.setCurrentNode(node)
+        (question,) = self.label(False)
+        self.assertRegex(question, r"^'CT vertebrae' holds the vertebrae of 'CT', .* 'other' would replace: .*[?]$")
+        self.assertIs(points.sourceVolume(node), mine)
+        self.label(True)
+        self.assertIs(points.sourceVolume(node), other)
+        self.ui.undoButton.click()
+        self.assertIs(points.sourceVolume(node), mine)
+        self.assertEqual(points.readLabels(node).points, self.before.points)
