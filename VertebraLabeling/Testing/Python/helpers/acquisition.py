@@ -27,7 +27,7 @@ def addScan(positions, axes=None, balls=None, name="CT"):
     balls = np.array(list(centers().values())) if balls is None else np.asarray(balls)
     node = slicer.util.addVolumeFromArray(_voxels(positions, axes * SPACING, balls), name=name)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(_asLoaded(positions, axes)))
-    addAcquisitionTransform(node, positions, axes)
+    addAcquisitionTransform(node, positions, axes * SPACING)
     return node
 
 
@@ -58,10 +58,12 @@ def _asLoaded(positions, axes):
     return matrix
 
 
-def addAcquisitionTransform(node, positions, axes, bend=0.0, inverse=False):
+def addAcquisitionTransform(node, positions, columns, bend=0.0, inverse=False):
     """Put a volume node under the transform that moves its slices to ``positions``.
 
     Args:
+        positions: (K, 3) world RAS mm of the first voxel of each slice.
+        columns: (3, 2) steps from voxel to voxel along I and J, mm.
         bend: mm by which the last column of each slice is moved besides.
         inverse: store the transform from the parent, as a file does.
     """
@@ -74,7 +76,7 @@ def addAcquisitionTransform(node, positions, axes, bend=0.0, inverse=False):
         for row in range(2):
             for column in range(2):
                 source = (matrix @ [column * size[0], row * size[1], k, 1])[:3]
-                target = positions[k] + axes @ (np.array(SPACING) * [column * size[0], row * size[1]])
+                target = positions[k] + columns @ [column * size[0], row * size[1]]
                 displacements[k, row, column] = target - source + [0, 0, bend * column]
     image = vtk.vtkImageData()
     image.SetOrigin(*node.GetOrigin())

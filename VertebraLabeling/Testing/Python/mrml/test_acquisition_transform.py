@@ -13,6 +13,7 @@ from VertebraLabelingMRML.undo import UndoStack
 from VertebraLabeling import VertebraLabelingLogic
 
 EVEN = np.arange(-150.0, 150.0, 2.5)  # mm
+COLUMNS = np.eye(3)[:, :2] * SPACING
 TILTED = (0.0, np.tan(np.radians(18)), 1.0)
 
 
@@ -155,7 +156,7 @@ class TestPlaces(AcquisitionCase):
         volumeNode = addScan(positions)
         slicer.mrmlScene.RemoveNode(volumeNode.GetParentTransformNode())
         mirrored = 2 * positionsAt(np.linspace(positions[0, 2], positions[-1, 2], len(positions))) - positions
-        addAcquisitionTransform(volumeNode, mirrored, np.eye(3)[:, :2], inverse=True)
+        addAcquisitionTransform(volumeNode, mirrored, COLUMNS, inverse=True)
         self.label(volumeNode)
         self.assertFound(within=1.0)
 
@@ -175,7 +176,7 @@ class TestRefusals(AcquisitionCase):
         for bend in (0.3, 8.0):
             self.volumeNode = addScan(positionsAt(EVEN))
             slicer.mrmlScene.RemoveNode(self.volumeNode.GetParentTransformNode())
-            addAcquisitionTransform(self.volumeNode, positionsAt(EVEN), np.eye(3)[:, :2], bend=bend)
+            addAcquisitionTransform(self.volumeNode, positionsAt(EVEN), COLUMNS, bend=bend)
             self.assertRefused("non-linear transform: harden it")
 
     def test_a_grid_across_the_slices_is_another_transform(self):
@@ -216,7 +217,7 @@ class TestSettledPoints(AcquisitionCase):
         self.volumeNode.SetAndObserveTransformNodeID(None)
         heights = jittered(0.8)
         heights[5:-5] += 1.0
-        addAcquisitionTransform(self.volumeNode, positionsAt(heights, TILTED), np.eye(3)[:, :2])
+        addAcquisitionTransform(self.volumeNode, positionsAt(heights, TILTED), COLUMNS)
         self.assertRefused("The places of the slices of 'CT' have changed since its points were found")
 
     def test_they_go_along_with_a_move(self):
