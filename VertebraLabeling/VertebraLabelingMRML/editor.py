@@ -3,7 +3,8 @@
 from VertebraLabelingLib.errors import VertebraLabelingError
 
 from . import corrections
-from .points import allOrNothing, levelPoints, readLabels, updateStatus
+from .node_attributes import allOrNothing
+from .points import levelPoints, readLabels, updateStatus
 from .translation import tr as _
 from .undo import UndoStack
 

@@ -8,25 +8,20 @@ points stood: whatever brings the labels back, undo or a scene file, brings that
 trusted.
 """
 
-import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 from VertebraLabelingLib.core.labels import PREDICTED
-from VertebraLabelingLib.core.volume import FARTHEST_MM, Volume, apply_affine
+from VertebraLabelingLib.core.volume import FARTHEST_MM, apply_affine
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_stored_place
 
 from .control_points import SAME_VERTEBRA_MM
 from .moved_together import isSameMotion, wholeMotion
 from .slice_geometry import geometryOf
-from .volumes import voxelsOf
+from .volume_state import UNMOVED_MM, VolumeState, isGeometry, motion, rigidMotion, stateOf
 
 FOUND_IN = "found_in"  # in SpineLabels.provenance
-
-UNMOVED_MM = 0.1  # at the corners of the volume, and of its slices: rounding in files
-SMALLEST_MM3 = 1e-6  # voxels of a volume that a run would take
-RIGID = 1e-3  # how far the axes of a rotation may be off: rounding
 
 
 class ChangedVolumeError(InputError):
@@ -64,47 +59,11 @@ class OtherVolumeError(ChangedVolumeError):
 
 
 @dataclass(frozen=True)
-class VolumeState:
-    """What tells whether a volume is still the same picture at the same place.
-
-    Attributes:
-        size: voxels along I, J, K.
-        digest: of all voxels.
-        ijkToWorld: (4, 4) matrix, parent transforms included.
-        beside: (K, 3) from where it puts each slice to where that lies, mm; ``None`` for nowhere else.
-    """
-
-    size: tuple
-    digest: str
-    ijkToWorld: np.ndarray
-    beside: np.ndarray = None
-
-
-@dataclass(frozen=True)
 class Memory:
     """What labels remember: the volume, and level -> world RAS mm of the vertebrae while it was so."""
 
     state: VolumeState
     places: dict
-
-
-def stateOf(volumeNode):
-    """The volume as it is now.
-
-    Raises:
-        InputError: it cannot be used (:func:`volumes.volumeFromNode`).
-    """
-    array, geometry = voxelsOf(volumeNode), geometryOf(volumeNode)
-    Volume(array, geometry.ijkToWorld)  # raises what is wrong with it
-    beside = geometry.beside
-    if beside is not None and np.abs(beside).max() < UNMOVED_MM:
-        beside = None
-    return VolumeState(array.shape[::-1], _digest(array), geometry.ijkToWorld, beside)
-
-
-def _digest(array):
-    """A checksum of every voxel: 0.2 s for 1000 slices of 512 x 512, half of what SHA-256 takes."""
-    return f"{zlib.crc32(np.ascontiguousarray(array)):08x}"
 
 
 def remembering(labels, state, volumeNode=None):
@@ -203,48 +162,13 @@ def recall(provenance):
         np.linalg.inv(matrix)
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError, np.linalg.LinAlgError):
         return None
-    good = matrix.shape == (4, 4) and len(size) == 3 and isinstance(digest, str) and _isGeometry(matrix)
+    good = matrix.shape == (4, 4) and len(size) == 3 and isinstance(digest, str) and isGeometry(matrix)
     if not good or not all(type(count) is int and 0 < count < 1e6 for count in size):
         return None
     if beside is not None and not (beside.shape == (size[2], 3) and np.abs(beside).max() < FARTHEST_MM):
         return None
     places = {level: tuple(ras) for level, ras in places.items() if is_stored_place(ras)}
     return Memory(VolumeState(size, digest, matrix, beside), places)
-
-
-def _isGeometry(matrix):
-    """Whether a (4, 4) matrix can be that of a volume: voxels of a size, not too far away; false for NaN."""
-    if not np.abs(matrix).max() <= FARTHEST_MM or (matrix[3] != (0, 0, 0, 1)).any():
-        return False
-    return abs(np.linalg.det(matrix[:3, :3])) > SMALLEST_MM3
-
-
-def motion(before, after, size):
-    """(4, 4) matrix in world space by which a volume was moved; ``None`` where it was not."""
-    corners = [(i, j, k) for i in (0, size[0]) for j in (0, size[1]) for k in (0, size[2])]
-    apart = apply_affine(after, corners) - apply_affine(before, corners)
-    return None if np.linalg.norm(apart, axis=1).max() < UNMOVED_MM else after @ np.linalg.inv(before)
-
-
-def rigidMotion(name, before, after):
-    """How the same picture was moved: a (4, 4) matrix, or ``None``; and what else was done to it, in words, or "".
-
-    Args:
-        name: of the volume, for the words.
-        before, after: :class:`VolumeState`.
-    """
-    if before.size != after.size:
-        return None, f"The size of '{name}' has changed"
-    if before.digest != after.digest:
-        return None, f"The voxels of '{name}' have changed"
-    moved = motion(before.ijkToWorld, after.ijkToWorld, before.size)
-    axes = np.eye(3) if moved is None else moved[:3, :3]
-    if not np.abs(axes.T @ axes - np.eye(3)).max() <= RIGID or np.linalg.det(axes) < 0:  # NaN, too
-        return None, f"The spacing or the axes of '{name}' have changed"
-    beside = [np.zeros((1, 3)) if each.beside is None else each.beside for each in (before, after)]
-    if np.abs(beside[0] @ axes.T - beside[1]).max() > UNMOVED_MM:
-        return None, f"The places of the slices of '{name}' have changed"
-    return moved, ""
 
 
 def _whatHasChanged(memory, name, state, now, pointsName):

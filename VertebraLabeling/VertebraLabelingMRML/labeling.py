@@ -27,6 +27,7 @@ from .points import (
     wasLabeled,
     writeLabels,
 )
+from .volume_state import rigidMotion, stateOf
 from .volumes import volumeAndNotes
 
 ASTRAY_MM = 25.0  # nearer than the next vertebra but one: a settled point farther from all candidates is in none
@@ -47,7 +48,7 @@ class Request:
         volume: its voxels and world affine.
         pointsNode: the node to update, or ``None`` to create one.
         kept: level -> :class:`LabeledPoint` of the user: a confirmed one stays as it is, a moved one where it is.
-        state: :class:`found_in.VolumeState` of the volume before the run.
+        state: :class:`volume_state.VolumeState` of the volume before the run.
         settled: level -> :class:`LabeledPoint` that the user had settled in the node before the run, as they stood.
         places: level -> world RAS mm of all points of the node before the run.
         notes: :class:`LabelWarning` of the volume.
@@ -83,7 +84,7 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
     Raises:
         InputError: the volume or the output cannot be used; :class:`found_in.ChangedVolumeError` as told at ``keep``.
     """
-    (volume, notes), state = volumeAndNotes(volumeNode), found_in.stateOf(volumeNode)
+    (volume, notes), state = volumeAndNotes(volumeNode), stateOf(volumeNode)
     pointsNode = outputNode
     if pointsNode is None and not newOutput:
         pointsNode = pointsNodeOf(volumeNode)
@@ -125,8 +126,8 @@ def finish(request, labels):
             the points.
     """
     volumeNode, node, kept = request.volumeNode, request.pointsNode, dict(request.kept)
-    state = found_in.stateOf(volumeNode)
-    moved, what = found_in.rigidMotion(volumeNode.GetName(), request.state, state)
+    state = stateOf(volumeNode)
+    moved, what = rigidMotion(volumeNode.GetName(), request.state, state)
     if what:
         raise InputError(f"{what} during the labeling, so its result does not fit any more: label it again.")
     if moved is not None:

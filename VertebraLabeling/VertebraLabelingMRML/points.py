@@ -10,7 +10,6 @@ with the record of what was last written.
 """
 
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,15 +25,8 @@ from VertebraLabelingLib.formats.limits import is_stored_place
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
 from . import control_points, found_in
+from .node_attributes import EVIDENCE, MODEL, PROVENANCE, VOLUME, WARNINGS, WRITTEN, allOrNothing, jsonOf
 from .slice_geometry import localToWorld
-
-MODEL = "VertebraLabeling.model"
-PROVENANCE = "VertebraLabeling.provenance"
-WARNINGS = "VertebraLabeling.warnings"
-EVIDENCE = "VertebraLabeling.evidence"
-WRITTEN = "VertebraLabeling.written"
-VOLUME = "VertebraLabeling.volume"  # the role of a node reference
-OWN_ATTRIBUTES = (MODEL, PROVENANCE, WARNINGS, EVIDENCE, WRITTEN)
 
 MOVED_MM = 0.5  # a point that moved by less was not dragged: a slip of the mouse in a click
 
@@ -74,7 +66,7 @@ def wasLabeled(pointsNode):
 
 def provenanceOf(pointsNode):
     """``SpineLabels.provenance`` of the node's labels; empty where there is none."""
-    return _json(pointsNode, PROVENANCE, {})
+    return jsonOf(pointsNode, PROVENANCE, {})
 
 
 def pointsNodeOf(volumeNode):
@@ -147,24 +139,6 @@ def _write(pointsNode, labels, volumeNode, places=None):
         for name, value in attributes.items():
             pointsNode.SetAttribute(name, value)
         recordWritten(pointsNode)
-
-
-@contextmanager
-def allOrNothing(pointsNode):
-    """One change of a node: others hear of it once, and whatever is raised inside, the node becomes what it was."""
-    before = slicer.vtkMRMLMarkupsFiducialNode()
-    before.CopyContent(pointsNode)
-    attributes = {name: pointsNode.GetAttribute(name) for name in OWN_ATTRIBUTES}
-    volumeID = pointsNode.GetNodeReferenceID(VOLUME)
-    with slicer.util.NodeModify(pointsNode):
-        try:
-            yield
-        except BaseException:
-            pointsNode.CopyContent(before)
-            for name, value in attributes.items():
-                pointsNode.SetAttribute(name, value)
-            pointsNode.SetNodeReferenceID(VOLUME, volumeID)
-            raise
 
 
 def _writePoint(pointsNode, index, point):
@@ -275,7 +249,7 @@ def recordWritten(pointsNode):
 
 def _record(pointsNode):
     """What :func:`recordWritten` left: control point ID -> [level, x, y, z]; entries of another form are left out."""
-    entries = _json(pointsNode, WRITTEN, {}).items()
+    entries = jsonOf(pointsNode, WRITTEN, {}).items()
     return {
         key: entry
         for key, entry in entries
@@ -326,18 +300,9 @@ def _moveEvidence(evidence, matrix):
 
 def _warnings(pointsNode):
     """The warnings kept with a node, as data or, in older scenes, as sentences; what is neither is left out."""
-    entries = _json(pointsNode, WARNINGS, [])
+    entries = jsonOf(pointsNode, WARNINGS, [])
     read = (from_sentence(each) if isinstance(each, str) else LabelWarning.from_json(each) for each in entries)
     return tuple(warning for warning in read if warning is not None)
-
-
-def _json(pointsNode, attribute, default):
-    """A JSON attribute; scene files are data and may be damaged, then the default stands in."""
-    try:
-        value = json.loads(pointsNode.GetAttribute(attribute) or "null")
-    except (ValueError, RecursionError):
-        value = None
-    return value if isinstance(value, type(default)) else default
 
 
 def checkPointsNode(pointsNode):

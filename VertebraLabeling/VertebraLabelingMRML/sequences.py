@@ -14,7 +14,8 @@ from VertebraLabelingLib.errors import Cancelled, InputError, VertebraLabelingEr
 
 from . import labeling
 from .frames import Frame, frameOf
-from .points import VOLUME, createPointsNode, readLabels
+from .node_attributes import VOLUME
+from .points import createPointsNode, readLabels
 
 DONE, FAILED, CANCELED = "done", "failed", "canceled"
 
