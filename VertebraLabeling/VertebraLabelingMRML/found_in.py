@@ -19,7 +19,7 @@ from VertebraLabelingLib.formats.limits import is_stored_place
 from .control_points import SAME_VERTEBRA_MM
 from .moved_together import isSameMotion, wholeMotion
 from .slice_geometry import geometryOf
-from .volume_state import UNMOVED_MM, VolumeState, isGeometry, motion, rigidMotion, stateOf
+from .volume_state import UNMOVED_MM, VolumeState, isGeometry, isRigid, motion, rigidMotion, stateOf
 
 FOUND_IN = "found_in"  # in SpineLabels.provenance
 
@@ -99,13 +99,14 @@ def volumeNamed(provenance):
     return named if good else []
 
 
-def renewed(labels, before, volumeNode):
+def renewed(labels, before, standing, volumeNode):
     """After a correction: the labels remember where their vertebrae would be, had nothing been moved since the run.
 
     Args:
         labels: with what they remembered before the correction.
         before: level -> world RAS mm of the points in their node before the correction, under the names that were
             written last (:func:`points.placesAsWritten`).
+        standing: (N, 3) all points that stood there then.
         volumeNode: that they were found in.
     """
     memory = recall(labels.provenance)
@@ -118,13 +119,15 @@ def renewed(labels, before, volumeNode):
     together = wholeMotion(memory.places, before)
     old = np.array(list(memory.places.values())).reshape(-1, 3)
     stood = old if together is None else apply_affine(together, old)
-    base = next((each for each in (together, moved) if each is not None), np.eye(4))
+    ofList = np.eye(4) if together is None else together
+    ofHand = moved if together is None and moved is not None and isRigid(moved) else ofList
 
     def placeOf(ras):
         apart = np.linalg.norm(stood - ras, axis=1)
         if apart.min(initial=np.inf) < UNMOVED_MM:
-            return tuple(old[apart.argmin()])
-        return tuple(apply_affine(np.linalg.inv(base), [ras])[0])  # moved by hand since, or new
+            return old[apart.argmin()]
+        byHand = np.linalg.norm(standing - ras, axis=1).min(initial=np.inf) < UNMOVED_MM  # else by the correction
+        return apply_affine(np.linalg.inv(ofHand if byHand else ofList), [ras])[0]
 
     places = {point.level: placeOf(point.ras) for point in labels.points}
     return _withMemory(labels, Memory(memory.state, places), volumeNamed(labels.provenance))

@@ -106,8 +106,12 @@ def writeLabels(pointsNode, labels, volumeNode=None, places=None):
     """
     if volumeNode is None:
         volumeNode = pointsNode.GetNodeReference(VOLUME)
-        labels = found_in.renewed(labels, placesAsWritten(pointsNode), sourceVolume(pointsNode))
+        labels = _renewed(pointsNode, labels)
     _write(pointsNode, labels, volumeNode, places)
+
+
+def _renewed(pointsNode, labels):
+    return found_in.renewed(labels, placesAsWritten(pointsNode), placesOf(pointsNode), sourceVolume(pointsNode))
 
 
 def restoreLabels(pointsNode, labels):
@@ -232,7 +236,7 @@ def updateStatus(pointsNode):
             changed.append(point.level)
     if changed:
         labels = SpineLabels(tuple(each.point for each in levelPoints(pointsNode)), (), provenanceOf(pointsNode))
-        labels = found_in.renewed(labels, placesAsWritten(pointsNode), sourceVolume(pointsNode))
+        labels = _renewed(pointsNode, labels)
         if labels.provenance:
             pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
     return changed

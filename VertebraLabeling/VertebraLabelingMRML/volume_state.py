@@ -65,6 +65,12 @@ def motion(before, after, size):
     return None if np.linalg.norm(apart, axis=1).max() < UNMOVED_MM else after @ np.linalg.inv(before)
 
 
+def isRigid(matrix):
+    """Whether a (4, 4) matrix moves and turns only; false for NaN."""
+    axes = matrix[:3, :3]
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() <= RIGID and np.linalg.det(axes) > 0)
+
+
 def rigidMotion(name, before, after):
     """How the same picture was moved: a (4, 4) matrix, or ``None``; and what else was done to it, in words, or "".
 
@@ -78,7 +84,7 @@ def rigidMotion(name, before, after):
         return None, f"The voxels of '{name}' have changed"
     moved = motion(before.ijkToWorld, after.ijkToWorld, before.size)
     axes = np.eye(3) if moved is None else moved[:3, :3]
-    if not np.abs(axes.T @ axes - np.eye(3)).max() <= RIGID or np.linalg.det(axes) < 0:  # NaN, too
+    if moved is not None and not isRigid(moved):
         return None, f"The spacing or the axes of '{name}' have changed"
     beside = [np.zeros((1, 3)) if each.beside is None else each.beside for each in (before, after)]
     if np.abs(beside[0] @ axes.T - beside[1]).max() > UNMOVED_MM:

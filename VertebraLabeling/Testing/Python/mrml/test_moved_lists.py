@@ -135,6 +135,46 @@ class TestWithoutTheVolume(ChangedCase):
         self.assertFound({level: np.add(ras, UP) for level, ras in centers().items()})
 
 
+class TestCorrectionsAfterTheVolumeWasMoved(ChangedCase):
+    """The points still stand where the volume was: corrections speak of these places, what is placed by hand of now."""
+
+    def setUp(self):
+        super().setUp()
+        corrections.delete(self.node, self.index("T11"))
+        move(self.volumeNode, matrixOf(*UP))
+
+    def assertGoesAlong(self, expected):
+        self.logic.label(self.volumeNode)
+        self.assertFound({level: np.add(ras, UP) for level, ras in expected.items()})
+
+    def test_an_added_vertebra_goes_along(self):
+        corrections.addBelow(self.node, self.index("T10"))
+        self.assertGoesAlong(centers())
+
+    def test_shifted_names_go_along(self):
+        corrections.shift(self.node, 1)
+        before = {point.level: point.ras for point in self.labels().points}
+        self.logic.label(self.volumeNode)
+        found = self.labels().by_level
+        for level, ras in before.items():
+            self.assertLess(np.abs(np.subtract(found[level].ras, np.add(ras, UP))).max(), 1.5)
+
+    def test_a_vertebra_that_is_placed_by_hand_where_it_is_now_stays(self):
+        place = np.add(centers()["T11"], UP)
+        self.node.AddControlPointWorld(list(place), "T11")
+        corrections.confirm(self.node, [self.index("T9")])
+        self.logic.label(self.volumeNode)
+        self.assertLess(np.abs(np.subtract(self.labels().by_level["T11"].ras, place)).max(), 0.01)
+        self.assertFound({level: np.add(ras, UP) for level, ras in centers().items()})
+
+    def test_whatever_became_of_the_volume_they_work(self):
+        for matrix in (np.diag([1.0, 0.0, 1.0, 1.0]), np.diag([-1.0, 1, 1, 1]), np.full((4, 4), np.nan)):
+            move(self.volumeNode, matrix)
+            corrections.confirm(self.node, [self.index("T9")])
+            corrections.shift(self.node, 1)
+            corrections.shift(self.node, -1)
+
+
 class TestDraggedPoints(ChangedCase):
     """The volume is moved after a point was dragged and the others were not named again around it."""
 
