@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from VertebraLabelingLib.batch.naming import safe_name
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.scans.dicom_headers import looks_like_dicom
 
+from . import archives
+
 SINGLE_FILES = (".nii.gz", ".nii", ".nrrd", ".mha")
 """Volumes in one file. The headers .nhdr and .mhd name other files by path, which a browser must not choose."""
 
@@ -17,7 +20,7 @@ MAX_FILES = 10_000
 DICOM_FOLDER = "DICOM series"
 
 _HEADER_BYTES = 64 * 2**10
-_ADVICE = f"choose a CT as {', '.join(SINGLE_FILES)} or all files of one DICOM series."
+_ADVICE = f"choose a CT as {', '.join(SINGLE_FILES)}, or all files of one DICOM series, or a zip of them."
 
 
 async def receive(request: web.Request, folder: Path, limit: int) -> Path:
@@ -52,35 +55,63 @@ async def receive(request: web.Request, folder: Path, limit: int) -> Path:
                     raise too_much
                 file.write(chunk)
         saved.append(path)
-    return _checked(saved, folder)
+    if len(saved) == 1 and archives.is_zip(saved[0]):
+        return await asyncio.to_thread(from_zip, saved[0], folder, limit)
+    if any(path.name.lower().endswith(archives.ZIP) for path in saved):
+        raise InputError("A zip was sent together with other files: send one zip, or the files of one CT.")
+    return _checked(saved, folder, DICOM_FOLDER)
+
+
+def from_zip(path: Path, folder: Path, limit: int) -> Path:
+    """The volume file or the folder of DICOM files in a zip, which is deleted; its name becomes the folder's.
+
+    Raises:
+        InputError: as :func:`archives.unpack`; or no CT is in it, or several are.
+    """
+    unpacked = folder / "unpacked"
+    unpacked.mkdir()
+    files = archives.unpack(path, unpacked, limit, _may_be_ct, _name)
+    if not files:
+        raise InputError(f"The zip holds no CT that can be read here: {_ADVICE}")
+    name = path.name[: -len(archives.ZIP)] if path.name.lower().endswith(archives.ZIP) else DICOM_FOLDER
+    path.unlink()
+    return _checked(files, unpacked, safe_name(name))
 
 
 def _name(sent: str, number: int) -> str:
     """A harmless file name; DICOM files, whose names mean nothing and may repeat, are numbered."""
     plain = sent.replace("\\", "/").rsplit("/", 1)[-1]
-    if plain.lower().endswith(SINGLE_FILES):
+    if plain.lower().endswith((*SINGLE_FILES, archives.ZIP)):
         return safe_name(plain)
     return safe_name(f"{number:05d}{Path(plain).suffix[:8]}")
 
 
-def _checked(saved: Sequence[Path], folder: Path) -> Path:
-    volumes = [path for path in saved if path.name.lower().endswith(SINGLE_FILES)]
+def _is_volume(path: Path) -> bool:
+    return path.name.lower().endswith(SINGLE_FILES)
+
+
+def _may_be_ct(path: Path) -> bool:
+    return _is_volume(path) or looks_like_dicom(path)
+
+
+def _checked(saved: Sequence[Path], folder: Path, name: str) -> Path:
+    """The volume file, or the DICOM files in a folder of this name; what else was sent along is deleted."""
     if not saved:
         raise InputError(f"No file was sent: {_ADVICE}")
-    if len(volumes) == len(saved) == 1:
-        refuse_other_files(volumes[0])
-        return volumes[0]
-    if volumes:
-        raise InputError(f"Several scans were sent at once: {_ADVICE}")
     for path in saved:
-        if not looks_like_dicom(path):
+        if not _may_be_ct(path):
             path.unlink()
     left = [path for path in saved if path.exists()]
+    volumes = [path for path in left if _is_volume(path)]
     if not left:
         raise InputError(f"This is no CT that can be read here: {_ADVICE}")
+    if volumes and len(left) > 1:
+        raise InputError(f"Several scans were sent at once: {_ADVICE}")
     if len(left) == 1:
+        if volumes:
+            refuse_other_files(left[0])
         return left[0]
-    series = folder / DICOM_FOLDER
+    series = folder / name
     series.mkdir()
     for path in left:
         path.rename(series / path.name)
