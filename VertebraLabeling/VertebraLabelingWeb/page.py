@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.batch.inputs import ScanJob
-from VertebraLabelingLib.errors import InputError, VertebraLabelingError
-from VertebraLabelingLib.scans import sample_ct
+from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import labeling, wording
 from VertebraLabelingMRML.found_in import ChangedVolumeError
 from VertebraLabelingMRML.points import readLabels
 
-from . import labeling_run, scans
+from . import labeling_run
+from .kept_points import KeptPoints
+from .offers import Offers
+from .opening import Opening
 from .page_state import STATE, initial
+from .questions import Answer, Questions
 from .results import Results
 from .scene import WINDOWS, Scene
 from .session_folder import SessionFolder
-from .surface import bone_surface
+from .unsaved import Unsaved
 from .views import Views
 
-BUSY = "Another scan is being opened: send this one again when it is there."
-GO_ON = "press Label vertebrae again to go on without these points."
+KEEP_OR_NOT = "keep these points as they stand, label without them, or cancel and check them?"
 UNEXPECTED = "Something unexpected went wrong: the log of the server has the details."
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class Page:
 
     Args:
         server: trame server.
+        store: keeps corrections that are not saved.
         jobs: scans that the command line names; a single one is opened for each session.
         labeler: what labels, and its arguments; see :mod:`VertebraLabelingLib.background.labeling_process`.
         upload_limit: bytes; the page tells it.
@@ -44,21 +45,30 @@ class Page:
     def __init__(
         self,
         server,
+        store: KeptPoints,
         jobs: Sequence[ScanJob] = (),
         labeler: str = labeling_process.NETWORK,
         arguments: dict[str, object] | None = None,
         upload_limit: int = 0,
     ) -> None:
-        self._state, self._jobs = server.state, list(jobs)
+        self._state = server.state
         self._labeler, self._arguments = labeler, arguments or {}
-        self._opening: asyncio.Task | None = None
         self._run: asyncio.Task | None = None
-        self._offered = False  # to label without the settled points
-        self.folder = SessionFolder()
-        self._state.update(initial(self._jobs, upload_limit))
+        self.folder, self.store = SessionFolder(), store
+        self._state.update(initial(jobs, upload_limit))
         self.scene = Scene()
         self.views = Views(server, self.scene.app, self.later, self._on_moved)
-        self.results = Results(self._state, self.later, self.fail)
+        self.questions = Questions(self._state)
+        self.unsaved = Unsaved(self._state, self.scene, store, self.later)
+        self.results = Results(self._state, self.later, self.fail, self.unsaved.update)
+        self.opening = Opening(
+            *(self._state, jobs, self.scene, self.views, self.unsaved, self.questions),
+            before=self.cancel,
+            close=self._close,
+            after=lambda: self.offers.ask(),
+            fail=self.fail,
+        )
+        self.offers = Offers(self.scene, store, self.questions, self.opening.again, self._on_put_back)
         self._register(server.controller)
         self._state.change("show_bone")(self._on_show_bone)
 
@@ -66,8 +76,9 @@ class Page:
         """What the page's template and script can ask for."""
         results = self.results
         actions = {
-            "open_sample": self.open_sample,
-            "open_served": lambda number: self.open_served(int(number)),
+            "open_sample": self.opening.sample,
+            "open_served": lambda number: self.opening.served(int(number)),
+            "answer": lambda number: self.questions.answer(int(number)),
             "label": self.label,
             "cancel": self.cancel,
             "window": self.window,
@@ -83,110 +94,79 @@ class Page:
             "delete": results.delete,
             "undo": results.undo,
         }
-        without_scan = {"open_sample", "open_served", "cancel"}
+        without_scan = {"open_sample", "open_served", "answer", "cancel"}
         for name, action in actions.items():
             controller.trigger(name)(self._guarded(action, name in without_scan))
         controller.on_client_connected.add(self._guarded(self.begin, True))
 
     # -- sessions
 
+    def begin_session(self, session: str) -> None:
+        """A session has got the page."""
+        self.unsaved.session = session
+        self.offers.begin(session)
+
     def begin(self) -> None:
-        """A browser has connected: open the scan that was named, unless a scan is open already."""
-        if len(self._jobs) == 1 and self.scene.volume_node is None and self._opening is None:
-            self.open_served(0)
+        """A browser has connected: open the scan that was named, or offer what was kept of an earlier session."""
+        self.opening.begin()
+        if not self.opening.under_way:
+            self.offers.ask()
 
     def end(self) -> None:
-        """The session has ended: nothing of it stays, neither in the scene nor on the disk."""
-        for task in (self._opening, self._run):
-            if task is not None:
-                task.cancel()
-        self._opening = self._run = None
+        """The session has ended: nothing of it stays in the scene, and of its files only unsaved corrections."""
+        self.opening.stop()
+        if self._run is not None:
+            self._run.cancel()
+        self._run = None
         with self._state:
             self._close()
             self._state.update(STATE)
         self.folder.remove()
 
-    # -- opening
-
-    def open_served(self, number: int) -> None:
-        """Open a scan that the command line named."""
-        if 0 <= number < len(self._jobs):
-            job = self._jobs[number]
-            self._open(lambda: scans.read_job(job), f"Reading {job.name} …")
-
-    def open_sample(self) -> None:
-        """Open the sample CT, downloaded on first use."""
-        there = (scans.sample_folder() / sample_ct.FILE_NAME).is_file()
-        self._open(scans.read_sample, "Reading the sample CT …" if there else "Downloading the sample CT (35 MB) …")
-
-    def open_upload(self, path: Path, folder: Path) -> None:
-        """Open what the browser sent; its files are deleted as soon as they are read."""
-
-        def read() -> scans.OpenScan:
-            try:
-                return scans.read_upload(path)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-
-        with self._state:
-            if not self._open(read, "Reading the CT …"):
-                shutil.rmtree(folder, ignore_errors=True)
-                self._state.update({"error": BUSY, "busy_text": ""})
-
-    def _open(self, read: Callable[[], scans.OpenScan], text: str) -> bool:
-        """Start to open a scan; false while another one is being opened."""
-        if self._opening is not None:
-            return False
-        self.cancel()
-        self._state.update({"busy_text": text, "error": ""})
-        self._opening = asyncio.get_running_loop().create_task(self._opened(read))
-        return True
-
-    async def _opened(self, read: Callable[[], scans.OpenScan]) -> None:
-        """Read a scan beside the event loop and show it, then the surface of its bone."""
-        try:
-            opened = await asyncio.to_thread(read)
-            with self._state:
-                self._close()
-                self.scene.open(opened)
-                self.views.show(self.scene.volume_node)
-                self._state.update({"scan_name": opened.name, "busy_text": "", "window_name": "Bone"})
-                self._state.message = " ".join(opened.scan.notes)
-            surface = await asyncio.to_thread(bone_surface, self.scene.scan.volume)
-            self.scene.show_bone(surface)
-            self.scene.bone_node.SetDisplayVisibility(bool(self._state.show_bone))
-            self.views.show_whole_3d()
-        except Exception as error:
-            with self._state:
-                self.fail(error)
-        finally:
-            if self._opening is asyncio.current_task():
-                self._opening = None
-                with self._state:
-                    self._state.busy_text = ""
+    # -- the scan
 
     def _close(self) -> None:
-        self._offered = False
+        """Close the scan; unsaved corrections stay on the disk, unless the user has given them up."""
+        self.questions.clear()
         self.results.show(None)
+        self.unsaved.close()
         self.views.show(None)
         self.scene.close()
         self._state.update({"scan_name": "", "message": ""})
 
+    def saved(self) -> None:
+        """The points were written to a file that the user has."""
+        with self._state:
+            self.unsaved.settle()
+            self.opening.on_saved()
+
     # -- labeling
 
-    def label(self) -> None:
-        """Start a run, unless one is under way."""
+    def label(self, keep: bool | None = None) -> None:
+        """Start a run, unless one is under way; ask where settled points were found in another image.
+
+        Args:
+            keep: the answer; see :func:`VertebraLabelingMRML.labeling.prepare`.
+        """
         if self._run is not None:
             return
         self._state.update({"error": "", "message": ""})
-        keep, self._offered = False if self._offered else None, False
         try:
             request = labeling.prepare(self.scene.volume_node, self.results.node, keep=keep)
         except ChangedVolumeError as error:
-            self._offered = True
-            raise InputError(error.sentence(GO_ON)) from error
+            self.questions.ask(
+                "keep",
+                error.sentence(KEEP_OR_NOT),
+                Answer("Keep them as they stand", lambda: self.label(keep=True)),
+                Answer("Label without them", lambda: self.label(keep=False)),
+                Answer("Cancel", self._tell_nothing_labeled),
+            )
+            return
         self._state.update({"running": True, "progress": 0, "stage": "Starting"})
         self._run = asyncio.get_running_loop().create_task(self._labeled(request))
+
+    def _tell_nothing_labeled(self) -> None:
+        self._state.message = "Nothing was labeled."
 
     def cancel(self) -> None:
         """End the run; the scene stays as it was."""
@@ -201,8 +181,11 @@ class Page:
             labels = await labeling_run.label(
                 request, self.folder.path(), self._on_progress, self._labeler, self._arguments
             )
+            corrected = self.unsaved.any
             node = labeling.finish(request, labels)
             self.scene.points_node = node
+            if not corrected:
+                self.unsaved.settle()
             if before is not None:
                 self.results.editor.undoStack.remember(node, "labeling", before)
             message = self._show_result(node)
@@ -216,6 +199,12 @@ class Page:
                 self._state.update({"running": False, "message": message})
                 if failure is not None:
                     self.fail(failure)
+
+    def _on_put_back(self, node) -> None:
+        self.scene.points_node = node
+        self._show_result(node)
+        self.unsaved.keep()
+        self._state.message = "The corrections were put back: they are not saved yet."
 
     def _show_result(self, node) -> str:
         with self._state:

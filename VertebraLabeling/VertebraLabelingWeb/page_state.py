@@ -15,6 +15,8 @@ STATE: dict[str, object] = {
     "busy_text": "",
     "uploading": False,
     "error": "",
+    "question": None,
+    "unsaved": False,
     "message": "",
     "warnings": [],
     "running": False,

@@ -25,10 +25,17 @@ class Results:
         state: trame state; ``rows``, ``warnings``, ``chosen``, ``level`` and ``undo_what`` are kept up to date.
         later: calls a function from the event loop.
         on_error: called with an error that is meant for the user.
+        on_changed: called when the points may have changed.
     """
 
-    def __init__(self, state, later: Later, on_error: Callable[[VertebraLabelingError], None]) -> None:
-        self._state, self._on_error = state, on_error
+    def __init__(
+        self,
+        state,
+        later: Later,
+        on_error: Callable[[VertebraLabelingError], None],
+        on_changed: Callable[[], None],
+    ) -> None:
+        self._state, self._on_error, self._on_changed = state, on_error, on_changed
         self._node = None
         self._place: np.ndarray | None = None  # of the chosen vertebra, RAS mm
         self.editor = Editor()
@@ -60,6 +67,7 @@ class Results:
         state.chosen = chosen
         state.undo_what = self.editor.undoStack.next(node) if node is not None else ""
         state.warnings = []
+        self._on_changed()
         if node is None:
             self._slice_views.follow(None)
             return

@@ -14,6 +14,7 @@ from VertebraLabelingLib.scans import sample_ct
 from VertebraLabelingLib.scans.read_scan import Scan, read_scan
 
 SAMPLE_NAME = "LIDC-IDRI-0001"
+SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class OpenScan:
     Attributes:
         name: what the page and the names of downloads call it.
         scan: voxels in HU, notes of the reader, DICOM files.
+        origin: what opens it again: :data:`SAMPLE`, the identity of a served scan, or empty for an upload.
     """
 
     name: str
     scan: Scan
+    origin: str = ""
 
 
 def served_scans(arguments: Sequence[str]) -> list[ScanJob]:
@@ -41,13 +44,18 @@ def served_scans(arguments: Sequence[str]) -> list[ScanJob]:
     return inputs.jobs
 
 
+def origin_of(job: ScanJob) -> str:
+    """What tells a served scan from others, also after a restart of the server."""
+    return f"served:{os.path.abspath(job.path)}:{job.series}"
+
+
 def read_job(job: ScanJob) -> OpenScan:
     """Read a scan that :func:`served_scans` found.
 
     Raises:
         InputError: it cannot be read, or is no CT.
     """
-    return OpenScan(job.name, in_hounsfield(read_scan(job.path, job.series or None)))
+    return OpenScan(job.name, in_hounsfield(read_scan(job.path, job.series or None)), origin_of(job))
 
 
 def read_upload(path: Path) -> OpenScan:
@@ -57,12 +65,12 @@ def read_upload(path: Path) -> OpenScan:
         InputError: it cannot be read, or is no CT.
     """
     if path.is_file():
-        return read_job(served_scans([str(path)])[0])
+        return replace(read_job(served_scans([str(path)])[0]), origin="")
     inputs = find_scans([str(path)], series="all")
     if not inputs.jobs:
         raise InputError(inputs.problems[0].message if inputs.problems else "No CT series is among the files.")
     scans = [read_job(job) for job in inputs.jobs]
-    largest = max(scans, key=lambda each: each.scan.volume.array.shape[0])
+    largest = replace(max(scans, key=lambda each: each.scan.volume.array.shape[0]), origin="")
     if len(scans) == 1:
         return largest
     note = f"{len(scans)} series were sent; the one with the most slices is shown."
@@ -82,4 +90,4 @@ def read_sample() -> OpenScan:
         InputError: it cannot be downloaded.
     """
     path = sample_ct.fetch_sample(sample_folder())
-    return replace(read_job(served_scans([str(path)])[0]), name=SAMPLE_NAME)
+    return replace(read_job(served_scans([str(path)])[0]), name=SAMPLE_NAME, origin=SAMPLE)

@@ -27,7 +27,7 @@ class Scene:
 
     Attributes:
         volume_node, points_node, bone_node: ``None`` while there is none.
-        name: of the scan; empty while none is open.
+        name, origin: of the scan (:class:`scans.OpenScan`); empty while none is open.
         scan: the open scan; its voxels are those of the volume node.
     """
 
@@ -35,7 +35,7 @@ class Scene:
         self.app = SlicerApp()
         slicer.mrmlScene = self.app.scene  # where slicer.util and VertebraLabelingMRML look
         self.volume_node = self.points_node = self.bone_node = None
-        self.name, self.scan = "", None
+        self.name, self.origin, self.scan = "", "", None
 
     def open(self, opened: OpenScan) -> None:
         """Take up a scan; the one before must be closed."""
@@ -43,7 +43,7 @@ class Scene:
         self.volume_node = slicer.util.addVolumeFromArray(volume.array, volume.ijk_to_ras, opened.name)
         self.volume_node.CreateDefaultDisplayNodes()
         self.set_window("Bone")
-        self.name = opened.name
+        self.name, self.origin = opened.name, opened.origin
         self.scan: Scan = replace(opened.scan, volume=volumeFromNode(self.volume_node))
 
     def set_window(self, name: str) -> None:
@@ -70,7 +70,7 @@ class Scene:
             if node is not None:
                 _remove(node)
         self.volume_node = self.points_node = self.bone_node = None
-        self.name, self.scan = "", None
+        self.name, self.origin, self.scan = "", "", None
 
 
 def _remove(node) -> None:

@@ -6,9 +6,11 @@ import argparse
 import os
 
 from VertebraLabelingLib.commands.options import add_engine_options
-from VertebraLabelingLib.errors import VertebraLabelingError
+from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 
 _NO_WEB = "The browser page needs the extra 'web': pip install '.[web]' in the clone (Python 3.10 or newer)."
+
+MOST_MINUTES = 7 * 24 * 60  # timers of the event loop take no infinity
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -37,6 +39,20 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--upload-limit", type=float, default=2000, metavar="MB", help="largest upload, in MB (default: 2000)"
     )
+    parser.add_argument(
+        "--public-url",
+        default="",
+        metavar="URL",
+        help="address under which a reverse proxy shows the page, e.g. https://reading.example.org/spine/; the page "
+        "then asks for the token that is printed",
+    )
+    parser.add_argument(
+        "--keep-session",
+        type=float,
+        default=60,
+        metavar="MINUTES",
+        help="how long a session that has lost its connection is kept (default: 60)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -54,10 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
     weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
     LabelerSpec(weights, arguments.device).check()
     network = {"device": arguments.device, "weights": weights}
+    if not arguments.keep_session >= 0 or not arguments.upload_limit > 0:
+        raise InputError("--keep-session and --upload-limit are positive numbers: give minutes and MB.")
     options = server.Options(
         host=arguments.host,
         port=arguments.port,
         upload_limit=int(arguments.upload_limit * 1e6),
+        public_url=arguments.public_url,
+        stay=server.Stay(keep=60 * min(arguments.keep_session, MOST_MINUTES)),
         arguments=network,
     )
     server.serve(jobs, options)

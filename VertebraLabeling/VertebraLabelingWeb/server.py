@@ -10,7 +10,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trame.app import get_server
@@ -20,19 +20,19 @@ from VertebraLabelingLib.batch.inputs import ScanJob
 from VertebraLabelingLib.errors import VertebraLabelingError
 from vtkmodules.vtkCommonCore import vtkObject
 
-from .gate import LOOPBACK, Gate
-from .occupancy import Occupancy
+from .addresses import LOOPBACK, Addresses, PublicUrl
+from .gate import Gate, session_cookie
+from .kept_points import KeptPoints, default_folder
+from .occupancy import Occupancy, Stay
 from .page import Page
 from .session_folder import remove_leftovers
+from .session_routes import SessionRoutes
 from .transfers import Transfers
 
 STATIC = Path(__file__).with_name("static")
 STATIC_URL = "vertebra_labeling"
-GRACE_S = 20.0
-ENDED = (
-    '<div class="ended"><b>The connection to this page has ended.</b>'
-    "<span>It was opened in another tab, or the program was closed. Reload the page to go on.</span></div>"
-)
+POLL_S = 5.0
+ENDED = '<div class="ended">The connection to this page has ended.</div>'  # connection.js says more, over it
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,10 @@ class Options:
     Attributes:
         host, port: where to listen; port 0 takes a free one.
         upload_limit: bytes of one upload.
-        grace: seconds after which a session without a connection ends.
+        public_url: where a proxy shows the page, as :meth:`addresses.PublicUrl.parse` takes it; empty without one.
+        stay: how long a session without a connection is kept.
+        poll: seconds between two looks of the browser at its connection.
+        state_folder: where unsaved corrections are kept; ``None`` for the user's own.
         labeler: what labels in its own process; see :mod:`VertebraLabelingLib.background.labeling_process`.
         arguments: of the labeler, e.g. ``device``.
     """
@@ -52,7 +55,10 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8080
     upload_limit: int = 2 * 10**9
-    grace: float = GRACE_S
+    public_url: str = ""
+    stay: Stay = field(default_factory=Stay)
+    poll: float = POLL_S
+    state_folder: Path | None = None
     labeler: str = labeling_process.NETWORK
     arguments: dict[str, object] | None = None
 
@@ -66,8 +72,10 @@ def serve(jobs: Sequence[ScanJob], options: Options, prepare: Callable[[object, 
         prepare: called with the trame server and the page before the start; for tests.
 
     Raises:
-        VertebraLabelingError: the port cannot be used.
+        VertebraLabelingError: the port or the public address cannot be used.
     """
+    public = PublicUrl.parse(options.public_url) if options.public_url else None
+    addresses = Addresses(public, any_host=options.host not in LOOPBACK and public is None)
     check_port(options)
     check_rendering()
     remove_leftovers()
@@ -76,16 +84,18 @@ def serve(jobs: Sequence[ScanJob], options: Options, prepare: Callable[[object, 
     os.environ["TRAME_ARGS"] = ""  # trame would read our command line
     os.environ["WSLINK_READY_MSG"] = ""
     server = get_server("vertebra-labeling", client_type="vue3")
-    page = Page(server, jobs, options.labeler, options.arguments, options.upload_limit)
+    store = KeptPoints(options.state_folder or default_folder())
+    page = Page(server, store, jobs, options.labeler, options.arguments, options.upload_limit)
     build_layout(server)
-    token = None if options.host in LOOPBACK else secrets.token_urlsafe(16)
-    server.controller.on_server_bind.add(lambda web_server: _bind(web_server, page, options, token))
-    server.controller.on_server_ready.add(lambda **_: _announce(options.host, server.port, token))
+    token = None if options.host in LOOPBACK and public is None else secrets.token_urlsafe(16)
+    server.controller.on_server_bind.add(lambda web_server: _bind(web_server, page, options, addresses, token))
+    server.controller.on_server_ready.add(lambda **_: _announce(options.host, server.port, addresses, token))
     if prepare:
         prepare(server, page)
     try:
         server.start(host=options.host, port=options.port, timeout=0, open_browser=False, show_connection_info=False)
     finally:
+        page.unsaved.keep()
         page.folder.remove()
 
 
@@ -94,7 +104,6 @@ def build_layout(server) -> None:
     server.enable_module(
         {
             "serve": {STATIC_URL: str(STATIC)},
-            "styles": [f"{STATIC_URL}/page.css"],
             "scripts": [f"{STATIC_URL}/page.js"],
         }
     )
@@ -139,31 +148,36 @@ def _loads(library: str) -> bool:
     return True
 
 
-def _bind(web_server, page: Page, options: Options, token: str | None) -> None:
-    """Put the gate before everything that is served, and add the ways of files."""
+def _bind(web_server, page: Page, options: Options, addresses: Addresses, token: str | None) -> None:
+    """Put the gate before everything that is served, and add the ways of files and of the session."""
 
     async def close_sockets() -> None:
         for handler in web_server._ws_handlers:
             for each in list(handler.connections.values()):
                 asyncio.get_running_loop().create_task(each.close(code=4001, message=b"opened elsewhere"))
 
-    occupancy = Occupancy(page.end, options.grace)
-    gate = Gate(occupancy, options.port, token, close_sockets)
+    occupancy = Occupancy(page.begin_session, page.end, lambda: page.unsaved.any, options.stay)
+    gate = Gate(occupancy, page.store, addresses, options.port, token, close_sockets)
+    client = Path(web_server.config["static"]["/"])
+    cookie = session_cookie(addresses, options.port)
+    session = SessionRoutes(occupancy, page.store, addresses, cookie, client, STATIC_URL, options.poll)
     web_server.app.middlewares.append(gate.handle)
-    web_server.app.router.add_routes(Transfers(page, options.upload_limit).routes())
+    web_server.app.router.add_routes([*session.routes(), *Transfers(page, options.upload_limit).routes()])
 
 
-def _announce(host: str, port: int, token: str | None) -> None:
+def _announce(host: str, port: int, addresses: Addresses, token: str | None) -> None:
     shown = f"[{host}]" if ":" in host else host
     if token is None:
         print(f"Vertebra Labeling: open http://{shown}:{port}/ in a browser. Ctrl+C ends it.", flush=True)
         return
+    if host not in LOOPBACK:
+        print(
+            f"Warning: {host} can be reached from other computers, and the connection is not encrypted. Whoever has "
+            "the link below can see the scan. Safer: leave out --host and use an SSH tunnel.",
+            file=sys.stderr,
+            flush=True,
+        )
     if host in ("0.0.0.0", "::"):
         shown = socket.gethostname()
-    print(
-        f"Warning: {host} can be reached from other computers, and the connection is not encrypted. Whoever has the "
-        "link below can see the scan. Safer: leave out --host and use an SSH tunnel.",
-        file=sys.stderr,
-        flush=True,
-    )
-    print(f"Vertebra Labeling: open http://{shown}:{port}/?token={token} in a browser. Ctrl+C ends it.", flush=True)
+    url = addresses.public or f"http://{shown}:{port}/"
+    print(f"Vertebra Labeling: open {url}?token={token} in a browser. Ctrl+C ends it.", flush=True)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import shutil
+import unicodedata
+from urllib.parse import quote
 
 from aiohttp import web
 from VertebraLabelingLib.batch.naming import safe_name
-from VertebraLabelingLib.batch.outputs import WRITERS
+from VertebraLabelingLib.batch.outputs import POINTS, WRITERS
+from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
+from VertebraLabelingLib.scans.read_scan import Scan
 from VertebraLabelingMRML.points import readLabels
 
 from . import uploads
 from .page import Page
 
-FORMATS = ("mrk.json", "csv", "verse.json")
+FORMATS = (POINTS, "csv", "verse.json")
+ATTRIBUTE_CHARACTERS = "!#$&+-.^_`|~"  # RFC 8187: all others are percent-encoded
+NO_ROOM = "The server could not store the upload ({}): tell who runs it, and send the CT again."
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +38,11 @@ class Transfers:
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """For aiohttp's router."""
-        return [web.post("/upload", self._upload), web.get("/save/{format}", self._save)]
+        return [
+            web.post("/upload", self._upload),
+            web.get("/save/{format}", self._save),
+            web.get("/kept/{key}.mrk.json", self._save_kept),
+        ]
 
     async def _upload(self, request: web.Request) -> web.Response:
         """Answers ``{}``, or ``{"error": sentence}``; then the connection is closed: more may be under way."""
@@ -44,31 +54,56 @@ class Transfers:
             response = web.json_response({"error": str(error)})
             response.force_close()
             return response
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, ConnectionError):
+                raise
+            log.warning("an upload could not be stored: %s", error.strerror)
+            return web.json_response({"error": NO_ROOM.format(error.strerror)})
         except Exception:
             shutil.rmtree(folder, ignore_errors=True)
             log.warning("an upload broke off", exc_info=True)
             raise
-        self._page.open_upload(path, folder)
+        self._page.opening.upload(path, folder)
         return web.json_response({})
 
     async def _save(self, request: web.Request) -> web.Response:
         name, scene = request.match_info["format"], self._page.scene
         if name not in FORMATS or scene.points_node is None:
             raise web.HTTPNotFound(text="There are no vertebrae to save: label a CT first.")
-        writer, folder = WRITERS[name], self._page.folder.fresh("save")
-        path = folder / f"{safe_name(scene.name)}{writer.suffix}"
         try:
-            writer.write(path, readLabels(scene.points_node), scene.scan, scene.name)
+            labels = readLabels(scene.points_node)
+        except VertebraLabelingError as error:
+            raise web.HTTPConflict(text=str(error)) from error
+        response = self._written(name, labels, scene.scan, scene.name)
+        self._page.saved()
+        return response
+
+    async def _save_kept(self, request: web.Request) -> web.Response:
+        kept = self._page.offers.find(request.match_info["key"])
+        if kept is None:
+            raise web.HTTPNotFound(text="These corrections are not kept any more.")
+        return self._written(POINTS, kept.labels, None, kept.scan)
+
+    def _written(self, format_name: str, labels: SpineLabels, scan: Scan | None, scan_name: str) -> web.Response:
+        """A file to download, named as the scan."""
+        writer, folder = WRITERS[format_name], self._page.folder.fresh("save")
+        path = folder / f"{safe_name(scan_name)}{writer.suffix}"
+        try:
+            writer.write(path, labels, scan, scan_name)
             data = path.read_bytes()
         except VertebraLabelingError as error:
             raise web.HTTPConflict(text=str(error)) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        response = web.Response(body=data, content_type="text/csv" if name == "csv" else "application/json")
-        response.headers["Content-Disposition"] = f'attachment; filename="{_ascii(path.name)}"'
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        kind = "text/csv" if format_name == "csv" else "application/json"
+        headers = {"Content-Disposition": attachment(path.name), "Cache-Control": "no-store"}
+        return web.Response(body=data, content_type=kind, headers=headers)
 
 
-def _ascii(name: str) -> str:
-    return name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
+def attachment(name: str) -> str:
+    """The header that names a download, in any script: RFC 6266, with the name for old browsers in front."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = "".join("_" if char in '"\\%' else char for char in plain)
+    plain = f"scan{plain}" if plain.startswith(".") else plain  # nothing of the name was left
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=ATTRIBUTE_CHARACTERS)}"

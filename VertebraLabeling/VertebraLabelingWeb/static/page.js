@@ -26,6 +26,7 @@
 
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input:not([type=checkbox]):not([type=range]), select, textarea, button, a, summary");
+    if (document.querySelector("dialog[open]")) return; // Tab, Enter and Escape are the dialog's
     const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
     if (!undo && (event.ctrlKey || event.metaKey || event.altKey)) return;
     if (typing && ["Enter", " ", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)
@@ -40,7 +41,19 @@
     window.trame.trigger(found[0], given);
   }, true);
 
+  // A question takes the keyboard until it is answered; Escape is its last answer, which changes nothing.
+  function showQuestion() {
+    const dialog = document.getElementById("question");
+    if (!dialog || dialog.open) return;
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      dialog.querySelector("button:last-of-type").click();
+    });
+    dialog.showModal();
+  }
+
   new MutationObserver(() => {
+    showQuestion();
     const row = document.querySelector("#levels .chosen");
     if (row && row.id !== document.body.dataset.chosen) row.scrollIntoView({ block: "nearest" });
     document.body.dataset.chosen = row ? row.id : "";
@@ -66,7 +79,13 @@
     request.onerror = () => end("The upload broke off: it is larger than allowed, or the connection was lost.");
     request.onload = () => {
       let answer = {};
-      try { answer = JSON.parse(request.responseText); } catch { answer = { error: "The upload was not accepted: reload the page." }; }
+      try {
+        answer = JSON.parse(request.responseText);
+      } catch {
+        answer = { error: request.status === 413
+          ? "A proxy refused the upload as too large: raise its limit (nginx: client_max_body_size)."
+          : "The upload was not accepted: reload the page." };
+      }
       end(answer.error);
     };
     request.open("POST", "upload");

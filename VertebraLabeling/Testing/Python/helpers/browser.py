@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -13,10 +14,13 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HELPERS = Path(__file__).resolve().parent
 SERVE = HELPERS / "serve_for_tests.py"
 BALLS = "balls:UnhurriedBallLabeler"
+QUICK = {"labeler": BALLS, "grace": 1.0, "keep": 1.0, "poll": 0.5, "upload_limit": 2 * 10**6}
+CUT = "Object"  # how Playwright shows what trame's client rejects its calls with
 WAIT_MS = 120_000  # the machine may be busy
 NETWORK_MS = 900_000
 START_S = 180
@@ -34,19 +38,24 @@ class ServerProcess:
     Args:
         folder: its temporary files lie here.
         files: what it serves.
+        command: a program other than ``serve_for_tests``.
+        port: by default a free one.
+        options: of the server; a lost session is kept for a second, and the browser looks often.
     """
 
-    def __init__(self, folder: Path, files: Sequence[Path], labeler=BALLS, grace=1.0, limit=2 * 10**6, command=None):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, files: Sequence[Path], command=None, port=None, **options):
+        self.folder, self.port = folder, port or free_port()
+        options = {**QUICK, "port": self.port, **options}
         folder.mkdir(parents=True, exist_ok=True)
         paths = [HELPERS.parents[2], HELPERS]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "TMPDIR": str(folder),
+            "XDG_STATE_HOME": str(folder / "state"),
             "OMP_NUM_THREADS": "2",
         }
-        given = [str(SERVE), str(self.port), str(grace), labeler, str(limit), *map(str, files)]
+        given = [str(SERVE), json.dumps(options), *map(str, files)]
         self.log = (folder / "log.txt").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, *(given if command is None else [*command, "--port", str(self.port)])],
@@ -111,24 +120,36 @@ def until(condition, what="", seconds=WAIT_MS / 1000):
 class Visitor:
     """A person with a browser of their own.
 
+    Args:
+        browser: Playwright's browser.
+        server: what they visit.
+        url: another address of it.
+        options: of the browser's context.
+
     Attributes:
         page: Playwright's page.
         requested: addresses of other servers that the browser asked; there must be none.
         problems: exceptions in the page's scripts.
+        cut: a connection was cut, and trame's client has said so in its own way, which is no problem.
     """
 
-    def __init__(self, browser, server: ServerProcess):
-        self.server = server
-        self.context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    def __init__(self, browser, server: ServerProcess, url: str = "", **options):
+        self.server, self.url, self.cut = server, url or server.url, False
+        self.context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True, **options)
         self.context.set_default_timeout(WAIT_MS)
-        self.page = self.context.new_page()
         self.requested, self.problems = [], []
-        self.page.on("request", lambda request: self._note(request.url))
-        self.page.on("websocket", lambda socket: self._note(socket.url.replace("ws:", "http:")))
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.use(self.context.new_page())
+
+    def use(self, page) -> None:
+        """Go on in this tab."""
+        self.page = page
+        page.on("request", lambda request: self._note(request.url))
+        page.on("websocket", lambda socket: self._note(socket.url.replace("ws", "http", 1)))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
 
     def _note(self, url: str) -> None:
-        if not url.startswith((self.server.url, "data:", "blob:")):
+        ours = urlsplit(self.url)._replace(path="", query="").geturl()
+        if not url.startswith((ours, "data:", "blob:")):
             self.requested.append(url)
 
     def open(self) -> Visitor:
@@ -138,12 +159,17 @@ class Visitor:
         return self
 
     def _try_to_open(self) -> bool:
-        answer = self.page.goto(self.server.url, wait_until="commit")
+        answer = self.page.goto(self.url, wait_until="commit")
         return answer.status == 200
 
     def open_scan(self) -> Visitor:
         """Open the page and wait until the scan is drawn."""
         self.open()
+        return self.open_scan_here()
+
+    def open_scan_here(self) -> Visitor:
+        """Wait until the scan is drawn in the page that is loading."""
+        self.page.wait_for_function("window.trame?.state?.get('views')?.length")
         self.wait("state.get('scan_name') && !state.get('busy_text') && state.get('slices').Sagittal")
         self.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100")
         return self
@@ -197,16 +223,43 @@ class Visitor:
             self.page.click(button)
         return started.value.suggested_filename, Path(started.value.path()).read_bytes()
 
+    def question(self) -> str:
+        """The text of the dialog that asks."""
+        self.page.wait_for_selector("#question[open]")
+        return self.page.inner_text("#question-text")
+
+    def answer(self, label: str) -> None:
+        """Press a button of the dialog that asks."""
+        self.page.locator("#question").get_by_role("button", name=label, exact=True).click()
+        self.wait("!state.get('question')")
+
+    def told(self, kind: str) -> str:
+        """The text of the dialog about the connection."""
+        self.page.wait_for_selector(f"#connection[data-kind={kind}]")
+        return self.page.inner_text("#connection-text")
+
+    def confirm(self, level: str) -> None:
+        """Make a correction."""
+        self.choose(level)
+        self.page.click("#confirm")
+        self.wait(f"state.get('rows').some(row => row.level === '{level}' && row.status === 'confirmed')")
+        self.wait("state.get('unsaved')")
+
+    def confirmed(self) -> list[str]:
+        """Levels that are confirmed."""
+        return [row["level"] for row in self.state("rows") if row["status"] == "confirmed"]
+
     def close(self) -> None:
         self.context.close()
-        assert not self.problems, self.problems
+        problems = [each for each in self.problems if not (self.cut and each == CUT)]
+        assert not problems, problems
         assert not self.requested, f"the page asked other servers: {self.requested}"
 
 
 @contextmanager
-def visitor(browser, server):
+def visitor(browser, server, url: str = "", **options):
     """A visitor that leaves in the end."""
-    person = Visitor(browser, server)
+    person = Visitor(browser, server, url, **options)
     try:
         yield person
     finally:

@@ -1,8 +1,9 @@
 """Serves the page as ``vertebra-labeling serve`` does, and lets a test look into the scene behind it.
 
-python serve_for_tests.py PORT GRACE LABELER UPLOAD_LIMIT [FILE...]
+python serve_for_tests.py OPTIONS_AS_JSON [FILE...]
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def look_into(trame_server, page):
 
 
 if __name__ == "__main__":
-    port, grace, labeler, limit, *files = sys.argv[1:]
-    options = server.Options(port=int(port), grace=float(grace), labeler=labeler, upload_limit=int(limit))
-    server.serve(scans.served_scans(files), options, look_into)
+    given, *files = sys.argv[1:]
+    given = json.loads(given)
+    stay = server.Stay(given.pop("grace"), given.pop("keep"))
+    server.serve(scans.served_scans(files), server.Options(stay=stay, **given), look_into)

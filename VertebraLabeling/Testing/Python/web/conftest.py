@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from balls import centers, voxels
 from browser import ServerProcess, chromium, visitor
+from nginx import PUBLIC_HOST
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
+        arguments = ["--no-sandbox", "--disable-gpu", f"--host-resolver-rules=MAP {PUBLIC_HOST} 127.0.0.1"]
         running = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         yield running
         running.close()

@@ -165,19 +165,46 @@ def test_points_are_saved_as_markups_table_and_verse_list(reader):
     assert name == "balls.verse.json" and [each["label"] for each in json.loads(data)[1:4]] == [15, 16, 17]
 
 
-def test_a_volume_that_changed_under_settled_points_is_told_and_labeled_without_them_on_request(reader):
+@pytest.mark.parametrize("way", ["Cancel", "Escape"])
+def test_points_of_another_image_are_asked_about_and_nothing_happens_without_an_answer(reader, way):
     before = reader.ask("positions")
-    reader.choose("L1")
-    reader.page.click("#confirm")
-    reader.wait("state.get('rows').some(row => row.status === 'confirmed')")
+    reader.confirm("L1")
     reader.ask("roll_voxels", 10)
     reader.page.click("#label")
-    reader.wait("state.get('error')")
-    said = reader.page.inner_text("#error span")
-    for words in ("have changed since its points were found", "confirmed (L1)", "press Label vertebrae again"):
+    said = reader.question()
+    for words in ("have changed since its points were found", "confirmed (L1)", "keep these points as they stand"):
         assert words in said
-    assert reader.ask("positions") == before
+    if way == "Cancel":
+        reader.answer("Cancel")
+    else:
+        reader.page.keyboard.press("Escape")
+        reader.wait("!state.get('question')")
+    assert reader.ask("positions") == before and reader.confirmed() == ["L1"]
+    assert reader.page.inner_text("#message") == "Nothing was labeled."
+
+
+def test_points_of_another_image_are_kept_where_the_user_says_so(reader):
+    before = reader.ask("positions")
+    reader.confirm("L1")
+    reader.ask("roll_voxels", 1)
+    reader.page.keyboard.press("l")
+    reader.question()
+    reader.answer("Keep them as they stand")
+    reader.wait("!state.get('running') && state.get('rows').length")
+    assert reader.confirmed() == ["L1"] and np.allclose(reader.ask("positions")["L1"], before["L1"], atol=0.01)
+    reader.page.click("#label")  # they belong to this image now: no question any more
+    reader.wait("state.get('running') || state.get('question')")
+    reader.wait("!state.get('running')")
+    assert reader.state("question") is None and reader.confirmed() == ["L1"]
+
+
+def test_points_of_another_image_are_left_out_where_the_user_says_so(reader):
+    before = reader.ask("positions")
+    reader.confirm("L1")
+    reader.ask("roll_voxels", 10)
     reader.page.click("#label")
+    reader.question()
+    reader.answer("Label without them")
     reader.wait("!state.get('running') && state.get('rows').every(row => row.status === 'predicted')")
     after = reader.ask("positions")
     assert reader.state("error") == "" and list(after) == BALLS

@@ -13,7 +13,7 @@ from VertebraLabelingLib.networks import weights
 
 @pytest.fixture
 def sample_server(browser, sample_ct, tmp_path):
-    process = ServerProcess(tmp_path, [sample_ct], labeling_process.NETWORK, grace=60.0)
+    process = ServerProcess(tmp_path, [sample_ct], labeler=labeling_process.NETWORK, grace=60.0)
     yield process.wait()
     process.stop()
 
