@@ -51,7 +51,7 @@ class Occupancy:
         has_unsaved: Callable[[], bool],
         stay: Stay,
     ) -> None:
-        self._on_begin, self._on_end, self._has_unsaved, self._stay = on_begin, on_end, has_unsaved, stay
+        self._on_begin, self._on_end, self._has_unsaved, self.stay = on_begin, on_end, has_unsaved, stay
         self._connections = 0
         self._loading = self._has_connected = self._has_left = False
         self._away_since = self._ends_at = 0.0
@@ -105,7 +105,7 @@ class Occupancy:
 
     @property
     def _patience(self) -> float:
-        return max(self._stay.grace, CONNECT_S) if self._loading else self._stay.grace
+        return max(self.stay.grace, CONNECT_S) if self._loading else self.stay.grace
 
     def _gives_way(self) -> bool:
         away = self._connections == 0 and time.monotonic() - self._away_since >= self._patience
@@ -114,7 +114,7 @@ class Occupancy:
     def _wait(self) -> None:
         self._stop_waiting()
         short = self._has_left or not self._has_connected
-        seconds = self._patience if short else max(self._stay.keep, self._patience)
+        seconds = self._patience if short else max(self.stay.keep, self._patience)
         self._away_since = time.monotonic()
         self._ends_at = self._away_since + seconds
         why = LEFT if self._has_left else f"The connection was lost for more than {duration(seconds)}."

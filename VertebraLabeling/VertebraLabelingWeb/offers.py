@@ -65,6 +65,8 @@ class Offers:
         what += _clock(kept.time + self._store.seconds)
         if fitting:
             text, first = f"{what}.", (Answer("Put them back", lambda: self._put_back(kept)),)
+        elif kept.origin and kept.origin == self._scene.origin:
+            text, first = f"{what}, but '{kept.scan}' is another image now: save them as a file to compare.", ()
         elif self._open_again(kept.origin, False):
             text, first = f"{what}.", (Answer("Open the scan again", lambda: self._open_again(kept.origin, True)),)
         else:

@@ -11,7 +11,7 @@ from aiohttp import web
 from .addresses import Addresses
 from .index_page import INDEX, index_page
 from .kept_points import KeptPoints
-from .occupancy import Occupancy
+from .occupancy import Occupancy, duration
 
 SESSION, LEAVE = "/session", "/leave"
 UNKNOWN = "Your session has ended."
@@ -55,7 +55,12 @@ class SessionRoutes:
         ]
 
     async def _index(self, request: web.Request) -> web.Response:
-        settings = {"server": self._server, "visit": self._occupancy.visit, "poll": round(1000 * self._poll)}
+        settings = {
+            "server": self._server,
+            "visit": self._occupancy.visit,
+            "poll": round(1000 * self._poll),
+            "keep": duration(self._occupancy.stay.keep),
+        }
         text = index_page(self._client, self._static_url, settings)
         return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
 

@@ -2,7 +2,7 @@
 // back, and asks before unsaved corrections are left behind. Runs before trame; needs nothing of it.
 "use strict";
 (() => {
-  const { server, visit, poll } = document.currentScript.dataset;
+  const { server, visit, poll, keep } = document.currentScript.dataset;
   const POLL_MS = Number(poll);
   const PATIENCE_MS = Math.min(10000, 2 * POLL_MS); // of one look
   const LATE_MS = 60000; // to load the page and open its socket
@@ -75,7 +75,7 @@
   }
 
   function lost() {
-    const kept = unsaved() ? "Your corrections are kept on the server. " : "";
+    const kept = unsaved() ? `Your corrections are kept on the server for ${keep}. ` : "";
     show("lost", "The connection is lost.",
       `${kept}The page goes on by itself as soon as the network and the server are back.`, "Try now");
   }

@@ -74,7 +74,7 @@ def test_a_network_that_was_away_comes_back_to_the_same_corrected_points(correct
         "offline": (network.fail, network.mend),
     }[kind]
     fail()
-    assert corrected.told("lost").startswith("Your corrections are kept on the server.")
+    assert corrected.told("lost").startswith("Your corrections are kept on the server for 1 minute.")
     time.sleep(AWAY_S)
     second = Visitor(browser, keeping)  # unsaved corrections give way to nobody
     assert second.page.goto(keeping.url).status == 503
