@@ -119,12 +119,12 @@ class Opening:
                 drop()
                 self._state.update({"error": BUSY, "busy_text": ""})
             else:
-                self._ask_or_open(read, "the CT that was sent", "Reading the CT …", drop)
+                self._ask_or_open(read, "the uploaded CT", "Reading the CT …", drop)
 
     def on_saved(self) -> None:
         """The corrections are in a file now: a question that speaks of them says so."""
         if self._questions.about == ABOUT:
-            self._ask(f"The corrections of '{self._scene.name}' are saved.")
+            self._ask(f"The corrections of '{self._scene.name}' are saved")
 
     def _ask_or_open(self, read: Read, what: str, text: str, drop: Callable[[], None] | None = None) -> None:
         if self._task is not None:
@@ -134,14 +134,13 @@ class Opening:
             return
         self._state.busy_text = ""
         self._waiting = (f"open {what}", lambda: self._give_up_and_open(read, text), drop)
-        self._ask(f"The corrections of '{self._scene.name}' are not saved.")
+        self._ask(f"The corrections of '{self._scene.name}' are not saved")
 
     def _ask(self, text: str) -> None:
         what, go, drop = self._waiting
         save = (Answer("Save .mrk.json", href="save/mrk.json"),) if self._unsaved.any else ()
-        label = "Open without saving" if self._unsaved.any else "Open"
-        sentence = f"{text[:-1]}: {what} in their place?"
-        self._questions.ask(ABOUT, sentence, *save, Answer(label, go), Answer("Cancel", drop))
+        label, end = ("Open without saving", "all the same") if self._unsaved.any else ("Open", "now")
+        self._questions.ask(ABOUT, f"{text}: {what} {end}?", *save, Answer(label, go), Answer("Cancel", drop))
 
     def _give_up_and_open(self, read: Read, text: str) -> None:
         self._unsaved.give_up()

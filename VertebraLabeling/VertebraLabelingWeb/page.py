@@ -25,7 +25,7 @@ from .session_folder import SessionFolder
 from .unsaved import Unsaved
 from .views import Views
 
-KEEP_OR_NOT = "keep these points as they stand, label without them, or cancel and check them?"
+KEEP_OR_NOT = "label it without these points, keep them as they stand, or cancel and check them?"
 UNEXPECTED = "Something unexpected went wrong: the log of the server has the details."
 
 log = logging.getLogger(__name__)
@@ -157,8 +157,8 @@ class Page:
             self.questions.ask(
                 "keep",
                 error.sentence(KEEP_OR_NOT),
-                Answer("Keep them as they stand", lambda: self.label(keep=True)),
                 Answer("Label without them", lambda: self.label(keep=False)),
+                Answer("Keep them as they stand", lambda: self.label(keep=True)),
                 Answer("Cancel", self._tell_nothing_labeled),
             )
             return

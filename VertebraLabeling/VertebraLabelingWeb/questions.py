@@ -42,7 +42,7 @@ class Questions:
         Args:
             about: tells this kind of question from others.
             text: the question.
-            answers: the first one is the one that loses nothing.
+            answers: the first one is what most people want, and can be taken back.
         """
         self.about, self._answers = about, answers
         shown = [{"number": i, "label": each.label, "href": each.href} for i, each in enumerate(answers)]

@@ -176,7 +176,7 @@ class Visitor:
 
     def wait(self, condition: str, milliseconds: int = WAIT_MS) -> None:
         """Wait for something in trame's ``state``."""
-        expression = f"(() => {{ const state = window.trame.state; return {condition}; }})()"
+        expression = f"(() => {{ const state = window.trame?.state; return state && ({condition}); }})()"
         self.page.wait_for_function(expression, timeout=milliseconds)
 
     def state(self, name: str):

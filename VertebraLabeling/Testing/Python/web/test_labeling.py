@@ -172,7 +172,7 @@ def test_points_of_another_image_are_asked_about_and_nothing_happens_without_an_
     reader.ask("roll_voxels", 10)
     reader.page.click("#label")
     said = reader.question()
-    for words in ("have changed since its points were found", "confirmed (L1)", "keep these points as they stand"):
+    for words in ("have changed since its points were found", "confirmed (L1)", "keep them as they stand"):
         assert words in said
     if way == "Cancel":
         reader.answer("Cancel")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 from browser import ServerProcess, Visitor, until, visitor
 from cable import Cable
 
@@ -48,8 +53,7 @@ def corrections(person):
 def back(person) -> None:
     """Wait until the page has reloaded itself and shows the scan."""
     person.page.wait_for_selector("#connection", state="detached")
-    person.wait("state.get('scan_name') && state.get('slices').Sagittal")
-    person.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100")
+    person.open_scan_here()
 
 
 class Offline:
@@ -143,30 +147,58 @@ def test_without_corrections_a_lost_session_gives_way_and_says_so(browser, keepi
             assert second.state("scan_name") == "balls"
 
 
-@pytest.mark.parametrize("end", ["terminate", "kill"])
-def test_a_restarted_server_says_so_and_offers_what_was_kept(browser, ball_ct, tmp_path, end):
-    first = ServerProcess(tmp_path, [ball_ct], keep=60.0).wait()
-    with visitor(browser, first) as person:
-        person.cut = True
-        person.open_scan()
-        person.label()
-        person.confirm("L1")
-        until(lambda: list(tmp_path.glob("state/**/*.json")), "for the corrections to be kept")
-        getattr(first.process, end)()
-        first.process.wait(60)
-        person.told("lost")
-        second = ServerProcess(tmp_path, [ball_ct], keep=60.0, port=first.port).wait()
-        try:
+@contextmanager
+def corrected_over_a_restart(browser, scan, folder, end: str, meanwhile=lambda: None) -> Iterator[Visitor]:
+    """Somebody who has confirmed L1 on a server that was then ended and started again on the same port."""
+    first = ServerProcess(folder, [scan], keep=60.0).wait()
+    second = None
+    try:
+        with visitor(browser, first) as person:
+            person.cut = True
+            person.open_scan()
+            person.label()
+            person.confirm("L1")
+            until(lambda: list(folder.glob("state/**/*.json")), "for the corrections to be kept")
+            getattr(first.process, end)()
+            first.process.wait(60)
+            person.told("lost")
+            meanwhile()
+            second = ServerProcess(folder, [scan], keep=60.0, port=first.port).wait()
             assert person.told("ended").startswith("The program that serves this page was started anew.")
             person.page.click("#connection-go")
             person.open_scan_here()
-            person.question()
-            person.answer("Put them back")
-            person.wait("state.get('rows').length")
-            assert person.confirmed() == ["L1"]
-        finally:
+            yield person
+    finally:
+        first.stop()
+        if second is not None:
             second.stop()
-            first.stop()
+
+
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_a_restarted_server_says_so_and_offers_what_was_kept(browser, ball_ct, tmp_path, end):
+    with corrected_over_a_restart(browser, ball_ct, tmp_path, end) as person:
+        assert person.question().startswith("Corrections of 'balls' were not saved (")
+        person.answer("Put them back")
+        person.wait("state.get('rows').length")
+        assert person.confirmed() == ["L1"]
+
+
+def test_corrections_are_not_put_on_another_image_of_the_same_name(browser, ball_ct, tmp_path):
+    scan = Path(shutil.copy(ball_ct, tmp_path))
+
+    def replace_scan() -> None:
+        image = sitk.ReadImage(str(scan))
+        sitk.WriteImage(sitk.Flip(image, (False, True, False)), str(scan))
+
+    with corrected_over_a_restart(browser, scan, tmp_path, "terminate", replace_scan) as person:
+        assert "but 'balls' is another image now: save them as a file to compare." in person.question()
+        assert person.page.locator("#question button").all_inner_texts() == ["Delete them", "Later"]
+        assert b"status=confirmed" in person.save("#question >> text=Save .mrk.json")[1]
+        person.answer("Later")
+        assert person.ask("positions") == {}
+        person.page.reload()
+        person.open_scan_here()
+        assert person.state("question") is None
 
 
 def test_of_two_tabs_the_newer_has_the_scan_and_the_older_can_take_it_back(corrected):

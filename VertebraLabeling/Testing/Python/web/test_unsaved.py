@@ -106,12 +106,12 @@ def test_labeling_again_does_not_save_a_correction(reader):
 def test_a_reload_asks_where_something_is_unsaved_and_loses_nothing(reader):
     with leaving_asked(reader.page, stay=False) as asked:
         reader.page.reload()
-        reader.open_scan()
+        reader.open_scan_here()
         assert asked == []  # nothing was corrected
         reader.confirm("T12")
         reader.page.reload()
         assert asked == ["beforeunload"]
-        reader.open_scan()
+        reader.open_scan_here()
     assert reader.confirmed() == ["T12"] and reader.state("unsaved") is True
 
 
@@ -143,7 +143,7 @@ def test_a_tab_that_was_closed_all_the_same_can_be_made_up_for(browser, server):
         assert person.state("unsaved") is True
         person.save("#save-mrk")
         person.page.reload()
-        person.open_scan()
+        person.open_scan_here()
         assert person.state("question") is None
 
 
