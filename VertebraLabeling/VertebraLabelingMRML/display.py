@@ -27,7 +27,7 @@ CURVE_FADES_MM = 20.0, 80.0  # distance from the slice
 
 
 def style(pointsNode):
-    """Make the points readable in slice and 3D views; a spine that leaves the slice is projected onto it."""
+    """Make the points readable in slice and 3D views; :mod:`slice_views` projects them onto slices along the spine."""
     pointsNode.CreateDefaultDisplayNodes()
     display = pointsNode.GetDisplayNode()
     display.SetSelectedColor(*CERTAIN)
@@ -39,16 +39,15 @@ def style(pointsNode):
     display.SetPointLabelsVisibility(True)
     display.SetOccludedVisibility(True)
     display.SetOccludedOpacity(0.6)
-    display.SetSliceProjection(True)
-    display.SetSliceProjectionOpacity(0.8)
-    display.SetSliceProjectionUseFiducialColor(True)
 
 
-def copyLook(display, other):
-    """Give another markups display node the look of this one."""
+def copyLook(display, other, own=()):
+    """Give another markups display node the look of this one, but for what is its ``own`` (name -> value)."""
+    look = {name: getattr(display, f"Get{name}")() for name in LOOK}
+    look.update(own)
     with slicer.util.NodeModify(other):
-        for name in LOOK:
-            getattr(other, f"Set{name}")(getattr(display, f"Get{name}")())
+        for name, value in look.items():
+            getattr(other, f"Set{name}")(*(value if isinstance(value, tuple) else (value,)))
 
 
 def showConfidence(pointsNode, amberBelow):
@@ -179,7 +178,7 @@ def _addRegionModel(pointsNode, group):
     display.SetColor(*(AMBER if group == UNCERTAIN else [value / 255 for value in REGION_COLORS[group]]))
     display.SetOpacity(0.6)
     display.SetVisibility2D(True)
-    display.SetSliceDisplayModeToProjection()  # like the points: also where the spine leaves the slice
+    display.SetSliceDisplayModeToIntersection()
     display.SetSliceIntersectionOpacity(0.5)
     return model
 

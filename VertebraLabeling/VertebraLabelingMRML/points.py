@@ -64,6 +64,11 @@ def wasLabeled(pointsNode):
     return pointsNode.GetAttribute(PROVENANCE) is not None
 
 
+def areVertebrae(pointsNode):
+    """Whether the points of a node are vertebrae: labeled by this module, or read from a file and named as levels."""
+    return wasLabeled(pointsNode) or 0 < len(levelPoints(pointsNode)) == pointsNode.GetNumberOfDefinedControlPoints()
+
+
 def provenanceOf(pointsNode):
     """``SpineLabels.provenance`` of the node's labels; empty where there is none."""
     return jsonOf(pointsNode, PROVENANCE, {})

@@ -1,45 +1,110 @@
-"""The name of the vertebra that a slice across the spine passes, also where the slice misses its center.
+"""The names of vertebrae in the views, as markups of their own that cannot be moved, are not saved and not listed.
 
-A point is shown in the slice through it alone; its name would be seen in one slice of ten. These names are markups of
-their own, one for each view, which cannot be moved, are not saved and are not listed among the user's nodes.
+A slice across the spine names the vertebra that it passes, also where it misses the center: a point is shown in the
+slice through it alone, and its name would be seen in one slice of ten. In views along the spine, and in 3D, the names
+stand where none lies over another (:mod:`name_places`), those of uncertain vertebrae in their color.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import slicer
+import vtk
 from VertebraLabelingLib.core.volume import apply_affine
 
 from .display import copyLook
+from .name_places import importance, place
 from .points import headToFoot
+from .view_windows import project
 
 REACH_MM = 20.0  # of a vertebra from its center, where the next one is far or missing
 OPACITY = 0.6
+FULL_TEXT_PX, LEAST_TEXT = 600, 0.7  # views lower than that have smaller names, down to this part
+NO_GLYPH = 0.01  # percent of the screen
+SAME_MM = 1e-4
+PASSED, CERTAIN, UNCERTAIN, POINTS = "passed", "certain", "uncertain", "points"
+"""What a node shows in its view: the vertebra passed, names by their color, uncertain points.
+
+Markups that are projected onto a slice have one color for all: where one of them is uncertain, that of uncertain ones.
+"""
 
 
 class SliceNames:
-    """Shows the names beside the points of one node; :meth:`clear` takes them away."""
+    """Shows the names of the points of one node; :meth:`clear` takes them away.
+
+    Attributes:
+        chosen: index of the control point whose name comes first, or ``None``.
+    """
 
     def __init__(self):
-        self._nodes = {}
+        self._nodes, self.chosen = {}, None
 
-    def show(self, pointsNode, viewIDs):
-        """Show in each of these slice views which vertebra it passes now, in the look of the points."""
-        for viewID in set(self._nodes) - set(viewIDs):
-            _remove(self._nodes.pop(viewID))
-        found = headToFoot(pointsNode) if viewIDs else []
+    def show(self, pointsNode, across, along):
+        """Name the vertebrae of a node in views across the spine and in views along it, in the look of the points.
+
+        Args:
+            across, along: IDs of slice views; of 3D views in ``along``, those that are on the screen.
+        """
+        found = headToFoot(pointsNode) if across or along else []
         places = np.array([each.point.ras for each in found]).reshape(-1, 3)
-        for viewID in viewIDs:
+        groups = {}
+        for viewID in across:
             passed = passedVertebra(slicer.mrmlScene.GetNodeByID(viewID), places)
-            if passed is None and viewID not in self._nodes:
-                continue
-            node = self._nodes.get(viewID)
+            groups[viewID, PASSED] = _Group([] if passed is None else [(found[passed], places[passed])])
+        for viewID in along:
+            for kind, group in self._placed(pointsNode, slicer.mrmlScene.GetNodeByID(viewID), found, places).items():
+                groups[viewID, kind] = group
+        for key in set(self._nodes) - set(groups):
+            _remove(self._nodes.pop(key))
+        for key, group in groups.items():
+            node = self._nodes.get(key)
             if node is None or node.GetScene() is None:
-                node = self._nodes[viewID] = _add(pointsNode, viewID)
-            _write(node, pointsNode, None if passed is None else found[passed])
+                if not group.names:
+                    continue
+                node = self._nodes[key] = _add(pointsNode, *key)
+            _write(node, pointsNode, group)
 
     def clear(self):
         """Show none any more."""
         while self._nodes:
             _remove(self._nodes.popitem()[1])
+
+    def _placed(self, pointsNode, viewNode, found, places):
+        """The names of a view along the spine, and its uncertain points: kind -> :class:`_Group`."""
+        view = project(viewNode, places)
+        display = pointsNode.GetDisplayNode()
+        levels = [each.point.level for each in found]
+        uncertain = [not pointsNode.GetNthControlPointSelected(each.index) for each in found]
+        visible = [pointsNode.GetNthControlPointVisibility(each.index) for each in found]
+        chosen = next((row for row, each in enumerate(found) if each.index == self.chosen), None)
+        order = [row for row in importance(levels, uncertain, chosen) if visible[row]]
+        textScale = display.GetTextScale() * min(1.0, max(LEAST_TEXT, view.size[1] / FULL_TEXT_PX))
+        needed = {row for row in order if uncertain[row] or row == chosen}
+        sizes = textSizes(display, levels, textScale, view.dpi)
+        corners = place(view.pixels, sizes, order, view.size, needed)
+        groups = {kind: _Group([], textScale) for kind in (CERTAIN, UNCERTAIN)}
+        for row, corner in enumerate(corners):
+            if corner is not None:
+                group = groups[UNCERTAIN if uncertain[row] else CERTAIN]
+                group.names.append((found[row], view.forText(places, row, corner)))
+        if viewNode.IsA("vtkMRMLSliceNode"):
+            groups[POINTS] = _Group([(found[row], places[row]) for row in sorted(order) if uncertain[row]], 0.0)
+        return groups
+
+
+@dataclass
+class _Group:
+    """What one markups node shows in one view.
+
+    Attributes:
+        names: (:class:`points.NodePoint`, world place) of each.
+        textScale: of the names, which then stand alone; 0 for points without names; ``None`` for points with names.
+    """
+
+    names: list
+    textScale: float | None = None
 
 
 def passedVertebra(sliceNode, places):
@@ -65,10 +130,23 @@ def passedVertebra(sliceNode, places):
     return nearest if distance[nearest] <= reach else None
 
 
-def _add(pointsNode, viewID):
+def textSizes(display, texts, textScale, dpi):
+    """(N, 2) width and height in pixels of texts, as markups with this display node draw them."""
+    font = vtk.vtkTextProperty()
+    font.ShallowCopy(display.GetTextProperty())
+    font.SetFontSize(int(font.GetFontSize() * textScale))
+    renderer, sizes = vtk.vtkTextRenderer.GetInstance(), []
+    for text in texts:
+        box = [0, 0, 0, 0]
+        renderer.GetBoundingBox(font, text, box, dpi)
+        sizes.append((box[1] - box[0] + 1, box[3] - box[2] + 1))
+    return sizes
+
+
+def _add(pointsNode, viewID, kind):
     node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLMarkupsFiducialNode")
     node.UnRegister(None)
-    node.SetName(f"{pointsNode.GetName()} at the slice")
+    node.SetName(f"{pointsNode.GetName()} names")
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
     node.SetSelectable(False)
@@ -80,24 +158,37 @@ def _add(pointsNode, viewID):
     display.SetViewNodeIDs([viewID])
     display.SetSliceProjection(True)
     display.SetSliceProjectionUseFiducialColor(True)
-    display.SetSliceProjectionOpacity(OPACITY)
+    display.SetSliceProjectionOpacity(OPACITY if kind == PASSED else 1.0)
+    display.SetOccludedVisibility(True)
+    display.SetOccludedOpacity(OPACITY)
     return node
 
 
-def _write(node, pointsNode, passed):
-    """Show one vertebra (:class:`points.NodePoint`) or none."""
+def _write(node, pointsNode, group):
+    """Make a node show a group, and touch nothing that is right already."""
     look, display = pointsNode.GetDisplayNode(), node.GetDisplayNode()
+    own = {"Visibility": bool(look.GetVisibility() and group.names)}
+    if group.textScale:
+        own.update(TextScale=group.textScale, UseGlyphScale=True, GlyphScale=NO_GLYPH)
+    elif group.textScale == 0:
+        own.update(PointLabelsVisibility=False)
     with slicer.util.NodeModify(display):
-        copyLook(look, display)
-        if passed is None:
-            display.SetVisibility(False)
-    if passed is None:
+        copyLook(look, display, own)
+    if not group.names:
         return
-    if not node.GetNumberOfControlPoints():
-        node.AddControlPointWorld(list(passed.point.ras))
-    node.SetNthControlPointPositionWorld(0, list(passed.point.ras))
-    node.SetNthControlPointLabel(0, passed.point.level)
-    node.SetNthControlPointSelected(0, pointsNode.GetNthControlPointSelected(passed.index))
+    with slicer.util.NodeModify(node):
+        while node.GetNumberOfControlPoints() > len(group.names):
+            node.RemoveNthControlPoint(node.GetNumberOfControlPoints() - 1)
+        for index, (each, ras) in enumerate(group.names):
+            if index == node.GetNumberOfControlPoints():
+                node.AddControlPointWorld(list(ras))
+            elif np.abs(np.subtract(node.GetNthControlPointPositionWorld(index), ras)).max() > SAME_MM:
+                node.SetNthControlPointPositionWorld(index, list(ras))
+            if node.GetNthControlPointLabel(index) != each.point.level:
+                node.SetNthControlPointLabel(index, each.point.level)
+            selected = pointsNode.GetNthControlPointSelected(each.index)
+            if node.GetNthControlPointSelected(index) != selected:
+                node.SetNthControlPointSelected(index, selected)
 
 
 def _remove(node):

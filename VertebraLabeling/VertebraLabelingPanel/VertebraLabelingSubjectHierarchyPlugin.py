@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from SubjectHierarchyPlugins import AbstractScriptedSubjectHierarchyPlugin
-from VertebraLabelingMRML.points import levelPoints, wasLabeled
+from VertebraLabelingMRML.points import areVertebrae, levelPoints
 
 from VertebraLabelingPanel.table import levelsNear
 
@@ -59,10 +59,9 @@ def _clicked(itemID, eventData):
     onPoint = eventData.get("ComponentType") == slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint
     if node is None or not onPoint or not node.IsA("vtkMRMLMarkupsFiducialNode"):
         return node, None
-    found = levelPoints(node)
-    if not wasLabeled(node) and len(found) < node.GetNumberOfDefinedControlPoints():
+    if not areVertebrae(node):
         return node, None
-    return node, next((each for each in found if each.index == eventData.get("ComponentIndex")), None)
+    return node, next((each for each in levelPoints(node) if each.index == eventData.get("ComponentIndex")), None)
 
 
 def _name(node, index, level):

@@ -5,7 +5,7 @@ from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.look import Look
 from VertebraLabelingMRML.points import EVIDENCE, WARNINGS, levelPoints, readLabels, sourceVolume
-from VertebraLabelingMRML.slice_views import SliceViewFollower
+from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .later import Later
@@ -75,10 +75,13 @@ class ResultSection:
     def _state(self, node, amberBelow):
         """All that the display depends on: while it is the same, nothing is drawn again."""
         found = levelPoints(node)
-        selected = [node.GetNthControlPointSelected(each.index) for each in found]
+        shown = [
+            (node.GetNthControlPointSelected(each.index), node.GetNthControlPointVisibility(each.index))
+            for each in found
+        ]
         choices = (amberBelow, self._parameters.showCurve, self._parameters.showRegions)
         kept = tuple(node.GetAttribute(name) for name in (EVIDENCE, WARNINGS))
-        return node, found, selected, choices, kept, display.derived(node)
+        return node, found, shown, choices, kept, display.derived(node)
 
     def showNew(self, node):
         """Bring the points of a run into the views, which can be put back as they are now."""
@@ -101,6 +104,7 @@ class ResultSection:
 
     def _onChosen(self, index):
         display.jumpTo(self._node, index)
+        self._views.choose(index)
         self._onChanged()
 
     def _onBoneButton(self):

@@ -12,7 +12,7 @@ from VertebraLabelingMRML import display
 from VertebraLabelingMRML.control_points import SAME_VERTEBRA_MM
 from VertebraLabelingMRML.editor import Editor
 from VertebraLabelingMRML.points import headToFoot, readLabels
-from VertebraLabelingMRML.slice_views import SliceViewFollower
+from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .views import Later

@@ -191,7 +191,7 @@ class LayoutManager:
         return tuple(self._slices)
 
     def sliceWidget(self, name):
-        return self._slices[name]
+        return self._slices.get(name)
 
     def threeDWidget(self, index):
         if index != 0:

@@ -20,7 +20,7 @@ class TestStyle(unittest.TestCase):
     def test_new_points_are_styled_once_and_then_left_to_the_user(self):
         shown = self.node.GetDisplayNode()
         self.assertEqual(shown.GetColor(), display.AMBER)
-        self.assertTrue(shown.GetSliceProjection())
+        self.assertFalse(shown.GetSliceProjection())  # the second display node projects, along the spine only
         shown.SetTextScale(9.0)
         self.logic.label(self.volumeNode)
         self.assertEqual(shown.GetTextScale(), 9.0)

@@ -39,6 +39,14 @@ class TestIsAcross(unittest.TestCase):
                 turned = np.cos(np.radians(angle)) * tangent + np.sin(np.radians(angle)) * normal
                 self.assertEqual(self.across(turned, place, BENT), expected)
 
+    def test_a_slice_along_the_whole_of_a_kyphotic_spine_runs_along_it_also_through_the_bend(self):
+        heights = np.arange(12) * -20.0
+        bent = [(0, -90 * np.exp(-(((height + 110) / 60) ** 2)), height) for height in heights]
+        steepest = int(np.abs(np.gradient([place[1] for place in bent])).argmax())
+        self.assertGreater(abs(np.gradient([place[1] for place in bent])[steepest]), 20)  # more than 45 degrees there
+        self.assertFalse(self.across((0, 1, 0), bent[steepest], bent))
+        self.assertTrue(self.across((0, 0, 1), bent[1], bent))
+
     def test_one_vertebra_and_two_at_one_place(self):
         for spine in ([(1, 2, 3)], [(1, 2, 3), (1, 2, 3)]):
             self.assertTrue(self.across((0, 0, 1), (0, 0, 0), spine))
@@ -64,23 +72,46 @@ class TestTwoDisplayNodes(unittest.TestCase):
     def test_a_run_without_the_panel_projects_along_only(self):
         across, along = (self.shownBy(view) for view in self.views)
         self.assertEqual([each.GetSliceProjection() for each in across], [False])
-        self.assertEqual([each.GetSliceProjection() for each in along], [True])
+        self.assertEqual([each.GetSliceProjection() for each in along], [False, True])
 
-    def test_without_a_view_across_one_display_node_is_enough(self):
-        before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsDisplayNode")
+    def test_while_the_points_are_followed_each_view_has_one_display_node(self):
+        slice_views.arrange(self.node, followed=True)
+        across, along = (self.shownBy(view) for view in self.views)
+        self.assertEqual([each.GetSliceProjection() for each in across], [False])
+        self.assertEqual([each.GetSliceProjection() for each in along], [True])
+        slice_views.arrange(self.node)
+        self.assertEqual([len(self.shownBy(view)) for view in self.views], [1, 2])
+
+    def test_a_view_that_comes_later_shows_the_points_in_its_slice_without_a_follower(self):
+        for className in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
+            view = slicer.mrmlScene.AddNewNodeByClass(className, "Later")
+            self.addCleanup(slicer.mrmlScene.RemoveNode, view)
+            self.assertEqual([each.GetSliceProjection() for each in self.shownBy(view)], [False])
+
+    def turnAll(self, orientation):
         for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
             self.addCleanup(view.SetOrientation, view.GetOrientation())
-            view.SetOrientation("Sagittal")
+            view.SetOrientation(orientation)
+
+    def test_without_a_view_along_one_display_node_is_enough(self):
+        before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsDisplayNode")
+        self.turnAll("Axial")
         slice_views.arrange(self.node)
         self.assertEqual(self.node.GetNumberOfDisplayNodes(), 1)
         self.assertEqual(self.node.GetDisplayNode().GetViewNodeIDs(), ())
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsDisplayNode"), before - 1)
 
-    def test_points_that_the_user_does_not_project_are_left_alone(self):
+    def test_without_a_view_across_no_view_has_two(self):
+        self.turnAll("Sagittal")
+        slice_views.arrange(self.node, followed=True)
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            self.assertEqual(len(self.shownBy(view)), 1)
+
+    def test_a_list_with_other_points_is_left_alone(self):
         mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "mine")
         mine.CreateDefaultDisplayNodes()
-        mine.AddControlPointWorld([0, 0, 0], "T12")
-        mine.GetDisplayNode().SetSliceProjection(False)
+        for name in ("T12", "tumor"):
+            mine.AddControlPointWorld([0, 0, 0], name)
         slice_views.arrange(mine)
         self.assertEqual(mine.GetNumberOfDisplayNodes(), 1)
         self.assertEqual(mine.GetDisplayNode().GetViewNodeIDs(), ())

@@ -5,26 +5,14 @@ import tempfile
 
 import numpy as np
 import slicer
-import vtk
+from drawn_names import picture
 from panel_case import PanelCase, addVolume, centers
 from synthetic_spine import BallLabeler
 from VertebraLabelingMRML import points
-from vtk.util.numpy_support import vtk_to_numpy
 
 from VertebraLabeling import VertebraLabelingLogic
 
 LEVELS = list(centers())
-
-
-def picture(view):
-    """(H, W, 3) uint8 of what a view shows."""
-    grabber = vtk.vtkWindowToImageFilter()
-    grabber.SetInput(view.renderWindow())
-    grabber.ReadFrontBufferOff()
-    grabber.Update()
-    image = grabber.GetOutput()
-    width, height, _ = image.GetDimensions()
-    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3]
 
 
 class ViewCase(PanelCase):
@@ -115,6 +103,7 @@ class TestRendering(ViewCase):
         slicer.util.forceRenderAllViews()
         before = picture(view).astype(int)
         change()
+        self.settle()
         slicer.util.forceRenderAllViews()
         return (np.abs(picture(view).astype(int) - before).max(axis=2) > 40).sum()
 
@@ -350,9 +339,9 @@ class TestAcrossTheSpine(ViewCase):
         self.assertTrue(self.node.GetDisplayNode().IsDisplayableInView(view.GetID()))
 
     def test_a_stopped_panel_follows_no_view(self):
-        views = self.node.GetDisplayNode().GetViewNodeIDs()
         self.widget.panel.stop()
         self.addCleanup(self.widget.enter)
+        views = self.node.GetDisplayNode().GetViewNodeIDs()
         self.turn("Sagittal")
         self.assertEqual(self.node.GetDisplayNode().GetViewNodeIDs(), views)
 
