@@ -25,9 +25,7 @@ import numpy as np  # noqa: E402
 import qt  # noqa: E402
 import slicer  # noqa: E402
 import vtk  # noqa: E402
-from VertebraLabelingLib.core.volume import to_canonical  # noqa: E402
-from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean  # noqa: E402
-from VertebraLabelingMRML import display, points, volumes  # noqa: E402
+from VertebraLabelingMRML import display, points  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 PANEL_WIDTH, VIEW_HEIGHT = 400, 900
@@ -71,34 +69,6 @@ def beside(images, gap=8):
         left += image.width() + gap
     painter.end()
     return canvas
-
-
-def addBone(volumeNode):
-    """A bone surface from block means of the CT, so that the 3D view has something to show beside the points."""
-    volume = to_canonical(volumes.volumeFromNode(volumeNode))
-    factors = tuple(int(max(1, round(2.5 / spacing))) for spacing in volume.spacing)
-    small = metal_free_block_mean(volume, factors)
-    image = vtk.vtkImageData()
-    image.SetDimensions(small.array.shape[::-1])
-    image.GetPointData().SetScalars(vtk.util.numpy_support.numpy_to_vtk(small.array.ravel(), deep=True))
-    surface = vtk.vtkFlyingEdges3D()
-    surface.SetInputData(image)
-    surface.SetValue(0, 260)
-    surface.ComputeScalarsOff()
-    toRas = vtk.vtkTransform()
-    toRas.SetMatrix(small.ijk_to_ras.ravel().tolist())
-    mapped = vtk.vtkTransformPolyDataFilter()
-    mapped.SetInputConnection(surface.GetOutputPort())
-    mapped.SetTransform(toRas)
-    mapped.Update()
-    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "bone")
-    model.SetAndObservePolyData(mapped.GetOutput())
-    model.CreateDefaultDisplayNodes()
-    model.GetDisplayNode().SetScalarVisibility(False)
-    model.GetDisplayNode().SetColor(0.93, 0.88, 0.76)
-    model.GetDisplayNode().SetOpacity(0.55)
-    model.GetDisplayNode().SetVisibility2D(False)
-    return model
 
 
 def lookFromLeft(view, center, height):
@@ -162,7 +132,6 @@ def screenshots(volumeNode):
     display.showBone(volumeNode)
     places = np.array([each.point.ras for each in points.levelPoints(node)])
     center, height = places.mean(axis=0), np.ptp(places[:, 2]) + 110
-    addBone(volumeNode)
     widget.ui.curveCheckBox.checked = True
     view = sagittal(volumeNode, center, height, (620, VIEW_HEIGHT))
     threeD = slicer.app.layoutManager().threeDWidget(0).threeDView()

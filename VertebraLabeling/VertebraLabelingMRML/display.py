@@ -24,6 +24,8 @@ BONE_WINDOW, BONE_LEVEL = 1800.0, 400.0  # HU
 REGION_RADIUS_MM = 4.5
 CURVE_MM = 0.9
 CURVE_FADES_MM = 20.0, 80.0  # distance from the slice
+SPINE_MARGIN_MM = 40.0  # above and below the spine in 3D
+FROM_BEHIND_LEFT = np.array([-0.75, -0.65, 0.12])
 
 
 def style(pointsNode):
@@ -87,7 +89,7 @@ def showCurve(pointsNode, show):
     """Show or remove a smooth curve through the points, head to foot. Returns its node, ``None`` when removed."""
     curve = pointsNode.GetNodeReference(CURVE)
     if not show:
-        _remove(curve)
+        removeWithDisplay(curve)
         return None
     if curve is None:
         name = slicer.mrmlScene.GenerateUniqueName(f"{pointsNode.GetName()} curve")
@@ -116,7 +118,7 @@ def showRegions(pointsNode, show=True, amberBelow=0.0):
         places.setdefault(group, []).append(each.point.ras)
     models = regionModels(pointsNode)
     for group in set(models) - set(places):
-        _remove(models.pop(group))
+        removeWithDisplay(models.pop(group))
     for group, centers in places.items():
         if group not in models:
             models[group] = _addRegionModel(pointsNode, group)
@@ -137,6 +139,17 @@ def removeDerived(pointsNode):
     showRegions(pointsNode, False)
 
 
+def removeWithDisplay(node):
+    """Remove a node and its display nodes from the scene; nothing for ``None`` and for what is in none."""
+    if node is None or node.GetScene() is None:
+        return
+    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+    slicer.mrmlScene.RemoveNode(node)
+    for each in displays:
+        if each is not None and each.GetScene() is not None:
+            slicer.mrmlScene.RemoveNode(each)
+
+
 def showResult(pointsNode):
     """After a run: the volume in the slice views where it is not yet, the views at the middle vertebra."""
     volumeNode = sourceVolume(pointsNode)
@@ -146,6 +159,28 @@ def showResult(pointsNode):
         slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
     if found:
         jumpTo(pointsNode, found[len(found) // 2].index)
+        _frame(np.array([each.point.ras for each in found]))
+
+
+def _frame(places):
+    """Look at all vertebrae in 3D, from behind and the left, where a camera does not show them all."""
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    radius = np.linalg.norm(places - middle, axis=1).max() + SPINE_MARGIN_MM
+    for camera in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
+        vtkCamera = camera.GetCamera()
+        eye, focus = np.array(camera.GetPosition()), np.array(camera.GetFocalPoint())
+        towards = (focus - eye) / np.linalg.norm(focus - eye)
+        depth = (places - eye) @ towards
+        aside = np.linalg.norm(places - eye - np.outer(depth, towards), axis=1)
+        half = np.tan(np.radians(vtkCamera.GetViewAngle() / 2))
+        seen = vtkCamera.GetParallelScale() if vtkCamera.GetParallelProjection() else half * depth
+        if (aside < seen).all():
+            continue
+        camera.SetFocalPoint(*middle)
+        camera.SetPosition(*(middle + FROM_BEHIND_LEFT * radius / half))
+        camera.SetViewUp(0, 0, 1)
+        vtkCamera.SetParallelScale(radius)
+        camera.ResetClippingRange()
 
 
 def _styleCurve(display):
@@ -194,13 +229,3 @@ def _balls(centers):
         append.AddInputConnection(ball.GetOutputPort())
     append.Update()
     return append.GetOutput()
-
-
-def _remove(node):
-    if node is None or node.GetScene() is None:
-        return
-    displays = [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
-    slicer.mrmlScene.RemoveNode(node)
-    for each in displays:
-        if each is not None and each.GetScene() is not None:
-            slicer.mrmlScene.RemoveNode(each)

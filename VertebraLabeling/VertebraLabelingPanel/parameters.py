@@ -17,6 +17,7 @@ class VertebraLabelingParameterNode:
         amberBelow: confidence 0..1 below which a point is shown in amber.
         showCurve: a curve node through the points.
         showRegions: balls in the colors of the regions behind the points.
+        showBone: the bone of the CT in 3D.
         followDrag: after a drag the solver names the other points again.
     """
 
@@ -26,4 +27,5 @@ class VertebraLabelingParameterNode:
     amberBelow: Annotated[float, WithinRange(0.0, 1.0)] = 0.7
     showCurve: bool = False
     showRegions: bool = True
+    showBone: bool = True
     followDrag: bool = True

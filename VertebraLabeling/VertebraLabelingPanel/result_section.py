@@ -1,8 +1,10 @@
 """What a run found: the table, how the points look, the curve and the warnings."""
 
+import slicer
 from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
+from VertebraLabelingMRML.bone_surface import isBoneShown, showBoneSurface
 from VertebraLabelingMRML.look import Look
 from VertebraLabelingMRML.points import EVIDENCE, WARNINGS, levelPoints, readLabels, sourceVolume
 from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
@@ -57,8 +59,20 @@ class ResultSection:
         self._ui.viewsBackButton.enabled = self._lookBefore is not None
         if node is None or self._state(node, amberBelow) != self._shown:
             self._show(node, amberBelow)
+        if not isBoneShown(self._boneOf()):
+            self._callLater(0, self._showBone)  # the points first
         self._messages.warn(self._sentences)
         self._onChanged()
+
+    def _boneOf(self):
+        """The volume whose bone is to be seen in 3D, or None."""
+        node = self._node if self._node is not None and self._node.GetScene() is not None else None
+        wanted = node is not None and self._parameters.showBone and bool(levelPoints(node))
+        return sourceVolume(node) if wanted else None
+
+    def _showBone(self):
+        if slicer.mrmlScene is not None and not slicer.mrmlScene.IsBatchProcessing():
+            showBoneSurface(self._boneOf())
 
     def _show(self, node, amberBelow):
         self.table.show(node, amberBelow)
@@ -113,6 +127,7 @@ class ResultSection:
     def _onViewsBackButton(self):
         look, self._lookBefore = self._lookBefore, None
         look.restore()
+        self._parameters.showBone = False
         self.update()
 
 

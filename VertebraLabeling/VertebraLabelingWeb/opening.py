@@ -9,11 +9,11 @@ from pathlib import Path
 
 from VertebraLabelingLib.batch.inputs import ScanJob
 from VertebraLabelingLib.scans import sample_ct
+from VertebraLabelingMRML.bone_surface import boneSurface
 
 from . import scans
 from .questions import Answer, Questions
 from .scene import Scene
-from .surface import bone_surface
 from .unsaved import Unsaved
 from .views import Views
 
@@ -162,7 +162,7 @@ class Opening:
                 self._views.show(scene.volume_node)
                 state.update({"scan_name": opened.name, "busy_text": "", "window_name": "Bone"})
                 state.message = " ".join(opened.scan.notes)
-            surface = await asyncio.to_thread(bone_surface, scene.scan.volume)
+            surface = await asyncio.to_thread(boneSurface, scene.volume_node)
             scene.show_bone(surface)
             scene.bone_node.SetDisplayVisibility(bool(state.show_bone))
             self._views.show_whole_3d()

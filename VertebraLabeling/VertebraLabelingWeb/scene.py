@@ -8,12 +8,12 @@ import slicer
 from trame_slicer.core import SlicerApp
 from VertebraLabelingLib.scans.read_scan import Scan
 from VertebraLabelingMRML import display
+from VertebraLabelingMRML.bone_surface import styleBone
 from VertebraLabelingMRML.volumes import volumeFromNode
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from .scans import OpenScan
 
-IVORY = (0.89, 0.85, 0.76)
 WINDOWS = {
     "Bone": (display.BONE_WINDOW, display.BONE_LEVEL),
     "Soft tissue": (400.0, 40.0),
@@ -57,10 +57,7 @@ class Scene:
         self.bone_node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "Bone")
         self.bone_node.SetAndObservePolyData(surface)
         self.bone_node.CreateDefaultDisplayNodes()
-        node = self.bone_node.GetDisplayNode()
-        node.SetColor(*IVORY)
-        node.SetSpecular(0.12)
-        node.SetVisibility2D(False)
+        styleBone(self.bone_node.GetDisplayNode())
 
     def close(self) -> None:
         """Remove all that belongs to the scan."""
