@@ -92,6 +92,10 @@ class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         self.initializeParameterNode()
+        self.panel.enter()
+
+    def exit(self):
+        self.panel.exit()
 
     def onSceneStartClose(self, caller, event):
         self.setParameterNode(None)

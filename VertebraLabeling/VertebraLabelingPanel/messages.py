@@ -31,6 +31,10 @@ class Messages:
         """The cause of an error shown before is gone."""
         self._say(self._error, "")
 
+    def endState(self):
+        """What was told is no longer of what is seen."""
+        self._say(self._status, "")
+
     def warn(self, sentences):
         """Warnings that belong to the points; an empty list hides them."""
         self._say(self._warning, "\n".join(f"\N{WARNING SIGN} {sentence}" for sentence in sentences))

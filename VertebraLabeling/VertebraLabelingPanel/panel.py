@@ -8,6 +8,7 @@ from .messages import Messages
 from .result_section import ResultSection
 from .run_section import RunSection
 from .setup_section import SetupSection
+from .shortcuts import Shortcuts
 
 
 class Panel:
@@ -27,13 +28,37 @@ class Panel:
             ui, self.messages, self.corrections.name, self.corrections.dragged, self.corrections.update
         )
         self.corrections.setTable(self.results.table)
-        self.run = RunSection(ui, logic, self.messages, self.runArguments, self.onResult, self.setup.open)
+        self.shortcuts = Shortcuts(self._keys(ui), ui.levelTable)
+        self.run = RunSection(
+            ui, logic, self.messages, self.runArguments, self.onResult, self.setup.open, self.setup.setLabeling
+        )
+
+    def _keys(self, ui):
+        """What each key does: the same as on the browser page. The tool tips of the buttons name them."""
+        buttons = {
+            "+": ui.shiftDownButton,
+            "-": ui.shiftUpButton,
+            "Return": ui.confirmButton,
+            "Enter": ui.confirmButton,
+            "U": ui.undoButton,
+        }
+        actions = {key: lambda button=button: _press(button) for key, button in buttons.items()}
+        table = self.results.table
+        return {"Up": lambda: table.step(-1), "Down": lambda: table.step(1), **actions}
+
+    def enter(self):
+        """The module is opened: its keys work."""
+        self.shortcuts.install()
+
+    def exit(self):
+        """Another module is opened."""
+        self.shortcuts.remove()
 
     def setParameters(self, parameters):
         """Show and use these choices (a parameter node); None while there is no scene."""
         self._parameters = parameters
         self._matchOutput()
-        self._endErrorOfOthers()
+        self._endMessagesOfOthers()
         for section in (self.run, self.results, self.corrections):
             section.setParameters(parameters)
 
@@ -46,12 +71,14 @@ class Panel:
         if changed and volumeNode is not None and (output is None or sourceVolume(output) not in (None, volumeNode)):
             self._parameters.outputPoints = pointsNodeOf(volumeNode)
 
-    def _endErrorOfOthers(self):
-        """An error belongs to the nodes that were chosen then; beside others it would be read as theirs."""
+    def _endMessagesOfOthers(self):
+        """What was said belongs to the nodes that were chosen then; beside others it would be read as theirs."""
         nodes = (getattr(self._parameters, name, None) for name in ("inputVolume", "outputPoints"))
         chosen = tuple(node.GetID() if node is not None else None for node in nodes)
         if chosen != self._chosen:
             self.messages.endError()
+            if chosen[0] not in (None, self._chosen[0]):
+                self.messages.endState()
         self._chosen = chosen
 
     def refresh(self):
@@ -71,7 +98,14 @@ class Panel:
         self.refresh()
 
     def stop(self):
-        """End what runs in the background."""
+        """End what runs in the background, and give the keys back."""
+        self.shortcuts.remove()
         self.run.cancel()
         self.setup.stop()
         self.results.stop()
+
+
+def _press(button):
+    """A key for a button: as a click, where the button is enabled."""
+    if button.enabled:
+        button.click()

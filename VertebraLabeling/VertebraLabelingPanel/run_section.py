@@ -19,11 +19,13 @@ class RunSection:
         makeArguments: returns the network's arguments (``weights``, ``device``) as they are chosen now.
         onResult: called with (markups node, labels it held before or None) after a run.
         onPyTorchMissing: called when a run ends because PyTorch is missing.
+        onRunning: called with whether a run goes on, when that may have changed.
     """
 
-    def __init__(self, ui, logic, messages, makeArguments, onResult, onPyTorchMissing):
+    def __init__(self, ui, logic, messages, makeArguments, onResult, onPyTorchMissing, onRunning):
         self._ui, self._logic, self._messages = ui, logic, messages
         self._makeArguments, self._onResult, self._onPyTorchMissing = makeArguments, onResult, onPyTorchMissing
+        self._onRunning = onRunning
         self._parameters, self._run, self._before = None, None, None
         ui.progressBar.setRange(0, 1000)
         ui.labelButton.connect("clicked(bool)", self._onButton)
@@ -46,8 +48,9 @@ class RunSection:
         for widget in (self._ui.progressBar, self._ui.stageLabel):
             widget.setVisible(self.running)
         ui = self._ui  # what would change the choices of a run
-        for widget in (ui.inputSelector, ui.outputSelector, ui.deviceComboBox, ui.loadSampleButton):
+        for widget in (ui.inputSelector, ui.outputSelector, ui.deviceComboBox):
             widget.enabled = not self.running
+        self._onRunning(self.running)
 
     def cancel(self):
         """End a run, if there is one."""

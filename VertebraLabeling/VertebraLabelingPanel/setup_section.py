@@ -31,6 +31,7 @@ class SetupSection:
 
     def __init__(self, ui, messages):
         self._ui, self._messages, self._process, self._scrollLater = ui, messages, None, None
+        self._loading = self._labeling = False
         ui.installTorchButton.connect("clicked(bool)", self._onInstallTorch)
         ui.modelFolderButton.connect("clicked(bool)", self._onModelFolder)
         ui.loadSampleButton.connect("clicked(bool)", self._onLoadSample)
@@ -51,6 +52,11 @@ class SetupSection:
         self.update()
         self._scrollSoon()
 
+    def setLabeling(self, labeling):
+        """During a run no other volume can be loaded here: it would become the chosen one."""
+        self._labeling = labeling
+        self._ui.loadSampleButton.enabled = not self._loading and not self._labeling
+
     def update(self):
         """Say what is there. Reads the weights to check their hash, but imports nothing heavy."""
         version = torchVersion()
@@ -60,7 +66,10 @@ class SetupSection:
         self._ui.licenseLabel.text, self._ui.licenseLabel.toolTip = licenseTexts(self.weightsPath)
         sample = sample_data.cachedFile()
         self._ui.sampleLabel.text = _("downloaded") if sample.is_file() else _("not downloaded")
-        self._ui.removeSampleButton.enabled = sample.is_file()
+        if self._loading:
+            self._ui.sampleLabel.text = _("loading ...")
+        self._ui.removeSampleButton.enabled = sample.is_file() and not self._loading
+        self._ui.loadSampleButton.enabled = not self._loading and not self._labeling
 
     def askDevices(self):
         """Find out, in a process of its own, what PyTorch can compute on."""
@@ -143,10 +152,19 @@ class SetupSection:
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
 
     def _onLoadSample(self):
-        with self._messages.failing():
-            self._ui.inputSelector.setCurrentNode(sample_data.load())
-            self._messages.endError()
+        self._loading = True  # Slicer stays alive during the download
         self.update()
+        try:
+            with self._messages.failing():
+                sample = sample_data.load()
+                if self._labeling:
+                    self._messages.tell(_("The sample CT is loaded: choose it when the labeling has ended."))
+                else:
+                    self._ui.inputSelector.setCurrentNode(sample)
+                    self._messages.endError()
+        finally:
+            self._loading = False
+            self.update()
 
     def _onRemoveSample(self):
         with self._messages.failing():

@@ -68,6 +68,14 @@ class LevelTable:
                 self._select(row)
                 self._widget.scrollToItem(self._widget.item(row, 0))
 
+    def step(self, step):
+        """Go to the next vertebra towards the foot (``step`` = 1) or the head (-1); from none to the first or last."""
+        rows = self._selectedRows()
+        row = rows[0] + step if rows else (0 if step > 0 else len(self._rows) - 1)
+        if 0 <= row < len(self._rows):
+            self._widget.setCurrentCell(row, 0)
+            self.choose(self._rows[row].index)
+
     def chosen(self):
         """Control point indices of the selected rows, head to foot."""
         return [self._rows[row].index for row in self._selectedRows()]

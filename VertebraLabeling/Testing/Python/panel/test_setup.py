@@ -242,6 +242,54 @@ class TestSampleData(SetupCase):
             self.ui.loadSampleButton.click()
         self.assertIs(self.ui.inputSelector.currentNode(), loaded)
 
+    def loading(self, during):
+        """Press Load sample CT; ``during`` happens while it is downloaded."""
+        loaded = addVolume(name="sample")
+        downloads = []
+
+        def load():
+            downloads.append(1)
+            during()
+            return loaded
+
+        with unittest.mock.patch.object(sample_data, "load", load):
+            self.ui.loadSampleButton.click()
+        return loaded, len(downloads)
+
+    def test_it_cannot_be_pressed_again_during_its_own_download(self):
+        def during():
+            self.assertEqual(self.ui.sampleLabel.text, "loading ...")
+            self.ui.setupCollapsibleButton.collapsed = not self.ui.setupCollapsibleButton.collapsed
+            self.widget.onParametersModified()
+            self.assertFalse(self.ui.loadSampleButton.enabled)
+            self.assertFalse(self.ui.removeSampleButton.enabled)
+            self.ui.loadSampleButton.click()
+
+        self.assertEqual(self.loading(during)[1], 1)
+        self.assertTrue(self.ui.loadSampleButton.enabled)
+        self.assertEqual(self.ui.sampleLabel.text, "not downloaded")
+
+    def test_a_download_that_fails_can_be_tried_again(self):
+        def during():
+            raise VertebraLabelingError("no network")
+
+        self.assertEqual(self.loading(during)[1], 1)
+        self.assertEqual(self.ui.errorLabel.text, "no network")
+        self.assertTrue(self.ui.loadSampleButton.enabled)
+
+    def test_a_run_that_began_meanwhile_keeps_its_ct(self):
+        self.logic.backgroundLabeler = "balls:SlowBallLabeler"
+        mine = addVolume(name="mine")
+        self.ui.inputSelector.setCurrentNode(mine)
+        loaded, _ = self.loading(self.ui.labelButton.click)
+        self.assertIs(self.ui.inputSelector.currentNode(), mine)
+        self.assertIn("is loaded", self.ui.statusLabel.text)
+        self.assertFalse(self.ui.loadSampleButton.enabled)
+        self.ui.labelButton.click()
+        self.assertTrue(self.ui.loadSampleButton.enabled)
+        self.ui.inputSelector.setCurrentNode(loaded)
+        self.assertIs(self.ui.inputSelector.currentNode(), loaded)
+
     def test_a_failed_download_gives_the_reason(self):
         environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder()), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         before = dict(os.environ)
