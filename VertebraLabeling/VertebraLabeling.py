@@ -23,7 +23,7 @@ from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import labeling, sequences, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
-from VertebraLabelingPanel import sample_data, view_menu
+from VertebraLabelingPanel import new_views, sample_data, view_menu
 from VertebraLabelingPanel.panel import Panel
 from VertebraLabelingPanel.parameters import VertebraLabelingParameterNode
 from VertebraLabelingPanel.run import LabelingRun
@@ -54,6 +54,7 @@ class VertebraLabeling(ScriptedLoadableModule):
         )
         slicer.app.connect("startupCompleted()", sample_data.register)
         slicer.app.connect("startupCompleted()", view_menu.register)
+        slicer.app.connect("startupCompleted()", new_views.register)
 
 
 class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -14,9 +14,6 @@ SETTLE_MS = 20
 class SliceViewFollower(VTKObservationMixin):
     """Arranges the points of one node anew when a view turns, zooms, comes or goes, or the look is changed.
 
-    A scene is saved as it is shown without a follower: so it can be opened, and its layout changed, where there is
-    none.
-
     Args:
         later: ``later(ms, function)`` calls a function from the event loop of the user interface.
     """
@@ -51,8 +48,6 @@ class SliceViewFollower(VTKObservationMixin):
         wanted = {
             (scene, scene.NodeAddedEvent): self._onViewEvent,
             (scene, scene.NodeRemovedEvent): self._onViewEvent,
-            (scene, scene.StartSaveEvent): self._onStartSave,
-            (scene, scene.EndSaveEvent): self._onViewEvent,
         }
         if display is not None:
             wanted[display, modified] = self._onLook
@@ -73,9 +68,6 @@ class SliceViewFollower(VTKObservationMixin):
     def _onLook(self, caller, event):
         slice_views.mirror(self._node)
         self._onViewEvent(caller, event)
-
-    def _onStartSave(self, caller, event):
-        self._letGo()
 
     def _onViewEvent(self, caller, event):
         if not self._settling:

@@ -7,6 +7,8 @@ followed (:mod:`slice_view_follower`) no view has both, and the names of the sec
 The same holds for the balls behind the points, which are models.
 """
 
+from weakref import WeakSet
+
 import numpy as np
 import slicer
 
@@ -15,11 +17,12 @@ from .points import areVertebrae, placesOf
 from .view_windows import isOnScreen
 
 ALONG = "VertebraLabeling.along"  # marks the display node for the views along the spine
-FOLLOWED = "VertebraLabeling.followed"  # at the same node: names are placed by the follower
 ARRANGED = "VertebraLabeling.views"  # in which views the two display nodes are shown
 ACROSS_DEG = 45.0  # a slice whose normal is nearer to the spine's direction cuts across
 ALONG_CHORD_DEG = 20.0  # a slice nearer than that to the line from the first to the last vertebra runs along
 OPACITY = 0.8
+
+_followed = WeakSet()  # not in the scene: a scene that was saved meanwhile is followed by nobody when it is opened
 
 
 def arrange(pointsNode, followed=False):
@@ -48,17 +51,14 @@ def arrange(pointsNode, followed=False):
     for each in (pointsNode, *regionModels(pointsNode).values()):
         nowhere = [each.GetID()]  # no view; an empty list would mean all of them
         _split(each, first or nowhere if followed else [], along)
-    second = _along(pointsNode)
-    if second is not None:
-        second.SetAttribute(FOLLOWED, "1" if followed else None)
+    (_followed.add if followed else _followed.discard)(pointsNode)
     mirror(pointsNode)
     return across, along
 
 
 def isFollowed(pointsNode):
     """Whether a follower places the names of these points."""
-    second = _along(pointsNode)
-    return second is not None and second.GetAttribute(FOLLOWED) is not None
+    return pointsNode in _followed
 
 
 def isAcross(sliceNode, places):
