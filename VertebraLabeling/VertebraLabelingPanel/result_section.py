@@ -11,6 +11,7 @@ from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .later import Later
+from .report_button import ReportButton
 from .table import LevelTable
 
 
@@ -32,12 +33,17 @@ class ResultSection:
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
         self._watcher = PointsWatcher(self.update, onDragged, self._callLater)
         self._views = SliceViewFollower(self._callLater)
+        self._report = ReportButton(ui.reportButton, messages, lambda: self._presentNode)
         ui.boneButton.connect("clicked(bool)", self._onBoneButton)
         ui.viewsBackButton.connect("clicked(bool)", self._onViewsBackButton)
 
     @property
     def pointsNode(self):
         return self._node
+
+    @property
+    def _presentNode(self):
+        return self._node if self._node is not None and self._node.GetScene() is not None else None
 
     def setParameters(self, parameters):
         """Show the output node of these choices; None while there is no scene."""
@@ -52,11 +58,12 @@ class ResultSection:
 
     def update(self):
         """Bring table, colors, curve and warnings in line with the node and the choices, where they are not."""
-        node = self._node if self._node is not None and self._node.GetScene() is not None else None
+        node = self._presentNode
         amberBelow = self._parameters.amberBelow if self._parameters is not None else 0.0
         volume = sourceVolume(node) if node is not None else None
         self._ui.boneButton.enabled = volume is not None
         self._ui.viewsBackButton.enabled = self._lookBefore is not None
+        self._report.update()
         if node is None or self._state(node, amberBelow) != self._shown:
             self._show(node, amberBelow)
         if not isBoneShown(self._boneOf()):
@@ -66,7 +73,7 @@ class ResultSection:
 
     def _boneOf(self):
         """The volume whose bone is to be seen in 3D, or None."""
-        node = self._node if self._node is not None and self._node.GetScene() is not None else None
+        node = self._presentNode
         wanted = node is not None and self._parameters.showBone and bool(levelPoints(node))
         return sourceVolume(node) if wanted else None
 

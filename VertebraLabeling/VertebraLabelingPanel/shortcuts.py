@@ -40,7 +40,9 @@ class Shortcuts:
             shortcut.deleteLater()
 
     def _onFocusChanged(self, before, now):
-        free = now is None or not self._needsKeys(now)
+        if now is None:  # no window has the focus; at exit the shortcuts may be gone already
+            return
+        free = not self._needsKeys(now)
         for shortcut in self._shortcuts:
             shortcut.enabled = free
 

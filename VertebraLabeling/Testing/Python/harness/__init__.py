@@ -3,8 +3,9 @@
 The MRML classes, displayable managers and ``slicer.util`` are Slicer's own (the ``slicer-core`` wheel). The rest of the
 application is stood in for here, written from its public API: ``qt`` is PySide6 with PythonQt's conventions
 (:mod:`pythonqt`), the few CTK and qMRML widgets the panel uses (:mod:`ctkshim`, :mod:`mrmlwidgets`), ``.ui`` loading
-(:mod:`uiloader`), ``slicer.app`` and file access (:mod:`application`, :mod:`iomanager`), views (:mod:`views`) and the
-base classes of a module with its parameter node (:mod:`scriptedmodule`, :mod:`parameternode`).
+(:mod:`uiloader`), ``slicer.app`` and file access (:mod:`application`, :mod:`iomanager`), the DICOM database
+(:mod:`dicomdatabase`), views (:mod:`views`) and the base classes of a module with its parameter node
+(:mod:`scriptedmodule`, :mod:`parameternode`).
 
 Anything not stood in for raises AttributeError, so a test cannot pass on something that was only pretended.
 
@@ -44,11 +45,12 @@ def start():
     mrmlwidgets.install()
     uiloader.install(ctkshim.WIDGETS + mrmlwidgets.WIDGETS)
     application.start()
-    from . import module, parameternode, scriptedmodule, views
+    from . import dicomdatabase, module, parameternode, scriptedmodule, views
 
     scriptedmodule.install()
     parameternode.install()
     module.install()
+    dicomdatabase.install()
     slicer.app.setMainWindow(views.start())
     _providePythonSlicer()
     _started = True

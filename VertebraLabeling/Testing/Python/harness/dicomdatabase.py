@@ -1,0 +1,55 @@
+"""``slicer.dicomDatabase``: the part of ctkDICOMDatabase that the module uses, on files read by pydicom."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import slicer
+from PySide6.QtCore import Property, QObject
+
+
+class DicomDatabase(QObject):
+    """Knows files by their SOP instance UID. As the original it says nothing of a file that it does not take."""
+
+    def __init__(self):
+        super().__init__()
+        self._files, self._open = {}, True
+        self._folder = tempfile.mkdtemp(prefix="dicom-database-")
+
+    isOpen = Property(bool, lambda self: self._open)
+
+    def closeDatabase(self):
+        self._open = False
+
+    def openDatabase(self, databaseFile, update=True):
+        self._open = True
+
+    def insert(
+        self, filePath, storeFile=True, generateThumbnail=True, createHierarchy=True, destinationDirectoryName=""
+    ):
+        for value, kind in ((filePath, str), (storeFile, bool), (generateThumbnail, bool), (createHierarchy, bool)):
+            if type(value) is not kind:
+                raise ValueError(f"insert takes {kind.__name__}, not {value!r}")  # PythonQt finds no such overload
+        if not self._open or not Path(filePath).is_file():
+            return
+        import pydicom
+
+        try:
+            uid = str(pydicom.dcmread(filePath, stop_before_pixels=True).SOPInstanceUID)
+        except Exception:  # no DICOM file
+            return
+        kept = filePath
+        if storeFile:
+            kept = str(Path(self._folder) / uid)
+            shutil.copyfile(filePath, kept)
+        self._files[uid] = kept
+
+    def fileForInstance(self, sopInstanceUID):
+        if not isinstance(sopInstanceUID, str):
+            raise ValueError(f"fileForInstance takes str, not {sopInstanceUID!r}")
+        return self._files.get(sopInstanceUID, "") if self._open else ""
+
+
+def install():
+    """Slicer has the database as an attribute once its DICOM module is there."""
+    slicer.dicomDatabase = DicomDatabase()
