@@ -7,7 +7,7 @@ stand where none lies over another (:mod:`name_places`), those of uncertain vert
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import slicer
@@ -39,7 +39,7 @@ class SliceNames:
     """
 
     def __init__(self):
-        self._nodes, self.chosen = {}, None
+        self._nodes, self._corners, self.chosen = {}, {}, None
 
     def show(self, pointsNode, across, along):
         """Name the vertebrae of a node in views across the spine and in views along it, in the look of the points.
@@ -68,6 +68,7 @@ class SliceNames:
 
     def clear(self):
         """Show none any more."""
+        self._corners.clear()
         while self._nodes:
             _remove(self._nodes.popitem()[1])
 
@@ -82,15 +83,21 @@ class SliceNames:
         order = [row for row in importance(levels, uncertain, chosen) if visible[row]]
         textScale = display.GetTextScale() * min(1.0, max(LEAST_TEXT, view.size[1] / FULL_TEXT_PX))
         needed = {row for row in order if uncertain[row] or row == chosen}
-        sizes = textSizes(display, levels, textScale, view.dpi)
-        corners = place(view.pixels, sizes, order, view.size, needed)
-        groups = {kind: _Group([], textScale) for kind in (CERTAIN, UNCERTAIN)}
+        font = display.GetTextPropertyAsString(display.GetTextProperty())
+        state = view.pixels.round(1).tolist(), view.size, view.dpi, levels, order, needed, textScale, font
+        if self._corners.get(viewNode.GetID(), (None,))[0] != state:
+            sizes = textSizes(display, levels, textScale, view.dpi)
+            self._corners[viewNode.GetID()] = state, place(view.pixels, sizes, order, view.size, needed)
+        corners = self._corners[viewNode.GetID()][1]
+        own = {"TextScale": textScale, "UseGlyphScale": True, "GlyphScale": NO_GLYPH}
+        groups = {kind: _Group([], own) for kind in (CERTAIN, UNCERTAIN)}
         for row, corner in enumerate(corners):
             if corner is not None:
                 group = groups[UNCERTAIN if uncertain[row] else CERTAIN]
                 group.names.append((found[row], view.forText(places, row, corner)))
         if viewNode.IsA("vtkMRMLSliceNode"):
-            groups[POINTS] = _Group([(found[row], places[row]) for row in sorted(order) if uncertain[row]], 0.0)
+            shown = [(found[row], places[row]) for row in sorted(order) if uncertain[row]]
+            groups[POINTS] = _Group(shown, {"PointLabelsVisibility": False})
         return groups
 
 
@@ -100,11 +107,11 @@ class _Group:
 
     Attributes:
         names: (:class:`points.NodePoint`, world place) of each.
-        textScale: of the names, which then stand alone; 0 for points without names; ``None`` for points with names.
+        own: what its display node has of its own, beside the look of the points: name -> value.
     """
 
     names: list
-    textScale: float | None = None
+    own: dict = field(default_factory=dict)
 
 
 def passedVertebra(sliceNode, places):
@@ -167,11 +174,7 @@ def _add(pointsNode, viewID, kind):
 def _write(node, pointsNode, group):
     """Make a node show a group, and touch nothing that is right already."""
     look, display = pointsNode.GetDisplayNode(), node.GetDisplayNode()
-    own = {"Visibility": bool(look.GetVisibility() and group.names)}
-    if group.textScale:
-        own.update(TextScale=group.textScale, UseGlyphScale=True, GlyphScale=NO_GLYPH)
-    elif group.textScale == 0:
-        own.update(PointLabelsVisibility=False)
+    own = {**group.own, "Visibility": bool(look.GetVisibility() and group.names)}
     with slicer.util.NodeModify(display):
         copyLook(look, display, own)
     if not group.names:

@@ -28,7 +28,7 @@ class Shortcuts:
             shortcut.connect("activated()", action)
             self._shortcuts.append(shortcut)
         slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._onFocusChanged)
-        self._onFocusChanged(None, slicer.app.focusWidget())
+        self._onFocusChanged(None, qt.QApplication.focusWidget())
 
     def remove(self):
         """Give all keys back."""

@@ -113,11 +113,11 @@ class TestNoNameOverAnother(NamesCase):
 
     def test_a_spine_that_lies_aslant_in_the_views(self):
         self.showSpine(dict(zip(USUAL_LEVELS, positions(USUAL_LEVELS, angle=lambda part: 0.45, sideways=0.25))))
-        self.check((14, 22, 24))
+        self.check((14, 22))
 
     def test_the_sample_ct(self):
         self.showSpine(truth(TESTS / "data" / "lidc_idri_0001.mrk.json"))
-        self.check((15, 15, 15))
+        self.check((15, 15))
 
     def test_a_whole_spine_in_a_real_ct(self):
         path = SHARED / "gewb_f67.nii.gz"
@@ -185,6 +185,21 @@ class TestWhichNames(NamesCase):
                 patch = shown[shown.shape[0] - 1 - y - 2 : shown.shape[0] - y + 2, x - 2 : x + 3]
                 redness = (patch[..., 0] - patch[..., 2]).mean()
                 self.assertEqual(redness > 30, level in ("C4", "T8"), f"{level} {redness}")
+
+    def test_names_that_are_too_small_to_be_seen_leave_nothing_beside_the_points(self):
+        def drawn():
+            view = self.views()["Yellow"][0]
+            view.forceRender()
+            return picture(view).astype(int)
+
+        display = self.node.GetDisplayNode()
+        display.SetPointLabelsVisibility(False)
+        self.settle()
+        without = drawn()
+        display.SetPointLabelsVisibility(True)
+        display.SetTextScale(0.0)
+        self.settle()
+        self.assertEqual(np.abs(drawn() - without).max(), 0)
 
     def test_names_follow_what_is_set_in_markups(self):
         display = self.node.GetDisplayNode()
