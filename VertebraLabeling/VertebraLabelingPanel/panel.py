@@ -4,6 +4,7 @@ from slicer.i18n import tr as _
 from VertebraLabelingMRML.points import pointsNodeOf, sourceVolume
 
 from .correction_section import CorrectionSection
+from .labeling_process import ready
 from .messages import Messages
 from .result_section import ResultSection
 from .run_section import RunSection
@@ -102,6 +103,7 @@ class Panel:
         self.shortcuts.remove()
         self.run.cancel()
         self.setup.stop()
+        ready.end()
         self.results.stop()
 
 

@@ -1,42 +1,28 @@
 """A labeling run in the background: hand the volume over, watch the process, write the result into the scene."""
 
 import logging
-import shutil
-import tempfile
 import time
-from pathlib import Path
+from dataclasses import replace
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 from VertebraLabelingLib.background import labeling_process
+from VertebraLabelingLib.background.engine_files import made_of
 from VertebraLabelingLib.background.handover import Handover
-from VertebraLabelingLib.background.labeling_process import HANDOVER_SHARE
+from VertebraLabelingLib.background.labeling_process import HANDOVER_SHARE, Job
+from VertebraLabelingLib.background.private_folder import make_private_folder, remove_private_folder
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
+from VertebraLabelingLib.networks.weights import default_weights
 from VertebraLabelingMRML import labeling
 
+from .labeling_process import FINISH_MS, LabelingProcess, ready
 from .later import Later
 
-MODULE_FOLDER = Path(__file__).resolve().parents[1]
-STDERR_LINES = 20
-FINISH_MS = 3000
 NO_RESULT = (
     "The labeling process ended without a result, most often because memory ran out: close other programs or crop the "
     "volume. Its last lines are in Slicer's error log."
 )
-
-
-def pythonSlicer():
-    """Path of Slicer's Python interpreter.
-
-    Raises:
-        VertebraLabelingError: it is not on the path.
-    """
-    path = shutil.which("PythonSlicer")
-    if not path:
-        raise VertebraLabelingError("PythonSlicer was not found: start Slicer through its launcher.")
-    return path
 
 
 class LabelingRun(VTKObservationMixin):
@@ -53,18 +39,22 @@ class LabelingRun(VTKObservationMixin):
         pointsNode: the result; None until it is there.
         error: why there is none: :class:`VertebraLabelingError`, or :class:`Cancelled`.
         detail: text for the log that belongs to ``error``.
+        times: seconds after the start at which the volume was handed over, the process had started, was ready, sent its
+            result, and the run had finished.
     """
 
     def __init__(self, request, arguments=None, onProgress=None, onFinished=None, labelerName=labeling_process.NETWORK):
         super().__init__()
         self.pointsNode, self.error, self.detail = None, None, ""
-        self.workerPid = None
-        self._request, self._arguments, self._labelerName = request, dict(arguments or {}), labelerName
+        self.workerPid, self.times = None, {}
+        self._request = request
+        self._job = Job(
+            "", request.volume.ijk_to_ras.tolist(), request.fixed, dict(arguments or {}), labelerName, False
+        )
         self._onProgress, self._onFinished = onProgress, onFinished
         self._volumeID = request.volumeNode.GetID()
         self._folder = self._process = self._handover = self._later = None
-        self._output, self._stderr = b"", b""
-        self._labels, self._done, self._startTime = None, False, time.monotonic()
+        self._reused, self._done, self._startTime = False, False, time.monotonic()
 
     @property
     def running(self):
@@ -76,10 +66,12 @@ class LabelingRun(VTKObservationMixin):
         Raises:
             VertebraLabelingError: nothing could be started.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix="VertebraLabeling-", dir=slicer.app.temporaryPath))
+        voxels = self._request.volume.array
         try:
-            self._handover = Handover(self._request.volume.array, self._folder / "volume.npy")
-            self._program = pythonSlicer()
+            self._makeFolder(voxels.nbytes)
+            self._handover = Handover(voxels, self._folder / "volume.npy")
+            self._job = replace(self._job, array=str(self._handover.path))
+            self._takeProcess()  # it gets ready while the volume is handed over
         except VertebraLabelingError:
             self._done = True
             self._removeFiles()
@@ -109,6 +101,26 @@ class LabelingRun(VTKObservationMixin):
             raise self.error
         return self.pointsNode
 
+    def _makeFolder(self, size):
+        try:
+            self._folder = make_private_folder(slicer.app.temporaryPath, size)
+        except OSError as error:
+            raise VertebraLabelingError(
+                f"No folder could be made in {slicer.app.temporaryPath} ({error.strerror or error}): free some disk "
+                "space there, or choose another temporary folder in Slicer's settings."
+            ) from error
+
+    def _takeProcess(self):
+        """The process that is ready, or a new one, and the job for it."""
+        weights = self._job.arguments.get("weights") or default_weights()
+        madeOf = made_of(self._job, weights)
+        self._process = ready.take(madeOf)
+        self._reused = self._process is not None
+        if self._process is None:
+            self._process = LabelingProcess(madeOf)
+        self._process.onMessage, self._process.onEnded = self._onMessage, self._onProcessEnded
+        self._process.send(self._job)
+
     def _handOver(self):
         if self._done:
             return
@@ -123,76 +135,47 @@ class LabelingRun(VTKObservationMixin):
         if more:
             self._later.start(0)
         else:
-            self._startProcess()
-
-    def _startProcess(self):
-        job = labeling_process.Job(
-            str(self._handover.path),
-            self._request.volume.ijk_to_ras.tolist(),
-            self._request.fixed,
-            self._arguments,
-            self._labelerName,
-        )
-        job.write(self._folder / "job.json")
-        process = self._process = qt.QProcess(slicer.app)  # without a parent it dies inside its own signal
-        process.setWorkingDirectory(str(MODULE_FOLDER))  # "-m" finds the engine there
-        process.connect("readyReadStandardOutput()", self._onOutput)
-        process.connect("readyReadStandardError()", self._onStandardError)
-        process.connect("finished(int,QProcess::ExitStatus)", self._onProcessFinished)
-        process.connect("errorOccurred(QProcess::ProcessError)", self._onProcessError)
-        process.start(self._program, ["-m", labeling_process.__name__, str(self._folder / "job.json")])
-
-    def _onOutput(self):
-        if self._process is None:
-            return
-        self._output += bytes(self._process.readAllStandardOutput().data())
-        *lines, self._output = self._output.split(b"\n")
-        for line in lines:
-            if self._done:
-                return
-            message = labeling_process.parse_message(line)
-            if message:
-                self._onMessage(message)
+            self._mark("handed over")
+            self._job = replace(self._job, written=True)
+            self._process.send(self._job)
 
     def _onMessage(self, message):
+        if self._done:
+            return
         kind = message["type"]
+        if kind in ("started", "ready", "result"):
+            self._mark(kind)
         if kind == "started":
             self.workerPid = message["pid"]
         elif kind == "progress":
             self._report(HANDOVER_SHARE + (1 - HANDOVER_SHARE) * message["fraction"], message["stage"])
         elif kind == "result":
-            self._labels = labeling_process.labels_from_json(message["labels"])
+            self._finish(labeling_process.labels_from_json(message["labels"]))
         elif kind == "error":
             self.detail = message["detail"]
-            self._end(VertebraLabelingError(message["message"]))
+            self._end(VertebraLabelingError(message["message"]), fit=message["fit"])
 
-    def _onStandardError(self):
-        if self._process is None:
-            return
-        self._stderr = (self._stderr + bytes(self._process.readAllStandardError().data()))[-65536:]
-
-    def _onProcessError(self, *unused):
-        if not self._done and self._process.state() == qt.QProcess.NotRunning:
-            self._end(
-                VertebraLabelingError(f"The labeling process ended unexpectedly ({self._process.errorString()}).")
-            )
-
-    def _onProcessFinished(self, *unused):
+    def _onProcessEnded(self, reason):
         if self._done:
             return
-        self._onOutput()
-        self._onStandardError()
-        if self._done:
-            return
-        if self._labels is None:
-            self._end(VertebraLabelingError(NO_RESULT))
-            return
-        try:
-            self.pointsNode = labeling.finish(self._request, self._labels)
-        except VertebraLabelingError as error:
-            self._end(error)
+        if self._reused and self.workerPid is None:  # it had ended before it knew of this run
+            self._process.end()
+            try:
+                self._takeProcess()
+            except VertebraLabelingError as error:
+                self._end(error)
+        elif reason:
+            self._end(VertebraLabelingError(f"The labeling process ended unexpectedly ({reason})."))
         else:
-            self._end()
+            self._end(VertebraLabelingError(NO_RESULT))
+
+    def _finish(self, labels):
+        try:
+            self.pointsNode = labeling.finish(self._request, labels)
+        except VertebraLabelingError as error:
+            self._end(error, fit=True)
+        else:
+            self._end(fit=True)
 
     def _onSceneChanged(self, caller, event):
         if self._done:
@@ -205,33 +188,33 @@ class LabelingRun(VTKObservationMixin):
             seconds = time.monotonic() - self._startTime
             self._onProgress(fraction, stage, labeling_process.seconds_left(fraction, seconds))
 
-    def _end(self, error=None):
-        """Stop whatever still runs, remove the files and tell the caller. Happens once."""
+    def _mark(self, what):
+        self.times.setdefault(what, time.monotonic() - self._startTime)
+
+    def _end(self, error=None, fit=False):
+        """Stop whatever still runs, remove the files and tell the caller. Happens once.
+
+        Args:
+            fit: whether the process may stay for the next run.
+        """
         self._done, self.error = True, error
         self.removeObservers()
         if self._later is not None:
             self._later.stop()
-        self._stopProcess()
+        process, self._process = self._process, None
+        lastLines = process.lastLines if process is not None else ""
+        if process is not None and fit:
+            ready.keep(process)
+        elif process is not None:
+            process.end()
         self._removeFiles()
         self._request = self._handover = None  # the voxels: whoever keeps the run must not keep them
         if error is not None and not isinstance(error, Cancelled):
-            lastLines = "\n".join(self._stderr.decode("utf-8", "replace").splitlines()[-STDERR_LINES:])
             self.detail = "\n".join(part for part in (self.detail, lastLines) if part)
             logging.error("%s\n%s", error, self.detail)
+        self._mark("finished")
         if self._onFinished:
             self._onFinished(self)
-
-    def _stopProcess(self):
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.state() != qt.QProcess.NotRunning:
-            # PythonSlicer is a launcher: killing it leaves the interpreter that it started. Closing the standard
-            # input ends that one by itself (VertebraLabelingLib.background.labeling_process).
-            process.closeWriteChannel()
-            process.kill()
-            process.waitForFinished(FINISH_MS)
-        process.deleteLater()
 
     def _removeFiles(self):
         if self._handover is not None:
@@ -242,11 +225,11 @@ class LabelingRun(VTKObservationMixin):
 
 def _removeFolder(folder):
     """Remove a folder; where a process still holds a file in it (Windows), once more a little later."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_private_folder(folder)
     if folder.exists():
 
         def removeAgain():
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_private_folder(folder)
             later.stop()
 
         later = Later(removeAgain)

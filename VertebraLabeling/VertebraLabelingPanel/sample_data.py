@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.scans import sample_ct
 
-from .run import MODULE_FOLDER, pythonSlicer
+from .labeling_process import MODULE_FOLDER, pythonSlicer
 
 NAME = "VertebraLabelingChestCT"
 NODE_NAME = "LIDC-IDRI-0001"

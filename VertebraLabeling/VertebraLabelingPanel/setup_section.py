@@ -14,8 +14,8 @@ from VertebraLabelingLib.networks.model_card import read_licenses
 from VertebraLabelingMRML.engine import torchVersion
 
 from . import sample_data
+from .labeling_process import MODULE_FOLDER, pythonSlicer
 from .later import Later
-from .run import MODULE_FOLDER, pythonSlicer
 
 MINIMUM_TORCH = ">=2.1"
 MODEL_PATH = "VertebraLabeling/ModelPath"

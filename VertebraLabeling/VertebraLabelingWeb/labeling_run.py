@@ -54,8 +54,7 @@ async def label(
     try:
         array = await _hand_over(request, scratch, report)
         matrix = request.volume.ijk_to_ras.tolist()
-        job = scratch / "job.json"
-        labeling_process.Job(str(array), matrix, request.fixed, arguments, labeler).write(job)
+        job = labeling_process.Job(str(array), matrix, request.fixed, arguments, labeler)
         with (scratch / "log.txt").open("w+b") as errors:
             return await _watch(job, errors, report)
     finally:
@@ -73,10 +72,10 @@ async def _hand_over(request: Request, scratch: Path, report: Callable[[float, s
     return handover.path
 
 
-async def _watch(job: Path, errors, report: Callable[[float, str], None]) -> SpineLabels:
+async def _watch(job: labeling_process.Job, errors, report: Callable[[float, str], None]) -> SpineLabels:
     package = Path(labeling_process.__file__).parents[2]  # "-m" finds the engine there
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", labeling_process.__name__, str(job)),
+        *(sys.executable, "-m", labeling_process.__name__, labeling_process.JOBS),
         cwd=package,
         stdin=asyncio.subprocess.PIPE,  # the process ends when this closes
         stdout=asyncio.subprocess.PIPE,
@@ -84,6 +83,7 @@ async def _watch(job: Path, errors, report: Callable[[float, str], None]) -> Spi
         limit=MAX_LINE_BYTES,
     )
     try:
+        process.stdin.write(job.to_line())
         async for line in process.stdout:
             message = labeling_process.parse_message(line) or {"type": ""}
             if message["type"] == "progress":

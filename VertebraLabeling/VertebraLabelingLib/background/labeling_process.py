@@ -1,29 +1,31 @@
 """Labeling in a process of its own: the volume comes as a file, progress and the result go out as JSON lines.
 
-A user interface starts ``python -m VertebraLabelingLib.background.labeling_process JOB.json`` in the folder that holds
-the engine, reads one JSON object a line from its standard output, and ends it by closing its standard input (then
-killing it). The process also ends by itself when the program that started it is gone, because its standard input closes
-then too.
+A user interface starts ``python -m VertebraLabelingLib.background.labeling_process --jobs`` in the folder that holds
+the engine, writes jobs to its standard input, one JSON object (:class:`Job`) a line, and reads one JSON object a line
+from its standard output. A job whose volume is still on its way only lets the process get ready: it loads PyTorch and
+the networks meanwhile. The process stays for further jobs until it has waited ten minutes or the computer is short of
+memory. It ends at once when its standard input closes, so also when the program that started it is gone, however that
+ended; the folder of a volume that was being handed over goes then too.
 
-Messages: ``{"type": "started", "pid": 1}``, ``{"type": "progress", "fraction": 0.4, "stage": "finding vertebrae"}``,
-and last one of ``{"type": "result", "labels": {...}}`` or ``{"type": "error", "message": ..., "detail": ...}``, where
-``message`` is a sentence for the user and ``detail`` is for the log. ``--devices`` in place of a job answers with one
-``{"type": "devices", "torch": version, "cuda": [{"name": ..., "free": bytes, "total": bytes}]}``.
+Messages for each job: ``{"type": "started", "pid": 1}``, ``{"type": "ready"}`` when PyTorch is loaded, ``{"type":
+"progress", "fraction": 0.4, "stage": "finding vertebrae"}``, and last one of ``{"type": "result", "labels": {...}}`` or
+``{"type": "error", "message": ..., "detail": ..., "fit": true}``, where ``message`` is a sentence for the user,
+``detail`` is for the log, and a process that is not fit for another job ends. ``--devices`` in place of ``--jobs``
+answers with one ``{"type": "devices", "torch": version, "cuda": [{"name": ..., "free": bytes, "total": bytes}]}``.
 
 Nothing but the job, the volume and the weights is read, and only standard output is written.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import sys
-import threading
 import traceback
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -33,39 +35,14 @@ from ..core.labels import LabeledPoint, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError, VertebraLabelingError
 from ..system.idle_threads import sleep_while_waiting
+from .job import NETWORK, Job
+from .job_queue import JobQueue
 
-NETWORK = "VertebraLabelingLib.pipeline.labeler:VertebraLabeler"
 HANDOVER_SHARE = 0.05  # of the progress of a run; the rest is the labeling
+JOBS = "--jobs"
 UNEXPECTED = "The labeling stopped because of an unexpected error: see the log for the details."
+NO_MEMORY = "The computer has too little free memory for this scan: close other programs or crop the volume."
 NO_TORCH = "PyTorch is not installed: open the Set-up section of Vertebra Labeling and press 'Install PyTorch'."
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one run needs.
-
-    Attributes:
-        array: path of the voxels, ``.npy``, axes (K, J, I); opened without reading it whole into memory.
-        ijk_to_ras: (4, 4) affine from (i, j, k) to world RAS mm, as nested lists.
-        fixed: level -> world RAS mm of points that are known.
-        arguments: keyword arguments of the labeler (``weights``, ``device``).
-        labeler: ``module:class`` that labels.
-    """
-
-    array: str
-    ijk_to_ras: Sequence[Sequence[float]]
-    fixed: dict[str, Sequence[float]] = field(default_factory=dict)
-    arguments: dict[str, object] = field(default_factory=dict)
-    labeler: str = NETWORK
-
-    def write(self, path: Path) -> None:
-        """Write the job file."""
-        Path(path).write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> Job:
-        """Read a job file."""
-        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def labels_to_json(labels: SpineLabels) -> dict:
@@ -112,28 +89,66 @@ class _Messages:
         self.stream.flush()
 
 
-def run(job: Job, messages: _Messages) -> None:
-    """Label the job's volume and send the result."""
-    try:
-        array = np.load(job.array, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError("The volume could not be handed to the labeling process: label again.") from error
-    volume = Volume(array, np.array(job.ijk_to_ras))
-    if job.labeler == NETWORK and str(job.arguments.get("device")).startswith("cuda") and not devices()["cuda"]:
-        raise VertebraLabelingError("No CUDA GPU can be used here: choose 'auto' or 'cpu'.")
-    try:
-        module, name = job.labeler.split(":")
-        labeler = getattr(importlib.import_module(module), name)(**job.arguments)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise VertebraLabelingError(NO_TORCH) from error
-    labels = labeler.label(
-        volume,
-        fixed=job.fixed or None,
-        progress=lambda fraction, stage: messages.send("progress", fraction=fraction, stage=stage),
-    )
-    messages.send("result", labels=labels_to_json(labels))
+class Worker:
+    """Does jobs, one after the other; the labeler and its networks are made for the first and kept.
+
+    Args:
+        send: takes the kind of a message and its content.
+    """
+
+    def __init__(self, send: Callable[..., None]) -> None:
+        self._send, self._labeler, self._made_for = send, None, None
+
+    def do(self, job: Job) -> bool:
+        """Get ready for a job, and label its volume where that is written. Errors become messages.
+
+        Returns:
+            whether the process is fit for another job.
+        """
+        try:
+            self._get_ready(job)
+            if job.written:
+                self._send("result", labels=labels_to_json(self._label(job)))
+            return True
+        except VertebraLabelingError as error:
+            return self._fail(str(error), fit=self._labeler is not None)
+        except MemoryError:
+            return self._fail(NO_MEMORY)
+        except Exception:
+            return self._fail(UNEXPECTED)
+
+    def _fail(self, message: str, fit: bool = False) -> bool:
+        self._send("error", message=message, detail=traceback.format_exc(), fit=fit)
+        return fit
+
+    def _get_ready(self, job: Job) -> None:
+        if self._made_for == (job.labeler, job.arguments):
+            return
+        self._labeler = None
+        cuda = str(job.arguments.get("device")).startswith("cuda")
+        if job.labeler == NETWORK and cuda and not devices()["cuda"]:
+            raise VertebraLabelingError("No CUDA GPU can be used here: choose 'auto' or 'cpu'.")
+        try:
+            module, name = job.labeler.split(":")
+            labeler = getattr(importlib.import_module(module), name)(**job.arguments)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise VertebraLabelingError(NO_TORCH) from error
+        _ = getattr(labeler, "model", None)  # the networks, which are loaded on first use
+        self._labeler, self._made_for = labeler, (job.labeler, job.arguments)
+        self._send("ready")
+
+    def _label(self, job: Job) -> SpineLabels:
+        try:
+            array = np.load(job.array, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError("The volume could not be handed to the labeling process: label again.") from error
+        return self._labeler.label(
+            Volume(array, np.array(job.ijk_to_ras)),
+            fixed=job.fixed or None,
+            progress=lambda fraction, stage: self._send("progress", fraction=fraction, stage=stage),
+        )
 
 
 def devices() -> dict[str, object]:
@@ -149,40 +164,42 @@ def devices() -> dict[str, object]:
     return {"torch": torch.__version__, "cuda": cuda}
 
 
-def _end_with_parent() -> None:
-    """End this process, whatever it is doing, when its standard input closes."""
+def do_jobs(jobs: Iterable[Job], send: Callable[..., None]) -> int:
+    """Do the jobs of standard input until there are no more; returns the exit code."""
+    worker = Worker(send)
+    fit, announced = True, None
+    for job in jobs:
+        if job.array != announced:
+            send("started", pid=os.getpid())
+        announced = job.array
+        fit = worker.do(job)
+        if not fit:
+            break
+        if job.written:
+            _give_memory_back()
+    return 0 if fit else 1
 
-    def wait() -> None:
-        while os.read(0, 1):  # not sys.stdin: a lock held there breaks the ordinary end of the process
-            pass
-        os._exit(3)
 
-    threading.Thread(target=wait, daemon=True).start()
+def _give_memory_back() -> None:
+    """After a job: let the volume go, whose file cannot be removed on Windows before, and the GPU's memory."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code: 0 after a result, 1 after an error that was reported."""
+    """Entry point; returns the exit code: 1 after an error that left the process unfit for another job, else 0."""
     (what,) = sys.argv[1:] if arguments is None else arguments
     messages = _Messages()
     if what == "--devices":
         messages.send("devices", **devices())
         return 0
-    _end_with_parent()
+    if what != JOBS:
+        sys.exit(f"What is to be done: {JOBS} or --devices?")
+    jobs = JobQueue()
     sleep_while_waiting()
-    messages.send("started", pid=os.getpid())
-    try:
-        run(Job.read(Path(what)), messages)
-    except VertebraLabelingError as error:
-        messages.send("error", message=str(error), detail=traceback.format_exc())
-        return 1
-    except MemoryError:
-        sentence = "The computer has too little free memory for this scan: close other programs or crop the volume."
-        messages.send("error", message=sentence, detail=traceback.format_exc())
-        return 1
-    except Exception:
-        messages.send("error", message=UNEXPECTED, detail=traceback.format_exc())
-        return 1
-    return 0
+    return do_jobs(jobs, messages.send)
 
 
 if __name__ == "__main__":

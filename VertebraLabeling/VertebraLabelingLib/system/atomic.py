@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .processes import is_running
+from .processes import host_name, is_running
 
 _PREFIX, _SUFFIX = ".vertebra-labeling-", ".part"
 
@@ -68,7 +67,7 @@ def new_path(path: str | os.PathLike) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     """A name in the folder of ``path`` that no other process takes, with its suffix."""
-    owner = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    owner = f"{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.parent / f"{_PREFIX}{owner}{_SUFFIX}{path.suffix[:12]}"
 
 
@@ -85,13 +84,9 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def remove_leftovers(folder: str | os.PathLike) -> int:
     """Remove the temporary files of processes of this computer that died; returns how many."""
     removed = 0
-    for path in Path(folder).glob(f"{_PREFIX}{_host()}-*{_SUFFIX}*"):
-        pid = path.name[len(_PREFIX) + len(_host()) + 1 :].split("-")[0]
+    for path in Path(folder).glob(f"{_PREFIX}{host_name()}-*{_SUFFIX}*"):
+        pid = path.name[len(_PREFIX) + len(host_name()) + 1 :].split("-")[0]
         if pid.isdigit() and not is_running(int(pid)):
             path.unlink(missing_ok=True)
             removed += 1
     return removed
-
-
-def _host() -> str:
-    return "".join(char for char in socket.gethostname() if char.isalnum())[:40] or "host"

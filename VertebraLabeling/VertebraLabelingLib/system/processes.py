@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
+
+
+def host_name() -> str:
+    """Name of this computer (or container) as a part of file names: letters and digits."""
+    return "".join(char for char in socket.gethostname() if char.isalnum())[:40] or "host"
 
 
 def is_running(pid: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import slicer
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingMRML.points import levelPoints
+from VertebraLabelingPanel.labeling_process import ready
 
 from VertebraLabeling import VertebraLabelingLogic
 
@@ -43,6 +44,7 @@ class PanelCase(unittest.TestCase):
 
     def _restore(self, environment):
         self.widget.panel.run.cancel()
+        ready.end()
         if environment is None:
             del os.environ["PYTHONPATH"]
         else:

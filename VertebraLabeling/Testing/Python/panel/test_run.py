@@ -1,19 +1,19 @@
 """Labeling from the panel: the run in the background, its progress, its end, and what can happen meanwhile."""
 
-import glob
 import os
 
 import numpy as np
 import slicer
 from marks import timing
 from panel_case import PanelCase, addVolume, centers, processIsAlive
+from VertebraLabelingLib.background.private_folder import private_folders
 from VertebraLabelingLib.errors import Cancelled, InputError, VertebraLabelingError
 from VertebraLabelingMRML import engine
 from VertebraLabelingMRML.wording import timeLeft
 
 
 def temporaryFolders():
-    return glob.glob(os.path.join(slicer.app.temporaryPath, "VertebraLabeling-*"))
+    return private_folders(slicer.app.temporaryPath)
 
 
 class TestLabelButton(PanelCase):
@@ -180,7 +180,7 @@ class TestCancel(PanelCase):
 
     def test_the_process_ends_when_its_launcher_is_killed(self):
         self.start()
-        self.widget.panel.run._run._process.kill()
+        self.widget.panel.run._run._process._process.kill()
         self.waitUntil(lambda: not self.widget.panel.run.running)
         self.assertIn("ended", self.ui.errorLabel.text)
         self.waitUntil(lambda: not processIsAlive(self.pid))
@@ -296,7 +296,7 @@ class TestConsole(PanelCase):
         run = self.logic.startLabeling(addVolume(), onFinished=ended.append)
         self.assertTrue(run.running)
         self.assertEqual(run._handover.fraction, 0.0, "before the first voxel is handed over")
-        self.assertIsNone(run._process)
+        self.assertIsNone(run.workerPid)
         self.waitUntil(lambda: ended)
         self.assertEqual((ended, run.error), ([run], None))
         self.assertEqual(run.pointsNode.GetNumberOfControlPoints(), len(centers()))
