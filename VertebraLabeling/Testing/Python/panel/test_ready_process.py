@@ -12,7 +12,7 @@ import numpy as np
 import qt
 import slicer
 from panel_case import PanelCase, addVolume, centers, processIsAlive
-from VertebraLabelingLib.background import engine_files
+from VertebraLabelingLib.background import engine_files, job_queue
 from VertebraLabelingLib.background.private_folder import private_folders
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
 from VertebraLabelingPanel.labeling_process import ready
@@ -135,6 +135,10 @@ class TestItsEnd(ReadyCase):
         self.assertEqual(self.processes(), before + 1)
         self.widget.panel.stop()
         self.assertEqual(self.processes(), before)
+
+    def test_advanced_tells_how_long_it_stays(self):
+        self.assertEqual(job_queue.IDLE_SECONDS, 600)
+        self.assertIn("ready for ten minutes", self.ui.readyLabel.text)
 
 
 class TestTheVolume(ReadyCase):
