@@ -15,7 +15,7 @@ from VertebraLabelingLib.errors import InputError
 
 from .points import levelPoints, readLabels, sourceVolume, transformed
 from .translation import tr as _
-from .volumes import localToWorld
+from .slice_geometry import localToWorld
 
 INSTANCES = "DICOM.instanceUIDs"  # Slicer's DICOM reader leaves the images of a volume there
 TOLERANCE = 0.1  # voxels between the places of an image in its header and in the volume
