@@ -14,8 +14,8 @@ from VertebraLabelingLib.core.volume import apply_affine, lps_to_ras
 from VertebraLabelingLib.errors import InputError
 
 from .points import levelPoints, readLabels, sourceVolume, transformed
-from .translation import tr as _
 from .slice_geometry import localToWorld
+from .translation import tr as _
 
 INSTANCES = "DICOM.instanceUIDs"  # Slicer's DICOM reader leaves the images of a volume there
 TOLERANCE = 0.1  # voxels between the places of an image in its header and in the volume

@@ -55,7 +55,7 @@ def read_job(job: ScanJob) -> OpenScan:
     Raises:
         InputError: it cannot be read, or is no CT.
     """
-    return OpenScan(job.name, in_hounsfield(read_scan(job.path, job.series or None)), origin_of(job))
+    return OpenScan(job.name, in_hounsfield(read_scan(job.path, job.series or None, job.folders)), origin_of(job))
 
 
 def read_upload(path: Path) -> OpenScan:

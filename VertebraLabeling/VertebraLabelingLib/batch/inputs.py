@@ -14,11 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
+from ..scans.dicom_headers import DICOMDIR
+from ..scans.dicom_series import choose_series, find_series
+from ..scans.dicom_tree import find_in_tree
+from ..scans.read_scan import VOLUME_SUFFIXES
 from ..system.native_output import native_output_to_log
 from .jobs import Inputs, Problem, ScanJob, Skip
 from .lists import read_list
 from .naming import Source, former_names, output_names, safe_name, unique
-from .tree import NO_TARGET, Found, Tree
+from .tree import ALL_SERIES, NO_TARGET, Found, Tree
 
 _GLOB_SIGNS = frozenset("*?[")
 _LONGEST = 4096  # characters of a path or pattern; the time to match a pattern grows with the square of its length
@@ -41,31 +45,46 @@ def find_scans(arguments: Iterable[str | os.PathLike], series: str | int | None 
         problem or skipped, with the reason.
     """
     result = Inputs()
-    found: list[Found] = []
+    meant: list[Found | Tree] = []
     with native_output_to_log():
         for argument in arguments:
             try:
                 for item in _expand(str(argument), None if series is None else str(series), result):
-                    found.append(item)  # what was found before an error is kept
+                    meant.append(item)  # what was found before an error is kept
             except InputError as error:
                 result.problems.append(Problem(str(argument), str(error)))
+        found = list(_in_trees(meant, result))
     found = [item for item in found if item.named or fnmatch.fnmatch(item.path.name, pattern)]
     found = _without_repeats(found, result)
     sources = [Source(item.path, item.series, item.root) for item in found]
     wanted = [safe_name(item.case) if item.case else name for item, name in zip(found, output_names(sources))]
     result.jobs = [
-        ScanJob(str(f.path), name, f.series, f.named, want, former_names(source), f.source)
+        ScanJob(str(f.path), name, f.series, f.named, want, former_names(source), f.source, folders=f.folders)
         for f, source, want, name in zip(found, sources, wanted, unique(wanted))
     ]
     result.skipped = list(dict.fromkeys(result.skipped))
     return result
 
 
+def _in_trees(meant: Sequence[Found | Tree], result: Inputs) -> Iterator[Found]:
+    """What was named, and what lies in the trees in place of these; one series may lie in several of them."""
+    trees = [item for item in meant if isinstance(item, Tree)]
+    dicom = find_in_tree(list(dict.fromkeys(folder for tree in trees for folder in tree.folders)))
+    for item in meant:
+        if isinstance(item, Found):
+            yield item
+            continue
+        try:
+            yield from item.scans(dicom)
+        except InputError as error:
+            result.problems.append(Problem(item.argument, str(error)))
+
+
 def _without_repeats(found: Sequence[Found], result: Inputs) -> list[Found]:
     """Each file and series once; a link to one that is there is told."""
-    first: dict[tuple[str, str], Found] = {}
+    first: dict[tuple, Found] = {}
     for item in found:
-        other = first.setdefault((os.path.realpath(item.path), item.series), item)
+        other = first.setdefault((os.path.realpath(item.path), item.series, item.folders), item)
         if os.path.abspath(other.path) != os.path.abspath(item.path):
             result.skipped.append(Skip(str(item.path), f"the same file as {other.path}"))
     return list(first.values())
@@ -73,8 +92,10 @@ def _without_repeats(found: Sequence[Found], result: Inputs) -> list[Found]:
 
 def _expand(
     argument: str, series: str | None, result: Inputs, listed: bool = False, root: Path | None = None
-) -> Iterator[Found]:
-    """The scans of one argument; ``listed`` ones may not be lists again, which could name themselves.
+) -> Iterator[Found | Tree]:
+    """The scans of one argument, and the folders that are still to be read.
+
+    ``listed`` arguments may not be lists again, which could name themselves.
 
     ``os.path`` rather than ``Path`` looks for files: it takes a name that is too long, or in a folder that may not be
     entered, for missing, where ``Path`` raises.
@@ -90,7 +111,7 @@ def _expand(
             raise InputError(f"{_shown(argument)} is a list within a list: name its scans in the first one.")
         yield from _from_list(listing, series, result)
     elif os.path.isdir(path):
-        yield from Tree(path, root or path, series, result).named()
+        yield Tree(path, root or path, series, result, argument)
     elif not os.path.exists(path) and _GLOB_SIGNS & set(argument):
         try:
             matches = sorted(glob.glob(argument, recursive=True))
@@ -110,6 +131,12 @@ def _expand(
         raise InputError(f"{_shown(argument)} does not exist: check the path.")
     elif not os.path.isfile(path):
         raise InputError(f"{_shown(argument)} is no file: give a CT file or a folder.")
+    elif path.name.upper() == DICOMDIR:  # it lists what lies in its folder
+        yield Tree(path.parent, root or path.parent, series, result, argument)
+    elif series is not None and not path.name.lower().endswith(VOLUME_SUFFIXES):
+        usable = [item for item in find_series(path) if not item.skipped]
+        chosen = usable if series == ALL_SERIES else [choose_series(usable, series, path)]
+        yield from (Found(path, item.key, root) for item in chosen)
     else:
         yield Found(path, root=root)
 
@@ -134,13 +161,17 @@ def _shown(text: str) -> str:
     return text if len(text) <= 260 else f"{text[:160]}...{text[-80:]}"
 
 
-def _from_list(path: Path, series: str | None, result: Inputs) -> Iterator[Found]:
+def _from_list(path: Path, series: str | None, result: Inputs) -> Iterator[Found | Tree]:
     """The scans named in a list; a bad line is a problem of its own."""
     rows, faults = read_list(path)
     result.problems += [Problem(str(path), fault) for fault in faults]
     for row in rows:
         try:
-            for found in _expand(row.path, row.series or series, result, listed=True, root=path.parent):
-                yield replace(found, case=row.case)
+            for item in _expand(row.path, row.series or series, result, listed=True, root=path.parent):
+                if isinstance(item, Tree):
+                    item.case = row.case
+                    yield item
+                else:
+                    yield replace(item, case=row.case)
         except InputError as error:
             result.problems.append(Problem(row.path, str(error)))

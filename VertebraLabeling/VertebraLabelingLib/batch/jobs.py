@@ -24,6 +24,7 @@ class ScanJob:
         source: what identifies the scan; ``None`` where that is still to be looked up.
         adopted: points of this name that do not say their source are this scan's.
         notes: sentences for the user about the name.
+        folders: those that hold a DICOM series which lies in several; ``path`` is what they have in common.
     """
 
     path: str
@@ -35,6 +36,7 @@ class ScanJob:
     source: ScanSource | None = None
     adopted: bool = False
     notes: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     @property
     def is_dicom(self) -> bool:

@@ -61,7 +61,7 @@ def settle(inputs: Inputs, plan: OutputPlan, adopt: bool = False) -> Inputs:
 def _identified(job: ScanJob) -> ScanJob:
     """The job with its source; one that cannot be read keeps none, and fails when its turn comes."""
     try:
-        return job if job.source else replace(job, source=identify(job.path, job.series))
+        return job if job.source else replace(job, source=identify(job.path, job.series, job.folders))
     except (InputError, OSError):
         return job
 

@@ -147,7 +147,7 @@ def _identified(job: ScanJob) -> ScanJob:
         return job
     try:
         with native_output_to_log():
-            return replace(job, source=identify(job.path, job.series))
+            return replace(job, source=identify(job.path, job.series, job.folders))
     except (InputError, OSError):
         logger.debug("%s cannot be identified", job.path, exc_info=True)
         return job
@@ -177,7 +177,7 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
         result = replace(result, status=PRESENT, message=" ".join(told), points=_points(kept), warnings=told, kept=True)
         return replace(result, files=_files(plan, job))
     replaced = frozenset(name for name in wanted if plan.path(job, name).exists())
-    scan = in_hounsfield(read_scan(job.path, job.series or None))
+    scan = in_hounsfield(read_scan(job.path, job.series or None, job.folders))
     _check_unchanged(job)
     labels = kept or labeler.label(scan.volume, None, progress, cancelled)
     labels = replace(labels, provenance={**labels.provenance, "source": job.source.to_dict()})
@@ -225,7 +225,7 @@ def _check_unchanged(job: ScanJob) -> None:
     """
     try:
         with native_output_to_log():
-            now: ScanSource | None = identify(job.path, job.series)
+            now: ScanSource | None = identify(job.path, job.series, job.folders)
     except OSError:
         now = None
     if now is None or now != job.source:

@@ -71,7 +71,7 @@ def render(arguments: argparse.Namespace) -> int:
     from ..review.review_decisions import Decision, read_decisions, write_decisions
     from ..review.review_sheet import review_scan, write_sheet
     from ..review.snapshot import need_matplotlib
-    from ..scans.read_scan import read_volume
+    from ..scans.read_scan import read_scan
 
     need_matplotlib()
     proposals = OutputPlan(str(arguments.out / PROPOSALS), overwrite=True)
@@ -92,7 +92,7 @@ def render(arguments: argparse.Namespace) -> int:
     page, pages = [], 0
     for number, job in enumerate(inputs.jobs, start=1):
         try:
-            volume = read_volume(job.path, job.series or None)
+            volume = read_scan(job.path, job.series or None, job.folders).volume
             kept = existing_labels(proposals, job)
             place = job.path, job.series
             if kept is not None and is_corrected(kept):
@@ -144,7 +144,7 @@ def _with_source(labels, job):
     """The labels with what identifies their scan."""
     from ..scans.identify import identify
 
-    source = job.source or identify(job.path, job.series)
+    source = job.source or identify(job.path, job.series, job.folders)
     return replace(labels, provenance={**labels.provenance, "source": source.to_dict()})
 
 

@@ -16,14 +16,19 @@ class _SharedBuffer:
         self.__array_interface__ = view.__array_interface__
 
 
+def shared_array(image) -> np.ndarray:
+    """The voxels of a SimpleITK image, (K, J, I), shared and not copied."""
+    import SimpleITK as sitk
+
+    return np.asarray(_SharedBuffer(image, sitk.GetArrayViewFromImage(image)))
+
+
 def from_sitk(image) -> Volume:
     """A SimpleITK image (LPS) as a :class:`Volume` (RAS). The voxel buffer is shared, not copied.
 
     Raises:
         InputError: the image is not a 3-D scalar image.
     """
-    import SimpleITK as sitk
-
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError("The image has color or vector voxels: choose a scalar CT volume.")
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
@@ -35,7 +40,7 @@ def from_sitk(image) -> Volume:
         raise InputError("The image has a damaged orientation matrix: export the scan again.")
     affine[:3, :3] = direction * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    return Volume(np.asarray(_SharedBuffer(image, sitk.GetArrayViewFromImage(image))), lps_affine_to_ras(affine))
+    return Volume(shared_array(image), lps_affine_to_ras(affine))
 
 
 def to_sitk(volume: Volume):

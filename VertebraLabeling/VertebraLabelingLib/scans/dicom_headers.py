@@ -1,49 +1,112 @@
-"""The header of one DICOM image, as far as sorting images into volumes needs it. Headers are data from outside."""
+"""One DICOM file: whose it is, what kind of object, and whether its voxels are in it."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from .dicom_lengths import lengths_fit
+from ..errors import InputError
+from .dicom_elements import Header, PixelElement, is_deflated, open_header, pydicom
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = ("", ".dcm", ".dicom", ".ima")
+SHAPE_TAGS = {
+    **{"samples": 0x00280002, "photometric": 0x00280004, "planes": 0x00280006, "frames": 0x00280008},
+    **{"rows": 0x00280010, "columns": 0x00280011, "bits": 0x00280100, "stored": 0x00280101, "high": 0x00280102},
+    **{"sign": 0x00280103},
+}
+"""What a decoder needs to know of the voxels."""
+
+PLACE_TAGS = {
+    **{"position": 0x00200032, "orientation": 0x00200037, "spacing": 0x00280030},
+    **{"intercept": 0x00281052, "slope": 0x00281053},
+}
+SHARED_GROUPS, FRAME_GROUPS = 0x52009229, 0x52009230
+"""The functional groups of a multi-frame object: of all frames together, and of each."""
+
+_PATIENT_TAGS = (0x00100020, 0x00100010, 0x00100030, 0x00100040)  # identifier, name, date of birth, sex
+_TEXT_TAGS = {
+    **{"study": 0x0020000D, "series": 0x0020000E, "number": 0x00200011, "frame_of_reference": 0x00200052},
+    **{"instance_uid": 0x00080018, "sop_class": 0x00080016, "modality": 0x00080060, "image_type": 0x00080008},
+    **{"description": 0x0008103E, "concatenation": 0x00209161},
+}
+_PART, _PARTS = 0x00209162, 0x00209163
+ORDER_TAGS = {
+    **{"instance": 0x00200013, "acquisition": 0x00200012, "temporal": 0x00200100, "cardiac": 0x00209241},
+    **{"trigger": 0x00181060, "kernel": 0x00181210, "time": 0x00080032},
+}
+"""What tells the images at one position apart."""
+
+TAGS = (
+    *(*SHAPE_TAGS.values(), *PLACE_TAGS.values(), *ORDER_TAGS.values(), SHARED_GROUPS, FRAME_GROUPS),
+    *(*_PATIENT_TAGS, *_TEXT_TAGS.values(), _PART, _PARTS),
+)
+"""All that is looked at."""
+
+DICOMDIR = "DICOMDIR"
+"""The name of the file that lists what lies in its folder."""
+
+DAMAGED = "damaged"
+NO_IMAGE = "no image"
 
 
 @dataclass(frozen=True)
-class SliceHeader:
-    """What is needed of one file's header; ``position`` and ``orientation`` are LPS, None where the header has none."""
+class DicomFile:
+    """One file.
+
+    Attributes:
+        patient: digests of identifier, name, date of birth and sex, empty where missing. No name is kept.
+        study, series, number, frame_of_reference: identifiers, empty where missing.
+        samples: values a voxel.
+        concatenation, part, parts: of a multi-frame object that was split over files.
+        pixels: where the voxels lie; None in deflated files.
+        frame_bytes: of one plane; None where compressed.
+        fault: :data:`DAMAGED`, or :data:`NO_IMAGE` in a report, structure set and the like; empty for an image.
+    """
 
     path: Path
-    instance_uid: str
-    series_uid: str
-    sop_class: str
-    modality: str
-    image_type: str
-    number: str
-    description: str
-    acquisition: str
-    instance: int
-    frames: int
-    samples: int
-    position: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    pixel_spacing: tuple[float, ...] | None
+    patient: tuple[str, ...] = ("", "", "", "")
+    study: str = ""
+    series: str = ""
+    number: str = ""
+    frame_of_reference: str = ""
+    instance_uid: str = ""
+    sop_class: str = ""
+    modality: str = ""
+    image_type: str = ""
+    description: str = ""
+    concatenation: str = ""
+    part: int = 0
+    parts: int = 0
+    samples: int = 1
+    pixels: PixelElement | None = None
+    frame_bytes: int | None = None
+    fault: str = ""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Whose series this is; images of one volume agree in it. It begins with the patient."""
+        return *self.patient, self.series, self.study, self.number, self.frame_of_reference
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """The file carries the DICOM magic, or has no suffix that says otherwise (old files lack the magic)."""
+    """The file carries the DICOM magic, or begins with an element as old files without a preamble do."""
     try:
         with path.open("rb") as file:
             head = file.read(132)
     except OSError:
         return False
-    return head[128:132] == b"DICM" or (len(head) == 132 and path.suffix.lower() in _SUFFIXES)
+    return head[128:132] == b"DICM" or _begins_with_element(head)
+
+
+def _begins_with_element(head: bytes) -> bool:
+    """The first element of group 2 or 8, in either byte order, with a type or with a length of no more than 64 kB."""
+    if len(head) < 132 or head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
+        return False
+    kind = head[4:6]
+    return (kind.isalpha() and kind.isupper()) or head[6:8] == b"\0\0"
 
 
 def readable_name(path: Path) -> bool:
@@ -55,59 +118,77 @@ def readable_name(path: Path) -> bool:
     return True
 
 
-def read_header(path: Path) -> SliceHeader | None:
-    """The header of an image file; ``None`` for reports, structure sets, damaged files and anything else."""
-    import SimpleITK as sitk
+def read_file(path: Path) -> tuple[DicomFile | None, Header | None]:
+    """A file and its header; no header where the file has a fault, no file where it is no DICOM.
 
-    if not readable_name(path) or not lengths_fit(path):
-        logger.debug("%s: its name is not UTF-8, or its lengths do not fit", ascii(path))
-        return None
-
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
+    Raises:
+        InputError: pydicom is not installed.
+    """
+    if not readable_name(path):
+        logger.debug("%s: its name is not UTF-8", ascii(path))
+        return _faulty(DicomFile(path), None), None
     try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        logger.debug("%s: %s", path, error)
-        return None
+        header, pixels = open_header(path, TAGS)
+        file = _file(path, header)
+        shape = {name: header.whole(SHAPE_TAGS[name]) for name in ("samples", "rows", "columns", "bits")}
+        frames = max(header.whole(SHAPE_TAGS["frames"]) or 1, 1)
+    except InputError:
+        raise
+    except Exception as error:  # pydicom raises many kinds on a damaged file
+        logger.debug("%s: %s", path, type(error).__name__)
+        return _faulty(DicomFile(path), None), None
+    if not (_as_many_voxels(path, pixels, shape, frames) if pixels else is_deflated(header)):
+        return _faulty(file, shape["rows"]), None
+    plain = pixels is not None and pixels.length is not None and None not in shape.values()
+    size = _row_bytes(shape) * shape["rows"] if plain else None
+    return replace(file, samples=shape["samples"] or 1, pixels=pixels, frame_bytes=size), header
 
-    def tag(name: str) -> str:
-        return _printable(reader.GetMetaData(name)) if reader.HasMetaDataKey(name) else ""
 
-    return SliceHeader(
-        path=path,
-        instance_uid=tag("0008|0018"),
-        series_uid=tag("0020|000e"),
-        sop_class=tag("0008|0016"),
-        modality=tag("0008|0060"),
-        image_type=tag("0008|0008").upper(),
-        number=tag("0020|0011"),
-        description=tag("0008|103e")[:60],
-        acquisition=tag("0020|0012"),
-        instance=int((numbers_of(tag("0020|0013"), 1) or (0,))[0]),
-        frames=int((numbers_of(tag("0028|0008"), 1) or (1,))[0]),
-        samples=reader.GetNumberOfComponents(),
-        position=numbers_of(tag("0020|0032"), 3),
-        orientation=numbers_of(tag("0020|0037"), 6),
-        pixel_spacing=numbers_of(tag("0028|0030"), 2),
+def _file(path: Path, header: Header) -> DicomFile:
+    names = [header.text(tag).strip(" ^").casefold() for tag in _PATIENT_TAGS]
+    told = {name: header.text(tag) for name, tag in _TEXT_TAGS.items()}
+    told["sop_class"] = told["sop_class"] or str(header.dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+    told["image_type"], told["description"] = told["image_type"].upper(), told["description"][:60]
+    return DicomFile(
+        path,
+        tuple(hashlib.sha256(name.encode()).hexdigest()[:16] if name else "" for name in names),
+        part=header.whole(_PART) or 0,
+        parts=header.whole(_PARTS) or 0,
+        **told,
     )
 
 
-def _printable(text: str) -> str:
-    """Header text as a harmless single line; bytes outside UTF-8 are taken as Latin-1."""
-    raw = text.encode("utf-8", "surrogateescape")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
-def numbers_of(text: str, count: int) -> tuple[float, ...] | None:
-    """The ``count`` finite numbers of a backslash-separated header value; ``None`` where it holds anything else."""
-    try:
-        values = tuple(float(part) for part in text.split("\\"))
-    except ValueError:
+def _faulty(file: DicomFile, rows: int | None) -> DicomFile | None:
+    """A file without usable voxels: damaged where it is an image by its kind; None where nothing says it is DICOM."""
+    with file.path.open("rb") as stream:
+        magic = stream.read(132)[128:] == b"DICM"
+    if not magic and not file.sop_class:
         return None
-    return values if len(values) == count and np.isfinite(values).all() else None
+    image = rows is not None or not file.sop_class or "Image" in pydicom().uid.UID(file.sop_class).name
+    return replace(file, fault=DAMAGED if image else NO_IMAGE)
+
+
+def _as_many_voxels(path: Path, pixels: PixelElement, shape: dict[str, int | None], frames: int) -> bool:
+    """Whether the voxels lie in the file and fill rows, columns and frames; true where these are not known.
+
+    GDCM reads what is there: with fewer or more voxels the picture would be cut or sheared. Less than a row more is
+    padding, and so is any number of zeros.
+    """
+    if pixels.length is None:
+        return True
+    end = pixels.value + pixels.length
+    if end > path.stat().st_size:
+        return False
+    if None in shape.values() or shape["bits"] not in (8, 16, 32):
+        return True
+    row = _row_bytes(shape)
+    more = pixels.length - row * shape["rows"] * frames
+    if more < max(row, 2):
+        return more >= 0
+    with path.open("rb") as file:
+        file.seek(end - more)
+        return not any(file.read(more))
+
+
+def _row_bytes(shape: dict[str, int]) -> int:
+    return shape["columns"] * shape["samples"] * shape["bits"] // 8

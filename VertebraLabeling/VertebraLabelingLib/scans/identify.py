@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from ..core.scan_source import DICOM, FILE, ScanSource, digest_of, instances_digest, shown_uid
 from ..errors import InputError
-from .dicom_headers import SliceHeader, read_header
+from .dicom_frames import Frame
+from .dicom_headers import looks_like_dicom
 from .dicom_series import DicomSeries, choose_series, find_series
 
 _BLOCK = 4096  # bytes of a sample
@@ -32,11 +33,11 @@ _DETACHED = re.compile(rb"^\s*(?:data ?file\s*:|ElementDataFile\s*=)\s*(.*)$", r
 _HEADERS = (".nhdr", ".mhd", ".nrrd", ".mha")  # may name other files that hold the voxels
 
 
-def identify(path: str | os.PathLike, series: str = "") -> ScanSource:
+def identify(path: str | os.PathLike, series: str = "", folders: Sequence[str | os.PathLike] = ()) -> ScanSource:
     """The identity of a scan as it lies on disk now.
 
     Args:
-        path: as of :func:`read_scan.read_scan`.
+        path, folders: as of :func:`read_scan.read_scan`.
         series: key of the DICOM series in the folder; empty for files.
 
     Raises:
@@ -44,12 +45,13 @@ def identify(path: str | os.PathLike, series: str = "") -> ScanSource:
         OSError: the files cannot be read.
     """
     path = Path(path)
-    if path.is_dir():
-        return identify_series(choose_series(find_series(path), series or None, path))
-    if path.name.lower().endswith((".nii", ".nii.gz", *_HEADERS)):
+    if folders or path.is_dir():
+        found = find_series(*(map(Path, folders) if folders else (path,)))
+        return identify_series(choose_series(found, series or None, path))
+    if path.name.lower().endswith((".nii", ".nii.gz", *_HEADERS)) or not looks_like_dicom(path):
         return identify_file(path)
-    header = read_header(path)
-    return _of_images([_image(header)]) if header else identify_file(path)
+    found = [item for item in find_series(path) if not item.skipped]
+    return identify_series(choose_series(found, series or None, path)) if found else identify_file(path)
 
 
 def identify_series(series: DicomSeries) -> ScanSource:
@@ -65,8 +67,8 @@ class _Image(NamedTuple):
     place: str
 
 
-def _image(item: SliceHeader) -> _Image:
-    return _Image(item.path, item.instance_uid, ",".join(f"{x:.3f}" for x in item.position or ()))
+def _image(frame: Frame) -> _Image:
+    return _Image(frame.file.path, frame.file.instance_uid, ",".join(f"{x:.3f}" for x in frame.position or ()))
 
 
 def _of_images(images: Sequence[_Image]) -> ScanSource:

@@ -6,6 +6,7 @@ SimpleITK reads. The libraries' own messages go to the log at level DEBUG.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from ..errors import InputError
 from ..preprocessing.ct_check import check_ct, to_hounsfield
 from ..system.decimal_point import decimal_point
 from ..system.native_output import native_output_to_log
-from .dicom_headers import looks_like_dicom, readable_name
-from .dicom_lengths import lengths_fit
-from .dicom_series import choose_series, find_series
+from .dicom_headers import DICOMDIR, looks_like_dicom, readable_name
+from .dicom_series import DicomSeries, choose_series, find_images, find_series
+from .dicom_tree import folders_below
 from .dicom_volume import read_series
-from .volume_file import execute, open_reader, read_volume_file
+from .volume_file import read_volume_file
 
 __all__ = ["VOLUME_SUFFIXES", "Scan", "check_ct", "read_scan", "read_volume", "to_hounsfield"]
 
@@ -45,7 +46,8 @@ def read_volume(path: str | os.PathLike, series: str | int | None = None) -> Vol
     """Read a CT volume.
 
     Args:
-        path: a NIfTI, NRRD or MetaImage file, or a folder with the files of a DICOM series.
+        path: a NIfTI, NRRD or MetaImage file, a multi-frame DICOM file, or a folder with the files of a DICOM series,
+            in it or, where it holds none, below it. A DICOMDIR stands for its folder.
         series: for a DICOM folder with several CT series, the number (or SeriesInstanceUID) of the one to read.
 
     Returns:
@@ -57,8 +59,14 @@ def read_volume(path: str | os.PathLike, series: str | int | None = None) -> Vol
     return read_scan(path, series).volume
 
 
-def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
-    """As :func:`read_volume`, with the reader's notes and the DICOM files beside the volume."""
+def read_scan(
+    path: str | os.PathLike, series: str | int | None = None, folders: Sequence[str | os.PathLike] = ()
+) -> Scan:
+    """As :func:`read_volume`, with the reader's notes and the DICOM files beside the volume.
+
+    Args:
+        folders: those that hold the files of a DICOM series which lies in several; ``path`` then only names it.
+    """
     path = Path(path)
     try:
         if not path.exists():
@@ -66,9 +74,9 @@ def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
         if not readable_name(path):
             raise InputError(f"The name of {path} is not valid UTF-8, so it cannot be opened: rename it.")
         with native_output_to_log(), decimal_point():
-            if not path.is_dir():
-                return _read_file(path)
-            chosen = choose_series(find_series(path), series, path)
+            if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.is_dir():
+                return Scan(*read_volume_file(path))
+            chosen = _dicom_series(path, series, folders)
             volume, notes = read_series(chosen)
             return Scan(volume, notes, chosen.files)
     except OSError as error:
@@ -78,18 +86,22 @@ def read_scan(path: str | os.PathLike, series: str | int | None = None) -> Scan:
         raise InputError(f"{path} needs more memory than this computer has free: close programs or crop it.") from error
 
 
-def _read_file(path: Path) -> Scan:
-    if path.name.lower().endswith(VOLUME_SUFFIXES):
-        return Scan(*read_volume_file(path))
-    if looks_like_dicom(path):
-        return Scan(_read_multi_frame(path), dicom_files=(str(path),))
-    raise InputError(f"{path.name} is none of {', '.join(VOLUME_SUFFIXES)} or a DICOM folder: convert it first.")
-
-
-def _read_multi_frame(path: Path) -> Volume:
-    if not lengths_fit(path):
-        raise InputError(f"{path.name} holds fewer or more bytes than its header says: export it again.")
-    reader = open_reader(path, "GDCMImageIO")
-    if reader.GetDimension() < 3 or reader.GetSize()[2] < 2:
+def _dicom_series(path: Path, series: str | int | None, folders: Sequence[str | os.PathLike]) -> DicomSeries:
+    """The series that is meant by a file, by a folder, or by the folders that hold it."""
+    if folders:
+        return choose_series(find_series(*map(Path, folders)), series, path)
+    if path.name.upper() == DICOMDIR and path.is_file():
+        path = path.parent  # it lists what lies in its folder
+    if path.is_dir():
+        found = find_series(path)
+        if all(item.skipped for item in found):
+            found = find_series(*folders_below(path))
+        return choose_series(found, series, path)
+    if not looks_like_dicom(path):
+        raise InputError(f"{path.name} is none of {', '.join(VOLUME_SUFFIXES)} or a DICOM folder: convert it first.")
+    found, rejected = find_images(path)
+    if rejected:
+        raise InputError(f"{path.name} holds no image that can be read ({rejected[0][1]}): choose or export another.")
+    if len(found) == 1 and len(found[0].slices) == 1:
         raise InputError(f"{path.name} is one slice of a DICOM series: give its folder instead.")
-    return execute(path, reader)
+    return choose_series(found, series, path)
