@@ -12,6 +12,7 @@ from VertebraLabelingLib.core.label_warning import (
     DENS,
     END,
     FIRST_RIB,
+    FRAME,
     FURTHER,
     GAP,
     IMPLANTS,
@@ -79,6 +80,10 @@ OTHERS = [
         LabelWarning(ASTRAY, ("T8", "L1")),
         "No vertebra was seen within 25 mm of what you moved or confirmed at T8, L1: check these places.",
     ),
+    (
+        LabelWarning(FRAME, numbers={"number": 3, "count": 10}, text="time 0.5 s"),
+        "Only the shown frame of the sequence was labeled: 3 of 10 (time 0.5 s).",
+    ),
     (LabelWarning(NO_GPU), "The GPU has too little free memory: this scan was labeled on the CPU."),
     (note("Slices 3-5 were interpolated."), "Slices 3-5 were interpolated."),
 ]
@@ -132,6 +137,8 @@ def test_older_and_foreign_sentences(sentence, kind):
         {"kind": "clipped", "numbers": {"hu": "low"}},
         {"kind": "clipped", "numbers": {"hu": 10**400}},
         {"kind": "astray", "levels": ["L1"] * 1000},
+        {"kind": "frame", "numbers": {"number": 3}, "text": "time 0.5 s"},
+        {"kind": "frame", "numbers": {"number": 3, "count": 10, "text": 1}},
         {"kind": "note", "text": 5},
     ],
 )
