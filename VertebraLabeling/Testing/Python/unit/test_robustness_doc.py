@@ -13,21 +13,17 @@ from collection import GENERATORS, all_cases
 
 TESTS = Path(__file__).resolve().parents[1]
 TEXT = (TESTS.parents[2] / "docs" / "robustness.md").read_text("utf-8")
-FILE = re.compile(r"^`((?:[a-z_]+/)+test_[a-z_]+\.py)`$")
+ROW = re.compile(r"^\| ([^|]+) \| (\d+) \| [^|]+ \| `(\w+) -k '?([\w ]+)'?` \|$", re.M)
 
 
 def rows() -> list[tuple[str, str, int, str]]:
-    """``(file, kind, cases, words of -k)`` of each row below the name of a test file."""
-    found, file = [], ""
-    for line in TEXT.splitlines():
-        if line.startswith("#"):
-            file = ""
-        elif named := FILE.match(line):
-            file = named.group(1)
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if file and line.startswith("|") and len(cells) == 4 and cells[1].isdigit():
-            found.append((file, cells[0], int(cells[1]), cells[3].strip("`")))
-    return found
+    """``(file, kind, cases, words of -k)`` of each row whose last cell names tests."""
+    return [(_file(stem), kind, int(cases), words) for kind, cases, stem, words in ROW.findall(TEXT)]
+
+
+def _file(stem: str) -> str:
+    (path,) = TESTS.rglob(f"test_{stem}.py")
+    return path.relative_to(TESTS).as_posix()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +32,7 @@ def tests() -> list[tuple[str, str]]:
     files = sorted({file for file, *_ in rows()})
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
     said = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=600).stdout
-    names = (re.match(r".*?((?:unit|hardening|web|panel|mrml)/[^:]+)::(\w+)", line) for line in said.splitlines())
+    names = (re.match(r"(?:VertebraLabeling/Testing/Python/)?([^:]+)::(\w+)", line) for line in said.splitlines())
     return [name.groups() for name in names if name]
 
 
