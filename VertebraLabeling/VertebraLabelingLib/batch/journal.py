@@ -61,7 +61,7 @@ def read_journal(folder: Path) -> dict[str, ScanResult]:
 
 def _is_sound(result: ScanResult) -> bool:
     """Whether a line of the journal is such as this program writes; its name becomes that of a file."""
-    texts = (result.name, result.path, result.series, result.status, result.message)
+    texts = (result.name, result.path, result.series, result.status, result.message, result.job)
     return (
         all(isinstance(text, str) for text in texts)
         and (not result.name or safe_name(result.name) == result.name)

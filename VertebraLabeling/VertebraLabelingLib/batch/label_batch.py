@@ -97,17 +97,17 @@ def label_batch(
     results = [ScanResult("", problem.path, FAILED, problem.message) for problem in inputs.problems]
     for result in results:
         reporter.finished(summary.add(result))
-    found: dict[tuple[str, str], ScanResult] = {}
+    found: dict[str, ScanResult] = {}
     try:
         for result in runner(inputs.jobs, plan, reporter, cancelled):
-            found[result.path, result.series] = told = summary.add(result)
+            found[result.job or result.name] = told = summary.add(result)
             reporter.finished(told)
     finally:
         remove_leftovers(plan.folder)
         _write_summary(summary, inputs)
     if cancelled and cancelled():
         raise Cancelled("The batch was cancelled; run it again to continue.")
-    results += [found[job.path, job.series] for job in inputs.jobs]
+    results += [found[job.name] for job in inputs.jobs]
     reporter.end(results)
     return results
 

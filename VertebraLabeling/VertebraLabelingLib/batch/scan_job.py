@@ -53,6 +53,7 @@ class ScanResult:
         kept: the points are those of an earlier run, perhaps corrected by hand since.
         provenance: of the labeling: model, weights, device.
         series: of the job.
+        job: name of the job, where the scan had to take another one while it was labeled.
         source: what identifies the scan, see :meth:`ScanSource.to_dict`; empty where it could not be read.
     """
 
@@ -68,6 +69,7 @@ class ScanResult:
     provenance: dict[str, object] = field(default_factory=dict)
     series: str = ""
     source: dict[str, str] = field(default_factory=dict)
+    job: str = ""
 
     @staticmethod
     def of(job: ScanJob, status: str, message: str = "") -> ScanResult:
@@ -113,9 +115,9 @@ def label_one(
         try:
             result = _label(job, labeler, plan, progress, cancelled)
         except NameTaken:
-            job = _renamed(job)
-            result = ScanResult.of(job, DONE)
-            result = _label(job, labeler, plan, progress, cancelled)
+            given, job = job.name, _renamed(job)
+            result = replace(ScanResult.of(job, DONE), job=given)
+            result = replace(_label(job, labeler, plan, progress, cancelled), job=given)
     except Cancelled:
         raise
     except NotCtError as error:
