@@ -10,6 +10,8 @@ for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
+# nginx is for one test that starts its own; as a service it would listen on port 80
+export RUNLEVEL=1
 line="apt-get install -y --no-install-recommends ${missing[*]}"
 if [ "$(id -u)" -ne 0 ]; then
   echo "Tests that need system libraries will skip. To run them: sudo $line"

@@ -11,6 +11,7 @@ from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 _NO_WEB = "The browser page needs the extra 'web': pip install '.[web]' in the clone (Python 3.10 or newer)."
 
 MOST_MINUTES = 7 * 24 * 60  # timers of the event loop take no infinity
+MOST_MB = 10**9
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -70,8 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
     LabelerSpec(weights, arguments.device).check()
     network = {"device": arguments.device, "weights": weights}
-    if not arguments.keep_session >= 0 or not arguments.upload_limit > 0:
-        raise InputError("--keep-session and --upload-limit are positive numbers: give minutes and MB.")
+    if not arguments.keep_session >= 0 or not 0 < arguments.upload_limit <= MOST_MB:
+        raise InputError("--keep-session or --upload-limit is no number that can be used: give minutes, and MB.")
     options = server.Options(
         host=arguments.host,
         port=arguments.port,

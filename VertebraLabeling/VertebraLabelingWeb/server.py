@@ -85,6 +85,7 @@ def serve(jobs: Sequence[ScanJob], options: Options, prepare: Callable[[object, 
     os.environ["WSLINK_READY_MSG"] = ""
     server = get_server("vertebra-labeling", client_type="vue3")
     store = KeptPoints(options.state_folder or default_folder())
+    store.prune()
     page = Page(server, store, jobs, options.labeler, options.arguments, options.upload_limit)
     build_layout(server)
     token = None if options.host in LOOPBACK and public is None else secrets.token_urlsafe(16)

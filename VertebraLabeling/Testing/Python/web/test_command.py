@@ -52,6 +52,22 @@ def test_a_port_in_use_is_one_sentence():
 
 
 @needs_web
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--public-url", "reading.example.org", "is no address for --public-url: give it as https://HOST/"),
+        ("--keep-session", "-1", "--keep-session or --upload-limit is no number that can be used"),
+        ("--keep-session", "nan", "--keep-session or --upload-limit is no number that can be used"),
+        ("--upload-limit", "inf", "--keep-session or --upload-limit is no number that can be used"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_sentence(option, value, words):
+    done = run(*COMMAND, option, value)
+    assert done.returncode == 1 and words in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+@needs_web
 def test_a_missing_file_is_one_sentence():
     done = run(*COMMAND, "no-such-scan.nii.gz")
     assert (done.returncode, done.stderr) == (1, "error: no-such-scan.nii.gz does not exist: check the path.\n")

@@ -37,7 +37,7 @@ def test_the_sample_is_labeled_corrected_and_kept_over_a_reload(browser, sample_
         assert np.linalg.norm(np.subtract(person.ask("positions")["T8"], aim)[1:]) < 1.0
         levels = person.levels()
         person.page.reload()
-        person.open_scan()
+        person.open_scan_here()
         assert person.levels() == levels
         if picture := os.environ.get("VERTEBRA_LABELING_SCREENSHOT"):  # the picture of docs/web.md
             person.page.click("#undo")
