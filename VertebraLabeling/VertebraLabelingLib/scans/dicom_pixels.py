@@ -18,14 +18,15 @@ import numpy as np
 from ..errors import InputError
 from ..preprocessing.sitk_image import shared_array
 from .dicom_elements import open_header
-from .dicom_frames import Frame
+from .dicom_frames import Frame, read_frames
 from .dicom_headers import SHAPE_TAGS, DicomFile
 
 logger = logging.getLogger(__name__)
 
 _GROUPS_READ = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # Enhanced CT, and converted to it
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+_IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+_UNTYPED_BYTES = 8  # of an element before its value, where its type is not stored
 _SAMPLE_BYTES = 4096
 
 
@@ -42,7 +43,7 @@ def read_planes(frames: Sequence[Frame], file: DicomFile) -> np.ndarray:
         InputError: the file is damaged. One sentence.
         OSError: there is no room for a copy.
     """
-    rescale = {frame.rescale for frame in frames}
+    rescale = {frame.rescale for frame in read_frames(file.path)[1]}  # of all frames, whichever are wanted
     if len(rescale) == 1 and (file.sop_class in _GROUPS_READ or not frames[0].grouped):
         try:
             return _execute(file.path)
@@ -96,9 +97,8 @@ def _bare_copy(file: DicomFile, target: Path) -> Path:
         raise ValueError("a deflated file")
     header = open_header(file.path, tuple(SHAPE_TAGS.values()))[0].dataset
     meta = FileMetaDataset()
-    implicit, little = header.original_encoding
-    guessed = _IMPLICIT if implicit else _EXPLICIT if little else _BIG
-    meta.TransferSyntaxUID = header.file_meta.get("TransferSyntaxUID") or guessed
+    typed = file.pixels.value - file.pixels.element > _UNTYPED_BYTES
+    meta.TransferSyntaxUID = header.file_meta.get("TransferSyntaxUID") or (_EXPLICIT if typed else _IMPLICIT)
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = _SECONDARY_CAPTURE, "2.25.1"
     bare = FileDataset(str(target), {}, file_meta=meta, preamble=bytes(128))
     bare.SOPClassUID, bare.SOPInstanceUID = _SECONDARY_CAPTURE, "2.25.1"

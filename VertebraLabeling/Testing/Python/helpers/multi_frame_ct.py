@@ -107,13 +107,16 @@ def _value_of(dataset, index: int):
     return find
 
 
-def assert_as_pydicom_reads(volume: Volume, paths: Sequence[Path], atol_mm: float = 0.01) -> None:
+def assert_as_pydicom_reads(
+    volume: Volume, paths: Sequence[Path], atol_mm: float = 0.01, only: Sequence[int] | None = None
+) -> None:
     """Every plane lies in the volume, with its voxels, where pydicom says.
 
-    For volumes whose slices were not interpolated at the planes; the planes are those of one scan.
+    For volumes whose slices were not interpolated at the planes; the planes (or only some) are those of one scan.
     """
     to_lps = lps_affine_to_ras(volume.ijk_to_ras)
     planes = planes_of(paths)
+    planes = [planes[number] for number in only] if only else planes
     assert planes
     for position, steps, values in planes:
         index = np.linalg.solve(to_lps[:3, :3], position - to_lps[:3, 3])

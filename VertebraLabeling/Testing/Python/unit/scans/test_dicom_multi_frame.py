@@ -134,6 +134,19 @@ def test_phases_frame_by_frame_are_two_scans(ct, tmp_path, told_by):
     assert_same_place(read_volume(path, "3.2"), late)
 
 
+def test_each_phase_has_its_own_rescale(ct, tmp_path):
+    late = body(ijk_to_ras=ct.ijk_to_ras, seed=5)
+
+    def groups(number, k, frame):
+        frame.PixelValueTransformationSequence[0].RescaleIntercept = ("-1024", "-1000")[number % 2]
+
+    order = [(k, array) for k in range(24) for array in (ct.array, late.array)]
+    path = write_object(tmp_path / "ct.dcm", ct, order, groups=groups)
+    assert len(find_series(path)) == 2
+    assert_as_pydicom_reads(read_volume(path, "3"), [path], only=range(0, 48, 2))
+    assert_as_pydicom_reads(read_volume(path, "3.2"), [path], only=range(1, 48, 2))
+
+
 def test_phases_whose_frames_are_shuffled_are_told_by_their_mark(ct, tmp_path):
     late = body(ijk_to_ras=ct.ijk_to_ras, seed=5)
     marked = [(k, array) for k in range(24) for array in (ct.array, late.array)]
