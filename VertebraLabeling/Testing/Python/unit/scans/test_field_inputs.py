@@ -110,7 +110,7 @@ def test_what_cannot_be_right_is_refused_in_a_sentence(inputs, name):
 def test_every_file_of_a_folder_with_reports_is_told(inputs):
     found = find_scans([inputs / "31" / "with_reports"])
     assert len(found.jobs) == 1 and not found.problems
-    assert sorted(skip.reason for skip in found.skipped) == ["localizer", "no image (modality SR)"]
+    assert sorted(skip.reason for skip in found.skipped) == ["a structured report", "localizer"]
 
 
 @pytest.fixture(scope="module")
