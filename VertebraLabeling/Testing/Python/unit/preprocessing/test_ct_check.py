@@ -155,9 +155,8 @@ def test_every_real_ct_is_let_through_and_every_label_map_refused(shared_data):
         assert hounsfield_offset(ct) == 0, path.name
         assert window_floor(ct) is None, path.name
         if "boneonly" not in path.name:
-            for most in (None, 4000):
-                stored = Volume(np.clip(ct.array.astype(np.int32) + 1024, 0, most), ct.ijk_to_ras)
-                assert hounsfield_offset(stored) == -1024, path.name
+            stored = Volume(np.clip(ct.array.astype(np.int32) + 1024, 0, 4000), ct.ijk_to_ras)
+            assert hounsfield_offset(stored) == -1024, path.name
     for path in shared_data.glob("labelmaps/*.nii.gz"):
         if not path.name.endswith("_ct.nii.gz"):
             with pytest.raises(NotCtError, match="label map"):
