@@ -7,6 +7,7 @@
   const PATIENCE_MS = Math.min(10000, 2 * POLL_MS); // of one look
   const LATE_MS = 60000; // to load the page and open its socket
   const LOSSES = 2; // looks that fail before a network counts as lost
+  const ANSWERS = 2; // after which it counts as back
   const ELSEWHERE = 4001; // why the server closes a socket: a newer tab has the page
   const NO_SOCKET = "The page has come, but its WebSocket does not: a proxy in between must pass the Upgrade header on, "
     + "as docs/web.md shows, and the browser must be allowed to open WebSockets.";
@@ -14,6 +15,7 @@
   let opened = false; // the socket was open once
   let closed = false; // and is not any more, or never came
   let losses = 0;
+  let answers = 0; // after a loss
   let shown = "";
   let over = false; // nothing more to wait for
   let leaving = false; // our own reload
@@ -106,18 +108,20 @@
     if (over || leaving) return;
     if (said === null) {
       losses += 1;
+      answers = 0;
       if (losses >= LOSSES) lost();
     } else if (said.state === "ended") {
       ended(said.text);
     } else if (opened && (closed || losses >= LOSSES)) {
-      reload();
+      answers += 1; // the last of a server that is ending must not lead to the browser's own page of errors
+      if (answers >= ANSWERS) reload();
     } else {
       losses = 0;
       const refused = closed || said.address || performance.now() > LATE_MS;
       if (!opened && refused) show("address", "The page cannot be shown here.", said.address || NO_SOCKET, "Try now");
       else hide();
     }
-    again(losses === 1 ? Math.min(1000, POLL_MS) : POLL_MS);
+    again(losses === 1 || answers > 0 ? Math.min(1000, POLL_MS) : POLL_MS);
   }
 
   function again(ms) {

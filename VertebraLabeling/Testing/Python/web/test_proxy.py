@@ -96,6 +96,18 @@ def test_a_proxy_that_does_not_pass_the_websocket_on_is_told(browser, behind, pr
         assert "a proxy in between must pass the Upgrade header on" in person.told("address")
 
 
+def test_an_upload_that_the_proxy_refuses_is_told(browser, behind, proxy, port, certificate):
+    block = documented(port, behind.port, *certificate)
+    proxy(re.sub("client_max_body_size.*", "client_max_body_size 100k;", block), port)
+    with visitor(browser, behind, link(behind), ignore_https_errors=True) as person:
+        person.open_scan()
+        sent = {"name": "ct.nii.gz", "mimeType": "application/gzip", "buffer": b"x" * 10**6}
+        person.page.set_input_files("#open-menu input.file", [sent])
+        person.wait("state.get('error')")
+        assert re.match("A proxy refused the upload as too large|The upload broke off: it is", person.state("error"))
+        assert person.state("busy_text") == "" and person.state("scan_name") == "balls"
+
+
 def test_the_usual_two_lines_without_an_option_name_the_option(browser, server, proxy):
     port = free_port()
     proxy(PLAIN.format(port=port, path="/", target=f"http://127.0.0.1:{server.port}", more=UPGRADE), port)
