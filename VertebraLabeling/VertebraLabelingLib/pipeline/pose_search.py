@@ -3,14 +3,15 @@
 The networks know adults whose front points to world anterior, give or take 20 degrees. Some lie turned for a puncture,
 some scans say supine of a prone patient, some arrays were saved upside down; children are smaller. There the first
 network finds little, so it looks again: enlarged, where the vertebrae that it names are too close together; and where
-it is not sure, at the patient turned about the long axis, with the head up and the head down. The pose in which it
-finds clearly more is kept. A mirrored scan needs nothing of its own: people are nearly symmetric.
+it is not sure, at the patient turned about the long axis, with the head up and the head down. These are glances: at a
+column around the spine, the likeliest pose first, until one is clear. The pose that they find is looked at in full and
+kept where clearly more is named in it. A mirrored scan needs nothing of its own: people are nearly symmetric.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,10 +24,15 @@ from ..solver.chain import cheapest_chain
 
 LARGEST = 2.0  # enlargement: a newborn's vertebrae are half as high as an adult's
 LIKELY_DEG = 30  # turned for a puncture
-STEP_DEG, FINE_DEG = (
-    45,
-    15,
-)  # the networks know turns of up to 20 degrees: none is farther from a fine step
+AROUND_DEG = (180, 90, 270, 135, 225)  # on the belly, on the sides, between
+HALF_WAY_DEG = (45, 315)  # between lying as usual and on a side
+HALF_SEEN = 0.16  # certainty that is hardly reached by who lies on his belly or side, but half way there
+FINE_DEG = 15  # the networks know turns of up to 20 degrees: none is farther from a fine step
+ALIKE = 0.03  # certainty: by less two poses do not differ
+STANDING = 0.42
+"""Certainty from which on the patient lies as he is looked at: upside down, or turned by 30 degrees or more, it is 0.40
+at most. He may be seen so well and still make no chain, as where a vertebra is missing."""
+SURELY_NAMED = 1.0  # two vertebrae, seen and named for certain; less is also named by chance in a wrong pose
 
 
 @dataclass(frozen=True)
@@ -77,45 +83,54 @@ def _size(chain: np.ndarray, levels: np.ndarray) -> float:
     return float(np.median(ratios)) if len(ratios) >= 2 else 1.0
 
 
-def find_pose(
-    evidence: Evidence,
-    look: Callable[[PatientPose], Evidence],
-    parameters: PipelineParameters = SHIPPED,
-) -> PatientPose:
+Look = Callable[[PatientPose], Evidence]
+
+
+def find_pose(evidence: Evidence, look: Look, glance: Look, parameters: PipelineParameters = SHIPPED) -> PatientPose:
     """How the patient lies and by how much he should be enlarged; the usual pose where no other is clearly better.
 
     Args:
         evidence: of the detection network, the patient as the scan says.
         look: the detection network's evidence for another pose.
+        glance: the same of the spine alone, which takes a fifth of the time or less.
         parameters: the chosen numbers.
     """
-    search = _Search(look, parameters)
-    search.found[PatientPose()] = Findings.of(evidence, parameters)
+    search = _Search(_Seen(look, parameters), _Seen(glance, parameters), parameters.pose)
+    search.looks.found[PatientPose()] = Findings.of(evidence, parameters)
     best = search.enlarged(PatientPose())
-    if search.at(best).sure(parameters.pose):
+    if search.looks.at(best).sure(parameters.pose):
         return best
     return search.enlarged(search.turned(best))
 
 
-class _Search:
-    """What has been found in which pose."""
+@dataclass(frozen=True)
+class _Seen:
+    """What has been found in which pose; each is looked at once."""
 
-    def __init__(self, look: Callable[[PatientPose], Evidence], parameters: PipelineParameters) -> None:
-        self.look, self.parameters, self.p = look, parameters, parameters.pose
-        self.found: dict[PatientPose, Findings] = {}
+    look: Look
+    parameters: PipelineParameters
+    found: dict[PatientPose, Findings] = field(default_factory=dict)
 
     def at(self, pose: PatientPose) -> Findings:
-        """What is found in a pose; each is looked at once."""
         if pose not in self.found:
             self.found[pose] = Findings.of(self.look(pose), self.parameters)
         return self.found[pose]
 
+
+@dataclass(frozen=True)
+class _Search:
+    """The poses that are tried, and which is taken."""
+
+    looks: _Seen
+    glances: _Seen
+    p: PoseParameters
+
     def enlarged(self, pose: PatientPose) -> PatientPose:
         """Enlarged to an adult's size, as long as more is found there."""
-        while self.at(pose).size < self.p.small and pose.enlarged < LARGEST:
-            now = self.at(pose)
+        while self.looks.at(pose).size < self.p.small and pose.enlarged < LARGEST:
+            now = self.looks.at(pose)
             larger = replace(pose, enlarged=round(min(pose.enlarged / now.size, LARGEST), 2))
-            then = self.at(larger)
+            then = self.looks.at(larger)
             if then.named <= self.p.enlarged_gain * now.named or then.certainty < now.certainty:
                 break
             pose = larger
@@ -123,28 +138,56 @@ class _Search:
 
     def turned(self, start: PatientPose) -> PatientPose:
         """The best of the poses around; ``start`` where none is clearly better."""
-        first = self.at(start)
-        tried = [start]
-
-        def best_with(poses: Iterable[PatientPose]) -> PatientPose:
-            tried.extend(pose for pose in poses if pose not in tried)
-            return max(tried, key=lambda pose: (self.at(pose).certainty >= first.certainty, self.at(pose).named))
-
-        larger = round(min(start.enlarged * self.p.child, LARGEST), 2)
-        turns = ({"degrees": LIKELY_DEG}, {"degrees": 360 - LIKELY_DEG}, {"head_down": True}, {"enlarged": larger})
-        best = best_with(replace(start, **turn) for turn in turns)
-        for head_down in (False, True):
-            if self.at(best).certainty < self.p.doubtful or self.at(best).named_share < self.p.hardly_named:
-                best = best_with(
-                    replace(start, degrees=degrees, head_down=head_down) for degrees in range(0, 360, STEP_DEG)
-                )
+        first = self.looks.at(start)
+        best = start if first.certainty >= STANDING else self.glanced_around(start, first)
+        then = self.looks.at(best)
+        if not then.sure(self.p) or then.certainty < STANDING:  # glances mistake head and feet
+            other = replace(best, head_down=not best.head_down)
+            seen = self.looks.at(other)
+            if seen.certainty >= first.certainty and seen.named > then.named:
+                best, then = other, seen
         if best == start:
             return start
-        last = None
-        while best != last:  # up to the highest point
-            last = best
-            best = best_with([replace(best, degrees=(best.degrees + step) % 360) for step in (-FINE_DEG, FINE_DEG)])
-        then = self.at(best)
         # of two or three vertebrae a pose may name more by chance, but not all of what it sees
         plausible = then.certainty >= self.p.convincing and then.plausibility > first.plausibility
         return best if then.named > self.p.turned_gain * first.named and plausible else start
+
+    def glanced_around(self, start: PatientPose, first: Findings) -> PatientPose:
+        """The pose in which glances name most, the likeliest tried first, until one is clear."""
+        here, best = self.glances.at(start), start
+
+        def glance(pose: PatientPose) -> Findings:
+            nonlocal best
+            then = self.glances.at(pose)
+            if then.certainty >= here.certainty and then.named > self.glances.at(best).named:
+                best = pose
+            return then
+
+        glance(replace(start, head_down=True))
+        seen = self.glances.at(best)
+        if seen.certainty < STANDING or seen.named < SURELY_NAMED:
+            for pose in self._other_poses(start, first):
+                then = glance(pose)
+                if then.named >= SURELY_NAMED and (then.sure(self.p) or then.certainty >= STANDING):
+                    break
+        last = None
+        while best not in (start, last):  # up to the highest point
+            last = best
+            steps = [replace(best, degrees=(best.degrees + step) % 360) for step in (-FINE_DEG, FINE_DEG)]
+            aside = max(steps, key=lambda pose: self.glances.at(pose).certainty)
+            if self.glances.at(aside).certainty > self.glances.at(best).certainty + ALIKE:
+                best = aside
+        return best
+
+    def _other_poses(self, start: PatientPose, first: Findings) -> list[PatientPose]:
+        """All but upside down: a child, and turned a little, or where hardly anything is seen, turned anyhow."""
+
+        def turned(all_degrees: Iterable[int], head_down: bool = False) -> list[PatientPose]:
+            return [replace(start, degrees=degrees, head_down=head_down) for degrees in all_degrees]
+
+        child = replace(start, enlarged=round(min(start.enlarged * self.p.child, LARGEST), 2))
+        if first.certainty >= self.p.doubtful and first.named_share >= self.p.hardly_named:
+            return [*turned((LIKELY_DEG, 360 - LIKELY_DEG)), child]
+        near, far = [child, *turned(HALF_WAY_DEG)], turned(AROUND_DEG)
+        upright = near + far if first.certainty >= HALF_SEEN else far + near
+        return upright + turned((*AROUND_DEG, *HALF_WAY_DEG), head_down=True)

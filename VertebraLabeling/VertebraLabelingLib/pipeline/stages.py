@@ -10,17 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from ..core.evidence import Evidence
 from ..core.label_warning import CLIPPED, LabelWarning, note
 from ..core.labels import SpineLabels
 from ..core.parameters import PipelineParameters
 from ..core.volume import Volume
+from ..errors import NoSpineError
 from ..networks.weights import Model
 from ..preprocessing import clipped_ct
 from ..preprocessing.ct_check import OFFSET_NOTE, to_hounsfield
 from ..preprocessing.long_scan import evidence_within, spine_part
 from ..preprocessing.pose import PatientPose
 from ..preprocessing.prepared_scan import PreparedScan
+from ..preprocessing.spine_column import SpineColumn
 from ..solver.chain import Chain, solve
 from . import implants
 from .centroid_refinement import place
@@ -139,20 +143,23 @@ def find_the_pose(state: State, engine: Engine) -> State:
     scan = state.scan if whole else PreparedScan(state.scan.box(part.corners, 0))
 
     def look_at(pose: PatientPose) -> Evidence:
-        # turned, on the working grid; enlarged, that would lack detail
-        seen[pose] = _look_in(
-            pose, scan if pose.enlarged != 1 else PreparedScan(part), scan, state, engine, next(spans)
-        )
+        seen[pose] = _look_in(pose, scan, state, engine, next(spans))
         return seen[pose]
 
+    def glance_at(pose: PatientPose) -> Evidence:
+        # on the working grid; enlarged, that would lack detail
+        column = SpineColumn.of(part, scan if pose.enlarged != 1 else None)
+        try:
+            grid = column.in_pose(pose)
+        except NoSpineError:  # air in the column
+            return state.evidence.kept(np.zeros(len(state.evidence.points), dtype=bool))
+        return _look(PreparedScan(grid), grid, engine, next(spans))
+
     evidence = state.evidence if whole else evidence_within(state.evidence, scan.volume)
-    pose = find_pose(evidence, look_at, engine.parameters)
+    pose = find_pose(evidence, look_at, glance_at, engine.parameters)
     if pose == PatientPose():
         return state
-    if whole and pose.enlarged > 1:
-        evidence = seen[pose]
-    else:
-        evidence = _look_in(pose, state.scan, state.scan, state, engine, next(spans))
+    evidence = seen[pose] if whole else _look_in(pose, state.scan, state, engine, next(spans))
     posed = state.scan.in_pose(pose, state.center)
     return replace(state, scan=posed, evidence=evidence, pose=pose, warnings=state.warnings + pose.warnings)
 
@@ -222,16 +229,11 @@ def _look(scan: PreparedScan, grid: Volume, engine: Engine, span: tuple[float, f
 
 
 def _look_in(
-    pose: PatientPose,
-    seen: PreparedScan,
-    field_of_view: PreparedScan,
-    state: State,
-    engine: Engine,
-    span: tuple[float, float],
+    pose: PatientPose, scan: PreparedScan, state: State, engine: Engine, span: tuple[float, float]
 ) -> Evidence:
-    """The detection network on ``seen`` in a pose; ``field_of_view`` is what can be cut by the image edge."""
-    grid = seen.in_pose(pose, state.center).grid
-    return _look(field_of_view.in_pose(pose, state.center), grid, engine, span)
+    """The detection network on a scan, or a part of it, in a pose."""
+    posed = scan.in_pose(pose, state.center)
+    return _look(posed, posed.grid, engine, span)
 
 
 CHECK = Stage(0.0, "checking the volume", check)

