@@ -9,7 +9,7 @@ from dicom_files import write_report, write_series
 from multi_frame_ct import assert_as_pydicom_reads
 from phantoms import affine, body
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 from test_read_scan import assert_same_place
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
@@ -117,6 +117,16 @@ def test_other_encodings_are_read_the_same(ct, tmp_path, kind, syntax):
         dataset = pydicom.dcmread(path)
         change(dataset, k)
         dataset.save_as(path, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
+    assert_sound(tmp_path, ct)
+
+
+@pytest.mark.parametrize("spacing", [None, "0", "-3.2"])
+def test_compressed_slices_are_read_the_same(ct, tmp_path, spacing):
+    altered(tmp_path, ct, lambda dataset, k: dataset.compress(RLELossless) if spacing or k % 2 else None)
+    for path in tmp_path.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.SpacingBetweenSlices = spacing
+        dataset.save_as(path)
     assert_sound(tmp_path, ct)
 
 

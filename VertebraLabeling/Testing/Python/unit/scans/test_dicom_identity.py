@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import write_series
-from multi_frame_ct import assert_as_pydicom_reads
+from multi_frame_ct import assert_as_pydicom_reads, write_object
 from phantoms import affine, body
 from pydicom.uid import generate_uid
 from test_read_scan import assert_same_place
@@ -185,6 +185,29 @@ def test_phases_at_one_position_are_told_apart(ct, tmp_path, mark, count):
     found = find_series(tmp_path)
     assert [len(item.slices) for item in found] == [24] * count
     assert {read_volume(tmp_path, item.key).array.tobytes() for item in found} == {p.array.tobytes() for p in phases}
+
+
+def test_phases_of_a_cine_scan_whose_acquisitions_are_table_positions(ct, tmp_path):
+    phases = [body(ijk_to_ras=HALF, seed=seed) for seed in range(4)]
+    for n, phase in enumerate(phases):
+        numbers = {"AcquisitionNumber": lambda k: k // 8 + 1}
+        numbers["InstanceNumber"] = lambda k, n=n: 32 * (k // 8) + 4 * (k % 8) + n + 1
+        write_series(tmp_path, phase, first_file=100 * n, SeriesInstanceUID=UID, **numbers)
+    read = [read_volume(tmp_path, item.key) for item in find_series(tmp_path)]
+    assert [volume.array.tobytes() for volume in read] == [phase.array.tobytes() for phase in phases]
+
+
+def test_slices_beside_the_object_that_was_made_of_them_are_copies(ct, tmp_path):
+    write_series(tmp_path, ct, SeriesInstanceUID=UID)
+    write_object(tmp_path / "object.dcm", ct, SeriesInstanceUID=UID)
+    scan = read_scan(tmp_path)
+    assert_same_place(scan.volume, ct)
+    assert scan.notes == ("24 image(s) were stored twice; the copies were left out.",)
+
+
+def test_images_that_all_lie_at_one_position_are_refused(ct, tmp_path):
+    write_series(tmp_path, ct, ImagePositionPatient=["0", "0", "0"])
+    refused(tmp_path, "all images at one position")
 
 
 def test_phases_that_nothing_tells_apart_are_refused(ct, tmp_path):
