@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 MOST_KEPT = 10_000
 """Frames whose headers are remembered: a scan is first found, then read, and a series may lie in several folders."""
 
+MOST_FRAMES = 2**16
+"""A header that promises more in one file is taken as damaged."""
+
 _GROUPS = {
     **{"position": 0x00209113, "orientation": 0x00209116, "spacing": 0x00289110},
     **{"slope": 0x00289145, "intercept": 0x00289145},
@@ -125,6 +128,8 @@ def _read(path: Path) -> tuple[DicomFile | None, tuple[Frame, ...]]:
 
 def _frames(file: DicomFile, header) -> list[Frame]:
     count = max(header.whole(SHAPE_TAGS["frames"]) or 1, 1)
+    if count > MOST_FRAMES:
+        raise ValueError(f"{count} frames")
     shared, each = header.items(SHARED_GROUPS), header.items(FRAME_GROUPS)
     if not shared and not each:
         return [_plain(file, header, index, count) for index in range(count)]
@@ -153,6 +158,8 @@ def _grouped(file: DicomFile, header, index: int, own, shared, count: int) -> Fr
         values[name] = _in_group(own, group, PLACE_TAGS[name])
         if not values[name] and (name != "position" or count == 1):
             values[name] = _in_group(shared, group, PLACE_TAGS[name])
+        if not values[name] and count == 1:
+            values[name] = header.text(PLACE_TAGS[name])
     marks = [file.concatenation or file.instance_uid]
     marks += [_mark(own, *mark) or _mark(shared, *mark) for mark in _FRAME_MARKS]
     kind = _in_group(own, *_FRAME_TYPE) or _in_group(shared, *_FRAME_TYPE) or file.image_type

@@ -26,10 +26,10 @@ SAME_GRID_MM = 1.0
 LINE_UP_MM = 2.0
 """No corner of a plane may lie farther from the grid of its volume."""
 
-_NEAR = 0.4  # of the usual distance: planes of one volume do not lie closer than that
 _EVEN = 0.1  # of the usual distance: less is rounding
 _FEW = 3  # planes that have a usual distance
 _STRAY = 0.1  # of the planes of a stack
+_MOST_PARTS = 50  # folders that are tried for one scan; an archive under one series UID has more
 
 
 def edges(frame: Frame) -> np.ndarray:
@@ -131,6 +131,8 @@ def _by_folder(frames: Sequence[Frame], height) -> list[list[Frame]]:
         return [list(frames)]
     loose = [frame for part in folders.values() if len(part) < _FEW for frame in part]
     parts = [part for part in (loose, *folders.values()) if part and (part is loose or len(part) >= _FEW)]
+    if len(parts) > _MOST_PARTS:
+        return parts
     volumes = [[part] for part in sorted(parts, key=lambda part: min(map(height, part)))]
     while pair := next((pair for pair in combinations(volumes, 2) if _fit_together(*pair, height)), None):
         volumes = [volume for volume in volumes if volume is not pair[0] and volume is not pair[1]]
@@ -175,10 +177,10 @@ def _evenness(steps: np.ndarray) -> float:
 def _line_up(volume: Sequence[Frame], part: Sequence[Frame]) -> bool:
     """Whether the corners of two stacks lie on one straight line."""
     positions = np.array([frame.position for frame in (*volume, *part)])
-    return bool(beside_line(positions).max() < LINE_UP_MM)
+    return bool(_beside_line(positions).max() < LINE_UP_MM)
 
 
-def beside_line(positions: np.ndarray) -> np.ndarray:
+def _beside_line(positions: np.ndarray) -> np.ndarray:
     """(N,) distances of points (N, 3) from the line along which they lie."""
     centered = positions - positions.mean(axis=0)
     line = np.linalg.svd(centered, full_matrices=False)[2][0]

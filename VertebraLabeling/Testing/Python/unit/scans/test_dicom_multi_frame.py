@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
+from dicom_files import write_series
 from multi_frame_ct import assert_as_pydicom_reads, write_object
 from phantoms import affine, body
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage
+from pydicom.uid import CTImageStorage, RLELossless
 from test_read_scan import TURN, assert_same_place
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
@@ -234,8 +236,6 @@ def test_without_positions_there_are_no_labels(ct, tmp_path, kind, spacing):
 
 
 def drop_last_group(path) -> None:
-    import pydicom
-
     dataset = pydicom.dcmread(path)
     dataset.PerFrameFunctionalGroupsSequence = list(dataset.PerFrameFunctionalGroupsSequence)[:-1]
     dataset.save_as(path)
@@ -248,6 +248,24 @@ def test_bad_pixel_spacing_is_refused(ct, tmp_path, value):
         frame.PixelMeasuresSequence[0].add_new(0x00280030, "LO", value)
 
     refused(write_object(tmp_path / "ct.dcm", ct, groups=groups), "pixel spacing")
+
+
+@pytest.mark.parametrize("count", ["999999999", "70000"])
+def test_a_compressed_object_that_promises_absurd_frames_is_damaged(ct, tmp_path, count):
+    path = write_object(tmp_path / "ct.dcm", ct)
+    dataset = pydicom.dcmread(path)
+    dataset.compress(RLELossless)
+    dataset.NumberOfFrames = count
+    dataset.save_as(path)
+    refused(path, "damaged")
+
+
+def test_slices_with_functional_groups_that_do_not_place_them_keep_their_own_place(ct, tmp_path):
+    for path in write_series(tmp_path, ct):
+        dataset = pydicom.dcmread(path)
+        dataset.SharedFunctionalGroupsSequence = [Dataset()]
+        dataset.save_as(path)
+    assert_same_place(read_volume(tmp_path), ct)
 
 
 def test_a_secondary_capture_and_a_localizer_are_refused(ct, tmp_path):
