@@ -18,6 +18,7 @@ from ..scans.dicom_headers import DICOMDIR
 from ..scans.dicom_series import choose_series, find_series
 from ..scans.dicom_tree import find_in_tree
 from ..scans.read_scan import VOLUME_SUFFIXES
+from ..scans.series_source import identify_series
 from ..system.native_output import native_output_to_log
 from .jobs import Inputs, Problem, ScanJob, Skip
 from .lists import read_list
@@ -45,37 +46,34 @@ def find_scans(arguments: Iterable[str | os.PathLike], series: str | int | None 
         problem or skipped, with the reason.
     """
     result = Inputs()
-    meant: list[Found | Tree] = []
+    named: list[Found | Tree] = []
     with native_output_to_log():
         for argument in arguments:
             try:
                 for item in _expand(str(argument), None if series is None else str(series), result):
-                    meant.append(item)  # what was found before an error is kept
+                    named.append(item)  # what was found before an error is kept
             except InputError as error:
                 result.problems.append(Problem(str(argument), str(error)))
-        found = list(_in_trees(meant, result))
+        found = list(_with_folders(named, result))
     found = [item for item in found if item.named or fnmatch.fnmatch(item.path.name, pattern)]
     found = _without_repeats(found, result)
     sources = [Source(item.path, item.series, item.root) for item in found]
     wanted = [safe_name(item.case) if item.case else name for item, name in zip(found, output_names(sources))]
     result.jobs = [
-        ScanJob(str(f.path), name, f.series, f.named, want, former_names(source), f.source, folders=f.folders)
+        ScanJob(str(f.path), name, f.series, f.named, f.folders, want, former_names(source), f.source)
         for f, source, want, name in zip(found, sources, wanted, unique(wanted))
     ]
     result.skipped = list(dict.fromkeys(result.skipped))
     return result
 
 
-def _in_trees(meant: Sequence[Found | Tree], result: Inputs) -> Iterator[Found]:
-    """What was named, and what lies in the trees in place of these; one series may lie in several of them."""
-    trees = [item for item in meant if isinstance(item, Tree)]
+def _with_folders(named: Sequence[Found | Tree], result: Inputs) -> Iterator[Found]:
+    """What was named, with what lies in the folders in place of these; a DICOM series may lie in several of them."""
+    trees = [item for item in named if isinstance(item, Tree)]
     dicom = find_in_tree(list(dict.fromkeys(folder for tree in trees for folder in tree.folders)))
-    for item in meant:
-        if isinstance(item, Found):
-            yield item
-            continue
+    for item in named:
         try:
-            yield from item.scans(dicom)
+            yield from item.scans(dicom) if isinstance(item, Tree) else [item]
         except InputError as error:
             result.problems.append(Problem(item.argument, str(error)))
 
@@ -93,9 +91,9 @@ def _without_repeats(found: Sequence[Found], result: Inputs) -> list[Found]:
 def _expand(
     argument: str, series: str | None, result: Inputs, listed: bool = False, root: Path | None = None
 ) -> Iterator[Found | Tree]:
-    """The scans of one argument, and the folders that are still to be read.
+    """The scans of one argument, and folders still to be searched.
 
-    ``listed`` arguments may not be lists again, which could name themselves.
+    ``listed`` ones may not be lists again, which could name themselves.
 
     ``os.path`` rather than ``Path`` looks for files: it takes a name that is too long, or in a folder that may not be
     entered, for missing, where ``Path`` raises.
@@ -111,7 +109,7 @@ def _expand(
             raise InputError(f"{_shown(argument)} is a list within a list: name its scans in the first one.")
         yield from _from_list(listing, series, result)
     elif os.path.isdir(path):
-        yield Tree(path, root or path, series, result, argument)
+        yield _folder(argument, path, root, series, result)
     elif not os.path.exists(path) and _GLOB_SIGNS & set(argument):
         try:
             matches = sorted(glob.glob(argument, recursive=True))
@@ -132,13 +130,19 @@ def _expand(
     elif not os.path.isfile(path):
         raise InputError(f"{_shown(argument)} is no file: give a CT file or a folder.")
     elif path.name.upper() == DICOMDIR:  # it lists what lies in its folder
-        yield Tree(path.parent, root or path.parent, series, result, argument)
+        yield _folder(argument, path.parent, root, series, result)
     elif series is not None and not path.name.lower().endswith(VOLUME_SUFFIXES):
         usable = [item for item in find_series(path) if not item.skipped]
         chosen = usable if series == ALL_SERIES else [choose_series(usable, series, path)]
-        yield from (Found(path, item.key, root) for item in chosen)
+        yield from (Found(path, item.key, root=root, source=identify_series(item)) for item in chosen)
     else:
         yield Found(path, root=root)
+
+
+def _folder(argument: str, path: Path, root: Path | None, series: str | None, result: Inputs) -> Tree:
+    tree = Tree(path, root or path, series, result)
+    tree.argument = argument
+    return tree
 
 
 def _list_file(argument: str) -> Path | None:
@@ -167,11 +171,11 @@ def _from_list(path: Path, series: str | None, result: Inputs) -> Iterator[Found
     result.problems += [Problem(str(path), fault) for fault in faults]
     for row in rows:
         try:
-            for item in _expand(row.path, row.series or series, result, listed=True, root=path.parent):
-                if isinstance(item, Tree):
-                    item.case = row.case
-                    yield item
+            for found in _expand(row.path, row.series or series, result, listed=True, root=path.parent):
+                if isinstance(found, Tree):
+                    found.case = row.case
+                    yield found
                 else:
-                    yield replace(item, case=row.case)
+                    yield replace(found, case=row.case)
         except InputError as error:
             result.problems.append(Problem(row.path, str(error)))

@@ -18,25 +18,25 @@ class ScanJob:
         series: key of the DICOM series in its folder (:func:`dicom_series.find_series`); empty for other formats. The
             headers do not travel with the job: those of ten thousand series would fill the memory.
         named: the user named this scan; one that was found in a tree and is no CT is skipped rather than failed.
+        folders: those that hold a DICOM series which lies in several; ``path`` is what they have in common.
         wanted: the name that its place gives it; ``name`` is another where scans of one batch share it, or where it
             belongs to another scan (:mod:`.ownership`).
         former: names that earlier versions may have given it.
         source: what identifies the scan; ``None`` where that is still to be looked up.
         adopted: points of this name that do not say their source are this scan's.
         notes: sentences for the user about the name.
-        folders: those that hold a DICOM series which lies in several; ``path`` is what they have in common.
     """
 
     path: str
     name: str
     series: str = ""
     named: bool = True
+    folders: tuple[str, ...] = ()
     wanted: str = ""
     former: tuple[str, ...] = ()
     source: ScanSource | None = None
     adopted: bool = False
     notes: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
 
     @property
     def is_dicom(self) -> bool:

@@ -143,7 +143,8 @@ def _damage_beside(series: DicomSeries, damaged: Sequence[DicomFile]) -> tuple[s
 
 
 def _kind_of(file: DicomFile) -> str:
-    return kind_of(file.path) or f"no image (modality {file.modality})" if file.modality else "no image"
+    other = f"no image (modality {file.modality})" if file.modality else "no image"
+    return kind_of(file.sop_class) or other
 
 
 def choose_series(series: Sequence[DicomSeries], choice: str | int | None, folder: Path) -> DicomSeries:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..core.scan_source import ScanSource
 from ..errors import InputError
-from .dicom_series import SINGLE, STRAY, DicomSeries, find_series
-from .identify import identify_series
+from .dicom_series import SINGLE, STRAY, DicomSeries, find_images, find_series
+from .series_source import identify_series
 
 MOST_JOINED = 20_000
 """Images under one series UID that are looked at together; anonymizers give whole archives one UID."""
@@ -27,9 +27,8 @@ class TreeSeries:
         lies_in: those of them that hold its files.
         key, uid: by which it is chosen among what is found there.
         shown: how it is named in messages.
-        files: their names, of all images.
-        source: what identifies it; ``None`` where it is no CT volume.
         skipped: why it is no CT volume; empty for one.
+        source: what identifies it; None where it is no CT volume.
     """
 
     folders: tuple[Path, ...]
@@ -38,7 +37,6 @@ class TreeSeries:
     uid: str
     shown: str
     skipped: str
-    files: frozenset[str] = frozenset()
     source: ScanSource | None = None
 
 
@@ -48,18 +46,15 @@ class TreeFolder:
 
     Attributes:
         series: those that begin in it.
+        rejected: reason, number and first file of DICOM files without an image.
         error: why the folder cannot be read.
-        others: the files of a series that begins in another folder.
+        elsewhere: a part of a series lies here that begins in another folder.
     """
 
     series: tuple[TreeSeries, ...]
+    rejected: tuple[tuple[str, int, Path], ...] = ()
     error: str = ""
-    others: frozenset[str] = frozenset()
-
-    @property
-    def elsewhere(self) -> bool:
-        """A part of a series lies here that begins in another folder."""
-        return bool(self.others)
+    elsewhere: bool = False
 
 
 def folders_below(folder: Path) -> list[Path]:
@@ -84,25 +79,25 @@ def find_in_tree(folders: Sequence[Path]) -> dict[Path, TreeFolder]:
     images: dict[str, dict[Path, int]] = defaultdict(dict)
     for folder in folders:
         try:
-            series = find_series(folder)
+            series, rejected = find_images(folder)
+            light = tuple(_light(item, (folder,)) for item in series)
         except (OSError, InputError) as error:
             found[folder] = TreeFolder((), error=str(getattr(error, "strerror", None) or error))
             continue
-        found[folder] = TreeFolder(tuple(_light(item, (folder,)) for item in series))
+        found[folder] = TreeFolder(light, _counted(rejected))
         for item in series:
             if item.uid and item.skipped in _MAY_BE_PART:
                 images[item.uid][folder] = images[item.uid].get(folder, 0) + len(item.slices)
     order = {folder: number for number, folder in enumerate(folders)}
     for group in _linked(images):
         begin: dict[Path, list[TreeSeries]] = defaultdict(list)
-        later: dict[Path, set[str]] = defaultdict(set)
+        later: set[Path] = set()
         for item in find_series(*group):
             first = min(item.folders, key=order.__getitem__)
             begin[first].append(_light(item, group))
-            for folder in set(item.folders) - {first}:
-                later[folder].update(item.files)
+            later.update(set(item.folders) - {first})
         for folder in group:
-            found[folder] = TreeFolder(tuple(begin[folder]), others=frozenset(later[folder]))
+            found[folder] = TreeFolder(tuple(begin[folder]), found[folder].rejected, elsewhere=folder in later)
     return found
 
 
@@ -121,5 +116,11 @@ def _linked(images: dict[str, dict[Path, int]]) -> list[tuple[Path, ...]]:
 
 def _light(item: DicomSeries, folders: Iterable[Path]) -> TreeSeries:
     source = None if item.skipped else identify_series(item)
-    files = frozenset(item.files)
-    return TreeSeries(tuple(folders), item.folders, item.key, item.uid, str(item), item.skipped, files, source)
+    return TreeSeries(tuple(folders), item.folders, item.key, item.uid, str(item), item.skipped, source)
+
+
+def _counted(rejected: Sequence[tuple[Path, str]]) -> tuple[tuple[str, int, Path], ...]:
+    by_reason: dict[str, list[Path]] = defaultdict(list)
+    for path, reason in rejected:
+        by_reason[reason].append(path)
+    return tuple((reason, len(paths), paths[0]) for reason, paths in by_reason.items())

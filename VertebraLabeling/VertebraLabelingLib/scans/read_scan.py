@@ -76,7 +76,7 @@ def read_scan(
         with native_output_to_log(), decimal_point():
             if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.is_dir():
                 return Scan(*read_volume_file(path))
-            chosen = _dicom_series(path, series, folders)
+            chosen = dicom_series_at(path, series, folders)
             volume, notes = read_series(chosen)
             return Scan(volume, notes, chosen.files)
     except OSError as error:
@@ -86,7 +86,7 @@ def read_scan(
         raise InputError(f"{path} needs more memory than this computer has free: close programs or crop it.") from error
 
 
-def _dicom_series(path: Path, series: str | int | None, folders: Sequence[str | os.PathLike]) -> DicomSeries:
+def dicom_series_at(path: Path, series: str | int | None, folders: Sequence[str | os.PathLike]) -> DicomSeries:
     """The series that is meant by a file, by a folder, or by the folders that hold it."""
     if folders:
         return choose_series(find_series(*map(Path, folders)), series, path)
