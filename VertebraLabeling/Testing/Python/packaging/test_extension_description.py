@@ -115,7 +115,7 @@ def test_the_readme_has_what_reviewers_of_the_index_ask_for_in_their_order():
     ]
     places = [text.find(each) for each in wanted]
     assert -1 not in places and places == sorted(places), dict(zip(wanted, places))
-    for fact in ("re-implementation from the published abstract", "Remove", "nothing is ever sent", "5.8 or newer"):
+    for fact in ("re-implementation from the published abstract", "Remove", "nothing is ever sent", "5.10 or newer"):
         assert fact in text, fact
     linked = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     assert linked and [path for path in linked if not (REPOSITORY / path).exists()] == []

@@ -56,7 +56,7 @@ def inputs(shared_data, tmp_path_factory) -> Path:
         pytest.skip("needs field_inputs.tar.xz in the data folder: set VERTEBRA_LABELING_DATA")
     folder = tmp_path_factory.mktemp("field")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(folder)
+        tar.extractall(folder, filter="data")
     return folder
 
 
