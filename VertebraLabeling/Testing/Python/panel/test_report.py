@@ -1,6 +1,8 @@
 """Save report: a structured report in Slicer's DICOM database, of the CT whose images are there and of no other."""
 
 import importlib.util
+import subprocess
+import sys
 import tempfile
 import unittest.mock
 from pathlib import Path
@@ -195,14 +197,74 @@ class TestWhyNot(ReportCase):
         self.assertEqual(len(database.offered), 1)
         self.assertIn("did not take the report", self.ui.errorLabel.text)
 
-    def test_without_highdicom_it_is_asked_first_and_installed(self):
+
+class Installer:
+    """What installs packages: ``slicer.packaging`` of Slicer 5.12, or the functions of ``slicer.util`` before.
+
+    Args:
+        outcome: what asking and installing lead to: None, or the exception that Slicer raises.
+        works: whether the package is there afterwards.
+    """
+
+    def __init__(self, outcome=None, works=True):
+        self.outcome, self.works, self.requests, self.installed = outcome, works, [], False
+
+    def load_requirements(self, path):
+        lines = Path(path).read_text().splitlines()
+        return [line for line in lines if line and not line.startswith("#")]
+
+    def pip_ensure(self, requirements, requester=None):
+        self.requests.append(requirements)
+        if self.outcome:
+            raise self.outcome
+        self.installed = self.works
+
+    def pip_install(self, arguments):
+        self.requests.append(self.load_requirements(arguments[arguments.index("-r") + 1]))
+        self.pip_ensure([])
+
+    def found(self, name):
+        return self.installed or None
+
+
+class TestMissingPackage(ReportCase):
+    def press(self, installer, packaging=None, agrees=True):
+        """Save a report where highdicom is missing; returns the error that is told."""
         self.addImages()
-        installed = []
-        missing = unittest.mock.patch.object(report_button.importlib.util, "find_spec", lambda name: None)
-        install = unittest.mock.patch.object(slicer.util, "pip_install", installed.append)
-        for answer in (False, True):
-            ask = unittest.mock.patch.object(slicer.util, "confirmOkCancelDisplay", lambda *a, **k: answer)  # noqa: B023
-            with missing, install, ask:
-                self.ui.reportButton.click()
-            self.assertEqual("not installed" in self.ui.errorLabel.text, not answer)
-        self.assertEqual(installed, ["highdicom"])
+        patch = unittest.mock.patch.object
+        with (
+            patch(report_button.importlib.util, "find_spec", installer.found),
+            unittest.mock.patch.dict(sys.modules, {"slicer.packaging": packaging}),
+            patch(slicer.util, "pip_install", installer.pip_install),
+            patch(slicer.util, "confirmOkCancelDisplay", lambda *a, **k: agrees),
+        ):
+            self.ui.reportButton.click()
+        return self.ui.errorLabel.text
+
+    def test_slicer_asks_and_installs_it(self):
+        installer = Installer()
+        self.assertEqual(self.press(installer, installer), "")
+        self.assertEqual([each[0][:9] for each in installer.requests], ["highdicom"])
+
+    def test_a_user_who_declines_slicer_is_told_what_is_missing(self):
+        installer = Installer(RuntimeError("User declined package installation"))
+        self.assertIn("was not installed", self.press(installer, installer))
+
+    def test_a_failed_installation_is_told(self):
+        installer = Installer(subprocess.CalledProcessError(1, "pip"))
+        self.assertIn("check the network", self.press(installer, installer))
+
+    def test_where_slicer_installs_nothing_no_report_is_tried(self):
+        installer = Installer(works=False)
+        self.assertIn("was not installed", self.press(installer, installer))
+
+    def test_before_slicer_5_12_it_is_asked_first_and_installed(self):
+        installer = Installer()
+        self.assertIn("was not installed", self.press(installer, agrees=False))
+        self.assertEqual(installer.requests, [])
+        self.assertEqual(self.press(installer), "")
+        self.assertEqual(installer.requests[0][0][:9], "highdicom")
+
+    def test_before_slicer_5_12_a_failed_installation_is_told(self):
+        installer = Installer(subprocess.CalledProcessError(1, "pip"))
+        self.assertIn("check the network", self.press(installer))
