@@ -13,7 +13,6 @@ from .labeling_process import MODULE_FOLDER, pythonSlicer
 NAME = "VertebraLabelingChestCT"
 NODE_NAME = "LIDC-IDRI-0001"
 THUMBNAIL = MODULE_FOLDER / "Resources" / "Icons" / f"{NAME}.png"
-SOURCE = "https://github.com/VertebraLabeling/SlicerVertebraLabeling#sample-data"
 
 
 def register():
@@ -23,13 +22,13 @@ def register():
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="Vertebra Labeling",
         sampleName=NAME,
-        uris=SOURCE,
+        uris=sample_ct.URL,
         fileNames=sample_ct.FILE_NAME,
         nodeNames=NODE_NAME,
         thumbnailFileName=str(THUMBNAIL),
         loadFileType="VolumeFile",
         checksums=f"SHA256:{sample_ct.SHA256}",
-        customDownloader=download,
+        customDownloader=download,  # which knows a second source too
     )
 
 

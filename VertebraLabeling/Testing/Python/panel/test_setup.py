@@ -216,15 +216,17 @@ class TestSampleData(SetupCase):
                 thumbnailFileName=None, loadFileType="VolumeFile", loadFiles=None, loadFileProperties=None,
                 checksums=None,
             ):  # fmt: skip
-                calls.append((sampleName, fileNames, checksums, customDownloader, thumbnailFileName))
+                calls.append((sampleName, fileNames, checksums, customDownloader, thumbnailFileName, uris))
 
         self.give("SampleData", types.SimpleNamespace(SampleDataLogic=Logic))
         sample_data.register()
-        ((name, file, checksum, downloader, thumbnail),) = calls
+        ((name, file, checksum, downloader, thumbnail, uri),) = calls
         self.assertEqual((name, file), ("VertebraLabelingChestCT", sample_ct.FILE_NAME))
         self.assertEqual(checksum, f"SHA256:{sample_ct.SHA256}")
         self.assertIs(downloader, sample_data.download)
         self.assertTrue(os.path.isfile(thumbnail))
+        self.assertEqual(uri, sample_ct.URL)
+        self.assertTrue(uri.startswith("https://") and uri.endswith("/" + file))
 
     def test_remove_deletes_the_download_and_may_be_pressed_twice(self):
         sample_data.cachedFile().write_bytes(b"x")
@@ -292,6 +294,8 @@ class TestSampleData(SetupCase):
 
     def test_a_failed_download_gives_the_reason(self):
         environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder()), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        environment.update({name: "http://127.0.0.1:9" for name in ("https_proxy", "HTTPS_PROXY")})  # nobody answers
+        environment.update({"no_proxy": "", "NO_PROXY": ""})
         before = dict(os.environ)
         os.environ.update(environment)
         self.addCleanup(lambda: (os.environ.clear(), os.environ.update(before)))
