@@ -37,7 +37,7 @@ class VertebraLabeling(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Vertebra Labeling")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
         parent.dependencies = ["Markups", "SubjectHierarchy"]
         parent.contributors = ["The VertebraLabeling contributors"]
         parent.helpText = _(

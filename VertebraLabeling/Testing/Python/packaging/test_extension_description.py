@@ -11,10 +11,20 @@ import struct
 from pathlib import Path
 
 import pytest
+from VertebraLabelingLib.networks.model_card import read_licenses
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 MODULE = REPOSITORY / "VertebraLabeling"
 PACKAGES = ("VertebraLabelingLib", "VertebraLabelingMRML", "VertebraLabelingPanel")
+SCHEMA = (
+    "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.2.json#"
+)
+SCHEMA_REQUIRED = {"$schema", "category", "scm_url"}
+SCHEMA_TYPES = {
+    **dict.fromkeys(("$schema", "category", "scm_url", "scm_revision", "scm_type", "build_subdirectory"), str),
+    **{"dicom_support_rule": str, "build_dependencies": list, "enabled": bool, "tier": int},
+}
+"""All keys that the schema allows."""
 TEXT = {path.name: path.read_text() for path in REPOSITORY.glob("VertebraLabeling.*") if path.suffix != ".png"}
 
 
@@ -68,6 +78,7 @@ def test_both_descriptions_and_cmake_tell_the_same():
     entry, ext = json.loads(TEXT["VertebraLabeling.json"]), s4ext()
     assert entry["scm_url"] == ext["scmurl"] == meta("HOMEPAGE") + ".git"
     assert entry["category"] == ext["category"] == meta("CATEGORY")
+    assert (str(entry["tier"]), entry["build_subdirectory"]) == (ext["tier"], ext["build_subdirectory"])
     assert " ".join(entry["build_dependencies"]) == ext["depends"] == meta("DEPENDS")
     assert (ext["description"], ext["contributors"]) == (meta("DESCRIPTION"), meta("CONTRIBUTORS"))
     assert (ext["iconurl"], ext["screenshoturls"]) == (meta("ICONURL"), meta("SCREENSHOTURLS"))
@@ -77,13 +88,31 @@ def test_both_descriptions_and_cmake_tell_the_same():
 def test_the_catalogue_entry_keeps_the_rules_of_the_extensions_index():
     text = TEXT["VertebraLabeling.json"]
     entry = json.loads(text)
-    required = {"$schema", "category", "scm_url"}
-    optional = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "dicom_support_rule", "enabled"}
-    assert required <= set(entry) <= required | optional | {"tier"}
+    assert entry["$schema"] == SCHEMA and SCHEMA_REQUIRED <= set(entry) <= set(SCHEMA_TYPES)
+    assert {key: type(value) for key, value in entry.items()} == {key: SCHEMA_TYPES[key] for key in entry}
+    assert 1 <= entry["tier"] <= 5 and all(type(name) is str for name in entry["build_dependencies"])
+    assert entry["category"] == "Quantification", "points to measure from, and no segmentation"
     assert "\r" not in text
     assert entry["scm_url"].rsplit("/", 1)[1].startswith("Slicer"), "the repository's name must begin with Slicer"
     assert "project(VertebraLabeling)" in (REPOSITORY / "CMakeLists.txt").read_text()
     assert (REPOSITORY / "LICENSE").is_file()
+
+
+def test_the_description_is_short_and_names_both_licenses():
+    sentences = re.findall(r"[^.]+(?:\.\d[^.]*)*\.", meta("DESCRIPTION"))
+    assert len(sentences) <= 2 and ";" not in meta("DESCRIPTION"), "CMake takes a semicolon for the end of an item"
+    licenses = read_licenses(next((MODULE / "Resources" / "Models").glob("*.pt")))
+    assert "Apache 2.0" in meta("DESCRIPTION") and licenses.weights.split(" (")[0] in meta("DESCRIPTION")
+
+
+def test_there_are_three_screenshots():
+    assert len(set(meta("SCREENSHOTURLS").split(" "))) == 3
+
+
+def test_what_slicer_or_the_pytorch_extension_brings_is_never_installed_by_pip():
+    lines = (MODULE / "Resources" / "requirements.txt").read_text().splitlines()
+    names = {re.split(r"[<>=!~\[; ]", line)[0].lower() for line in lines if line and not line.startswith("#")}
+    assert names == {"highdicom"}
 
 
 def test_the_s4ext_file_has_what_its_grammar_requires():
