@@ -1,7 +1,7 @@
 # make demo   label the sample CT in an own virtual environment
 # make web    open the sample CT in a browser page, to label and correct it there
 # make test   all tests but the long ones;  make test-long   soak, fuzz and scaling as well
-# make lint   style checks
+# make lint   style checks of Python, schema and safety of the workflows
 # make weights DATA=folder   train the model that ships;  make folds DATA=folder   the networks of the cross-validation
 
 PYTHON ?= python3
@@ -53,6 +53,9 @@ test-long: $(VENV)/.test system
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github
 
 weights: $(VENV)/.test
 	$(MAKE) -f configs/weights.mk model BIN=$(BIN)

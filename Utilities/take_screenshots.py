@@ -159,6 +159,7 @@ def screenshots(volumeNode):
     while "looking" in widget.ui.deviceInfoLabel.text:
         slicer.app.processEvents()
     panelPicture(widget, height=760).save(str(folder / "setup.png"))
+    widget.cleanup()  # ends the labeling process, which waits for a next run
 
 
 def main():
