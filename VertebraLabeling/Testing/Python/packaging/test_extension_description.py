@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,17 @@ def test_the_readme_has_what_reviewers_of_the_index_ask_for_in_their_order():
         assert fact in text, fact
     linked = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     assert linked and [path for path in linked if not (REPOSITORY / path).exists()] == []
+
+
+def test_one_oldest_slicer_and_one_oldest_python_are_named_everywhere():
+    docs = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/tutorial.md", "docs/extensions-index.md"]
+    texts = {name: (REPOSITORY / name).read_text() for name in (*docs, "CMakeLists.txt", "VertebraLabeling.s4ext")}
+    for name, text in texts.items():
+        assert set(re.findall(r"(5\.\d+) (?:or|and) newer", text)) == {"5.10"}, name
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    assert project["project"]["requires-python"] == ">=3.11" and project["tool"]["ruff"]["target-version"] == "py311"
+    for name in ("README.md", "CONTRIBUTING.md"):
+        assert "Python 3.11–3.13" in texts[name], name
 
 
 def test_weights_and_history_leave_the_repository_small():
