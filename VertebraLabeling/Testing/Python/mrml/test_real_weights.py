@@ -1,4 +1,4 @@
-"""The shipped network on a real CT, from volume node to points; skipped where weights or data are absent."""
+"""The shipped network on a real CT, from volume node to points; skipped where weights, data or PyTorch are absent."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import slicer
 from acquisition import addAcquisitionTransform
 from VertebraLabelingLib.networks import weights
 from VertebraLabelingMRML import volumes
+from VertebraLabelingMRML.engine import torchVersion
 
 from VertebraLabeling import VertebraLabelingLogic
 
@@ -41,6 +42,7 @@ def sharedCase():
 
 
 @unittest.skipUnless(weights.default_weights().is_file(), "the network weights are not in the repository")
+@unittest.skipUnless(torchVersion(), "needs PyTorch")
 @unittest.skipUnless(sharedCase(), "needs the data folder with real CT and truth: set VERTEBRA_LABELING_DATA")
 class TestRealWeights(unittest.TestCase):
     def test_uneven_and_tilted_slices_of_a_real_ct_give_the_same_points(self):

@@ -1,4 +1,4 @@
-"""The shipped network in its own process, started and cancelled from the panel; skips without weights or data."""
+"""The shipped network in its own process, run and cancelled from the panel; needs weights, data and PyTorch."""
 
 import os
 import unittest
@@ -10,6 +10,7 @@ from marks import timing
 from panel_case import PanelCase, processIsAlive
 from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.networks import weights
+from VertebraLabelingMRML.engine import torchVersion
 from VertebraLabelingMRML.points import levelPoints
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -18,6 +19,7 @@ CT = DATA / "ct" / "ts_aorta_chest.nii.gz"
 
 
 @unittest.skipUnless(weights.default_weights().is_file(), "the network weights are not in the repository")
+@unittest.skipUnless(torchVersion(), "needs PyTorch")
 @unittest.skipUnless(CT.is_file(), "needs the data folder with real CT and truth: set VERTEBRA_LABELING_DATA")
 class TestRealRun(PanelCase):
     def setUp(self):
