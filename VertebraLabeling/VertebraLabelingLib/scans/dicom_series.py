@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -126,6 +127,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> tuple[DicomFile | None, tuple[Frame, ...]]:
+    if not os.access(path, os.R_OK):  # it may be a slice
+        return DicomFile(path, fault=DAMAGED), ()
     if path.name.upper() == DICOMDIR or not looks_like_dicom(path):
         return None, ()
     try:

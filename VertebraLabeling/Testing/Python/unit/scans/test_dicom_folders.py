@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -162,6 +164,15 @@ def test_a_dicomdir_under_another_name_is_no_lost_slice(ct, tmp_path):
     directory.save_as(tmp_path / "00000")
     scan = read_scan(tmp_path)
     assert scan.notes == () and len(scan.dicom_files) == len(paths)
+
+
+def test_a_slice_that_may_not_be_read_is_told(ct, tmp_path, monkeypatch):
+    paths = write_series(tmp_path / "a", ct)
+    reading = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != paths[5] and reading(path, mode))
+    inputs = find_scans([tmp_path / "a"])
+    assert len(inputs.jobs) == 1 and any("IM0005" in skip.path + skip.reason for skip in inputs.skipped)
+    assert any("IM0005: slices may be missing" in note for note in read_scan(tmp_path / "a").notes)
 
 
 def test_every_file_that_is_no_scan_is_told(ct, tmp_path):
