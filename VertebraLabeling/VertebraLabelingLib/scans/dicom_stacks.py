@@ -203,8 +203,29 @@ def _phases(frames: Sequence[Frame], height) -> tuple[list[list[Frame]], bool]:
     for place in places:
         for turn, frame in enumerate(sorted(place, key=_reading_order)):
             by_turn[turn].append(frame)
-    told = all(len({frame.order for frame in place}) == len(place) for place in places)
-    return by_turn, told
+    if any(len({frame.order for frame in place}) < len(place) for place in places):
+        return by_turn, False
+    few = len(by_turn[1]) < _STRAY * len(by_turn[0])  # no phase, but images taken twice
+    for phases in (by_turn,) if few else (_in_blocks(frames, at), by_turn):
+        if len(phases) == most and all(map(_in_order, phases)):
+            return phases, True
+    return by_turn, False
+
+
+def _in_blocks(frames: Sequence[Frame], at: dict[int, int]) -> list[list[Frame]]:
+    """Phases that were stored one after the other: a new one begins where a position repeats."""
+    blocks: list[dict[int, Frame]] = []
+    for frame in sorted(frames, key=_reading_order):
+        if not blocks or at[id(frame)] in blocks[-1]:
+            blocks.append({})
+        blocks[-1][at[id(frame)]] = frame
+    return [[block[number] for number in sorted(block)] for block in blocks]
+
+
+def _in_order(stack: Sequence[Frame]) -> bool:
+    """Whether the images were numbered along the stack, up or down; else it may be put together of two phases."""
+    steps = [(one.order < other.order) - (other.order < one.order) for one, other in zip(stack, stack[1:])]
+    return all(step == 1 for step in steps) or all(step == -1 for step in steps)
 
 
 def _packed(frames: Sequence[Frame], at: dict[int, int], mark: int) -> list[list[Frame]]:

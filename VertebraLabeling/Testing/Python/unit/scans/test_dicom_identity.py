@@ -217,6 +217,32 @@ def test_phases_that_nothing_tells_apart_are_refused(ct, tmp_path):
         read_volume(tmp_path, "3")
 
 
+MIXED = {
+    "numbered in the other direction": (lambda k: 2 * k, lambda k: 2 * (24 - k) + 1),
+    "numbered at random": (lambda k: 2 * (k * 7 % 24), lambda k: 2 * (k * 11 % 24) + 1),
+    "a part, numbered before the whole": (lambda k: 100 + k, lambda k: k),
+}
+
+
+@pytest.mark.parametrize("kind", MIXED)
+def test_no_volume_is_put_together_of_two_phases(ct, tmp_path, kind):
+    first, second = MIXED[kind]
+    write_series(tmp_path, ct, SeriesInstanceUID=UID, InstanceNumber=first)
+    later, left = body(ijk_to_ras=HALF, seed=7), range(12) if "part" in kind else ()
+    write_series(tmp_path, later, left, 100, SeriesInstanceUID=UID, InstanceNumber=second)
+    for item in find_series(tmp_path):
+        with pytest.raises(InputError, match="nothing tells which belong together"):
+            read_volume(tmp_path, item.key)
+
+
+def test_overlapping_phases_are_whole(ct, tmp_path):
+    write_series(tmp_path, ct, range(18, 24), SeriesInstanceUID=UID)
+    later = body(ijk_to_ras=HALF, seed=7)
+    write_series(tmp_path, later, range(6), 100, SeriesInstanceUID=UID, InstanceNumber=lambda k: 100 + k)
+    np.testing.assert_array_equal(read_volume(tmp_path, "3").array, ct.array[:18])
+    np.testing.assert_array_equal(read_volume(tmp_path, "3.2").array, later.array[6:])
+
+
 def test_two_acquisitions_between_each_other_are_two_series(ct, tmp_path):
     other = body(ijk_to_ras=affine(spacing=(2.0, 2.0, 5.0), origin=(-40.0, -50.0, 101.0)), seed=4)
     write_series(tmp_path, ct, SeriesInstanceUID=UID)
