@@ -129,6 +129,8 @@ def _by_folder(frames: Sequence[Frame], height) -> list[list[Frame]]:
         folders[frame.file.path.parent].append(frame)
     if len(folders) == 1:
         return [list(frames)]
+    if _is_whole(_without_copies(frames, height), height):
+        return [list(frames)]
     loose = [frame for part in folders.values() if len(part) < _FEW for frame in part]
     parts = [part for part in (loose, *folders.values()) if part and (part is loose or len(part) >= _FEW)]
     if len(parts) > _MOST_PARTS:
@@ -140,6 +142,19 @@ def _by_folder(frames: Sequence[Frame], height) -> list[list[Frame]]:
     return [
         list(chain(*part)) for volume in volumes for part in ([volume] if _is_even(volume, height) else zip(volume))
     ]
+
+
+def _is_whole(frames: Sequence[Frame], height) -> bool:
+    """Whether the planes of all folders are one even stack, however they were dealt out."""
+    steps = _steps(frames, height)
+    few_repeat = len(frames) - len(steps) - 1 <= max(1, _STRAY * len(frames) / _FEW)
+    return bool(
+        few_repeat
+        and len(steps) >= _FEW
+        and _evenness(steps) > 1.0 - _EVEN
+        and steps.max() <= max(MAX_HOLE_MM, 1.5 * float(np.median(steps)))
+        and _line_up(frames, ())
+    )
 
 
 def _fit_together(one: Sequence[Sequence[Frame]], other: Sequence[Sequence[Frame]], height) -> bool:

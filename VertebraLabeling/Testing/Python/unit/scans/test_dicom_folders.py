@@ -111,6 +111,28 @@ def test_parts_that_share_a_slice_are_one_scan(ct, tmp_path):
     assert scan.notes == ("1 image(s) were stored twice; the copies were left out.",)
 
 
+@pytest.mark.parametrize("folders", [5, 12, 70])
+def test_slices_dealt_out_at_random_are_one_scan(tmp_path, folders):
+    high = body(shape=(100, 20, 20), ijk_to_ras=PLACE)
+    dealt = np.random.default_rng(folders).integers(folders, size=100)
+    spread(tmp_path / "study", write_series(tmp_path / "flat", high), lambda k: f"{dealt[k]}")
+    (job,) = find_scans([tmp_path / "study"]).jobs
+    assert_same_place(read_volume_of(job), high)
+
+
+@pytest.mark.parametrize("shared", [6, 12, 20])
+def test_parts_that_share_copies_are_one_scan(ct, tmp_path, shared):
+    paths = write_series(tmp_path / "flat", ct)
+    for name, chosen in {"a": paths[: 12 + shared // 2], "b": paths[12 - shared // 2 :]}.items():
+        (tmp_path / "study" / name).mkdir(parents=True)
+        for path in chosen:
+            shutil.copy(path, tmp_path / "study" / name)
+    (job,) = find_scans([tmp_path / "study"]).jobs
+    scan = read_scan(job.path, job.series, job.folders)
+    assert_same_place(scan.volume, ct)
+    assert scan.notes == (f"{shared} image(s) were stored twice; the copies were left out.",)
+
+
 APART = {
     "another patient at the same place": tall(PLACE),
     "another patient, between": tall(affine(spacing=(2.0, 2.0, 3.0), origin=(-40.0, -50.0, 101.1))),
