@@ -13,6 +13,10 @@ from ..errors import InputError
 MAX_HOLE_MM = 15.0
 """A wider hole between slices could hide a whole vertebra, so the count would be wrong."""
 
+MAX_DISTANCE_MM = 12.0
+"""Between slices. From 12.5 mm on a vertebra of the neck may lie between two: levels of a real CT were off by one."""
+
+_DISTANCE_WORTH_A_NOTE_MM = 8.0  # the tests compare labels with those of thinner slices up to here
 _TILT_WORTH_A_NOTE_DEG = 0.5
 
 
@@ -70,6 +74,26 @@ def evenly_spaced(
         "slices may be missing): they were interpolated, so check the levels there."
     )
     return out, direction * along[-1] / (count - 1), [note]
+
+
+def distance_note(spacing: np.ndarray) -> list[str]:
+    """What the user is told of slices that lie far apart.
+
+    Args:
+        spacing: (3,) voxel size along any axes, mm.
+
+    Raises:
+        InputError: a vertebra may lie between two slices.
+    """
+    widest = float(np.max(spacing))
+    if widest > MAX_DISTANCE_MM:
+        raise InputError(
+            f"The slices of this volume are {widest:.3g} mm apart, so vertebrae may be missing between them: "
+            f"choose a series with slices at most {MAX_DISTANCE_MM:.0f} mm apart."
+        )
+    if widest > _DISTANCE_WORTH_A_NOTE_MM:
+        return [f"The slices are {widest:.3g} mm apart: points may be off by some millimeters, so check the levels."]
+    return []
 
 
 def tilt_note(row: np.ndarray, column: np.ndarray, step: np.ndarray) -> list[str]:

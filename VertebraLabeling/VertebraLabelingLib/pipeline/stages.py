@@ -16,6 +16,7 @@ from ..core.evidence import Evidence
 from ..core.label_warning import CLIPPED, LabelWarning, note
 from ..core.labels import SpineLabels
 from ..core.parameters import PipelineParameters
+from ..core.slice_positions import distance_note
 from ..core.volume import Volume
 from ..errors import NoSpineError
 from ..networks.weights import Model
@@ -106,13 +107,14 @@ class Stage(NamedTuple):
 
 
 def check(state: State, engine: Engine) -> State:
-    """HU of a CT, or a refusal; what was clipped to a floor above air becomes air."""
+    """HU of a CT with slices near enough, or a refusal; what was clipped to a floor above air becomes air."""
+    far_apart = tuple(map(note, distance_note(state.volume.spacing)))
     volume = to_hounsfield(state.volume)
     shifted = () if volume is state.volume else (note(OFFSET_NOTE),)
     floor = clipped_ct.window_floor(volume)
     if floor is not None:
         volume = clipped_ct.with_air(volume, floor)
-    return replace(state, volume=volume, air_hu=floor, warnings=state.warnings + shifted)
+    return replace(state, volume=volume, air_hu=floor, warnings=state.warnings + far_apart + shifted)
 
 
 def load(state: State, engine: Engine) -> State:

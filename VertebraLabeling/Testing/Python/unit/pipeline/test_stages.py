@@ -1,10 +1,13 @@
-"""The first stage: what it mends in a CT, it tells."""
+"""The first stage: what it mends in a CT, it tells, and slices too far apart it refuses."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from ct_habits import CT, volume
+from phantoms import affine
+from VertebraLabelingLib.core.volume import Volume
+from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.pipeline.stages import State, check
 
 
@@ -20,3 +23,22 @@ def test_hu_are_taken_as_they_are_without_a_word():
     ct = volume(CT["int16"])
     state = check(State(ct), None)
     assert state.volume is ct and state.warnings == ()
+
+
+def in_slices(distance_mm: float, axis: int) -> State:
+    spacing = np.roll((distance_mm, 2.0, 2.0), axis)
+    return State(Volume(CT["int16"], affine(spacing=tuple(spacing))))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("distance_mm", [12.5, 15.0, 30.0])
+def test_slices_between_which_a_vertebra_may_lie_are_refused(distance_mm, axis):
+    with pytest.raises(InputError, match=f"are {distance_mm:.3g} mm apart, so vertebrae may be missing.*choose"):
+        check(in_slices(distance_mm, axis), None)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize(("distance_mm", "told"), [(5.0, False), (8.0, False), (8.5, True), (12.0, True)])
+def test_thick_slices_are_told(distance_mm, told, axis):
+    warnings = check(in_slices(distance_mm, axis), None).warnings
+    assert ["mm apart" in warning.sentence() for warning in warnings] == [True] * told
