@@ -29,6 +29,11 @@ SINGLE, STRAY = "a single image", "stray images"
 _STRAY = 0.1  # of the images of the largest stack; fewer are no scan of their own
 
 
+_NO_PLACE, _BAD_PLACE = "no slice positions", "a damaged orientation or pixel spacing"
+_BAD_RESCALE = "a damaged rescale"
+_LEFT_OUT = (_NO_PLACE, _BAD_PLACE, _BAD_RESCALE)
+"""Reasons for which an image is left out that may be a slice of the volume."""
+
 _PATIENT = 4  # values of DicomFile.identity that say whose it is
 _PATIENTS = "One series UID stands for several patients, who were kept apart: check whose scan this is."
 _IGNORED = "An identifier of the study, series or frame of reference is another in every file; positions decided."
@@ -228,6 +233,8 @@ def _stacks(frames: Sequence[Frame], notes: tuple[str, ...]) -> list[DicomSeries
         by_reason[_reason_to_skip(frame)].append(frame)
     sound = by_reason.pop("", [])
     result = [_series(sorted(others, key=_order), reason) for reason, others in by_reason.items()]
+    left_out = [(why, len(by_reason[why])) for why in _LEFT_OUT if why in by_reason]
+    notes += tuple(f"{count} image(s) have {why} and were left out: slices may be missing." for why, count in left_out)
     stacks = [(stack, parts) for grid in same_grids(sound) for parts in split(grid) for stack in parts.stacks]
     largest = max((len(stack) for stack, _ in stacks), default=0)
     if largest == 1 and len(sound) > 2 and any(len(parts.stacks) == len(sound) for _, parts in stacks):
@@ -277,10 +284,10 @@ def _reason_to_skip(frame: Frame) -> str:
     if frame.localizer:
         return "localizer"
     if frame.position is None:
-        return "no slice positions"
+        return _NO_PLACE
     if not frame.placed or min(frame.shape) < 1:
-        return "a damaged orientation or pixel spacing"
-    return "a damaged rescale" if frame.bad_rescale else ""
+        return _BAD_PLACE
+    return _BAD_RESCALE if frame.bad_rescale else ""
 
 
 def _order(frame: Frame) -> tuple:
