@@ -237,7 +237,7 @@ def _stacks(frames: Sequence[Frame], notes: tuple[str, ...]) -> list[DicomSeries
     notes += tuple(f"{count} image(s) have {why} and were left out: slices may be missing." for why, count in left_out)
     stacks = [(stack, parts) for grid in same_grids(sound) for parts in split(grid) for stack in parts.stacks]
     largest = max((len(stack) for stack, _ in stacks), default=0)
-    if largest == 1 and len(sound) > 2 and any(len(parts.stacks) == len(sound) for _, parts in stacks):
+    if largest == 1 and len(sound) > 2 and any(len(parts.stacks) + parts.copies == len(sound) for _, parts in stacks):
         return [*result, _series(sorted(sound, key=_order), "all images at one position")]
     for stack, parts in stacks:
         reason = SINGLE if len(stack) < 2 else STRAY if len(stack) < _STRAY * largest else ""

@@ -13,6 +13,7 @@ import numpy as np
 from ..core.slice_positions import evenly_spaced, tilt_note
 from ..core.volume import Volume, lps_affine_to_ras
 from ..errors import InputError
+from .agreement import LARGEST_COSINE, largest_cosine
 from .dicom_pixels import read_planes
 from .dicom_series import DicomSeries
 from .dicom_stacks import LINE_UP_MM, edges
@@ -47,6 +48,10 @@ def read_series(series: DicomSeries) -> tuple[Volume, tuple[str, ...]]:
         raise InputError(f"Series {series} {series.fault}.")
     _check_rescale(series)
     affine, steps = _grid(series)
+    if largest_cosine(affine) > LARGEST_COSINE:
+        raise InputError(
+            f"The slices of series {series} are shifted along themselves, as no gantry does: export it again."
+        )
     array = _voxels(series)
     leaps = _check_continuity(array, steps, series)
     positions = np.array([frame.position for frame in series.slices])
@@ -85,8 +90,10 @@ def _grid(series: DicomSeries) -> tuple[np.ndarray, np.ndarray]:
         if np.linalg.norm(beside, axis=1).max() > LINE_UP_MM:
             raise InputError(f"The slices of series {series} do not line up: export the series again.")
     affine = np.eye(4)
+    steps = np.diff(positions, axis=0)
     affine[:3, 0], affine[:3, 1], affine[:3, 3] = row / columns, column / rows, positions[0]
-    return affine, np.diff(positions, axis=0)
+    affine[:3, 2] = steps.mean(axis=0)
+    return affine, steps
 
 
 def _voxels(series: DicomSeries) -> np.ndarray:

@@ -205,7 +205,9 @@ def test_slices_beside_the_object_that_was_made_of_them_are_copies(ct, tmp_path)
     assert scan.notes == ("24 image(s) were stored twice; the copies were left out.",)
 
 
-def test_images_that_all_lie_at_one_position_are_refused(ct, tmp_path):
+@pytest.mark.parametrize("blank", [0, 3])
+def test_images_that_all_lie_at_one_position_are_refused(ct, tmp_path, blank):
+    ct.array[:blank] = -1000  # copies, by their voxels
     write_series(tmp_path, ct, ImagePositionPatient=["0", "0", "0"])
     refused(tmp_path, "all images at one position")
 

@@ -92,6 +92,15 @@ def test_a_tilted_gantry_puts_points_where_they_are(tmp_path):
     assert any("tilted by 17 degrees" in note for note in scan.notes)
 
 
+@pytest.mark.parametrize("degrees", [45, 80, -60])
+def test_slices_shifted_as_no_gantry_does_are_refused(tmp_path, degrees):
+    sheared = affine(spacing=(2.0, 2.0, 3.0))
+    sheared[1, 2] = 3.0 * np.tan(np.radians(degrees))
+    write_series(tmp_path, body(ijk_to_ras=sheared))
+    with pytest.raises(InputError, match="shifted along themselves"):
+        read_volume(tmp_path)
+
+
 def test_missing_slices_are_interpolated_and_reported(tmp_path):
     ct = body(balls=[BALL])
     write_series(tmp_path, ct, leave_out=(11, 12))
