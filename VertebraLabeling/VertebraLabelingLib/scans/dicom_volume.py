@@ -41,8 +41,9 @@ def read_series(series: DicomSeries) -> tuple[Volume, tuple[str, ...]]:
         slices that were missing and have been interpolated.
 
     Raises:
-        InputError: a file is damaged, the slices do not line up or do not continue each other, their rescale is
-            missing in part, or a hole is wider than :data:`.slice_positions.MAX_HOLE_MM`.
+        InputError: a file is damaged, the slices do not line up, are shifted farther than by a tilted gantry or do not
+            continue each other, their rescale is missing in part, or a hole is wider than
+            :data:`.slice_positions.MAX_HOLE_MM`.
     """
     if series.fault:
         raise InputError(f"Series {series} {series.fault}.")

@@ -86,6 +86,9 @@ def _fault(fields: Mapping[str, str]) -> str:
         for name in names:
             if name in fields and not are_numbers(fields[name], length):
                 return f"has a damaged header ({name})"
+    for names in (_ORIGIN, _MATRIX):
+        if len({tuple(numbers(fields[name])) for name in names if name in fields}) > 1:
+            return "says two different things of where it lies"
     if min(numbers(first_of(fields, *_SIZES))) <= 0:
         return "has voxels without a size"
     if fields.get("distanceunits", "").strip('"').lower() not in MILLIMETERS:

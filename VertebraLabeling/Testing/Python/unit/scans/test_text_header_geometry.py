@@ -218,6 +218,8 @@ LINES = {
     "no matrix, other letters": ({"TransformMatrix": None, "AnatomicalOrientation": "LAI"}, "two different things"),
     "letters mirrored": ({"AnatomicalOrientation": "LPI"}, "two different things"),
     "letters of other axes": ({"AnatomicalOrientation": "ASL"}, "two different things"),
+    "two positions": ({"Position": "0 0 100"}, "two different things"),
+    "two matrices": ({"Orientation": "0 1 0 1 0 0 0 0 1"}, "two different things"),
     "letters upside down": ({"AnatomicalOrientation": "RPS"}, "two different things"),
 }
 
