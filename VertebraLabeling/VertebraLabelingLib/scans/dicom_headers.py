@@ -60,6 +60,7 @@ class DicomFile:
         patient: digests of identifier, name, date of birth and sex, empty where missing. No name is kept.
         study, series, number, frame_of_reference: identifiers, empty where missing.
         samples: values a voxel.
+        inverted: shown with air white (MONOCHROME1); the stored values are the same.
         concatenation, part, parts: of a multi-frame object that was split over files.
         pixels: where the voxels lie; None in deflated files.
         frame_bytes: of one plane; None where compressed.
@@ -81,6 +82,7 @@ class DicomFile:
     part: int = 0
     parts: int = 0
     samples: int = 1
+    inverted: bool = False
     pixels: PixelElement | None = None
     frame_bytes: int | None = None
     fault: str = ""
@@ -141,7 +143,9 @@ def read_file(path: Path) -> tuple[DicomFile | None, Header | None]:
         return _faulty(file, shape["rows"]), None
     plain = pixels is not None and pixels.length is not None and None not in shape.values()
     size = _row_bytes(shape) * shape["rows"] if plain else None
-    return replace(file, samples=shape["samples"] or 1, pixels=pixels, frame_bytes=size), header
+    inverted = header.text(SHAPE_TAGS["photometric"]).upper() == "MONOCHROME1"
+    file = replace(file, samples=shape["samples"] or 1, inverted=inverted, pixels=pixels, frame_bytes=size)
+    return file, header
 
 
 def _file(path: Path, header: Header) -> DicomFile:

@@ -1,8 +1,9 @@
 """The voxels of single files: read by GDCM, from the file itself or from a bare copy of it.
 
 GDCM applies the first rescale that it finds to every frame of a file, and SimpleITK refuses a spacing of zero, wherever
-in the header it stands. Then GDCM is given the voxels with nothing but their layout, in a temporary file without any
-data of the patient, and the rescale of each plane is applied here.
+in the header it stands, and inverts the values of pictures that are shown with air white. Then GDCM is given the voxels
+with nothing but their layout, in a temporary file without any data of the patient, and the rescale of each plane is
+applied here.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def read_planes(frames: Sequence[Frame], file: DicomFile) -> np.ndarray:
         OSError: there is no room for a copy.
     """
     rescale = {frame.rescale for frame in read_frames(file.path)[1]}  # of all frames, whichever are wanted
-    if len(rescale) == 1 and (file.sop_class in _GROUPS_READ or not frames[0].grouped):
+    if not file.inverted and len(rescale) == 1 and (file.sop_class in _GROUPS_READ or not frames[0].grouped):
         try:
             return _execute(file.path)
         except RuntimeError as error:
@@ -105,6 +106,8 @@ def _bare_copy(file: DicomFile, target: Path) -> Path:
     for tag in SHAPE_TAGS.values():
         if tag in header:
             bare.add(header[tag])
+    if file.inverted:
+        bare.PhotometricInterpretation = "MONOCHROME2"
     bare.save_as(target)
     with file.path.open("rb") as source, target.open("ab") as copy:
         source.seek(file.pixels.element)

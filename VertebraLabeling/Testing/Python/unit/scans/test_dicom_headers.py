@@ -79,7 +79,17 @@ def set_values(**values):
     return lambda dataset, k: [setattr(dataset, name, value) for name, value in values.items()]
 
 
+def shown_with_air_white(only=1):
+    def change(dataset, k):
+        if k % only == 0:
+            dataset.PhotometricInterpretation = "MONOCHROME1"
+
+    return change
+
+
 SOUND = {
+    "shown with air white": shown_with_air_white(),
+    "some shown with air white": shown_with_air_white(only=3),
     "icon": put_sequence("IconImageSequence"),
     "icon of undefined length": put_sequence("IconImageSequence", endless=True),
     "rows in an earlier sequence": put_sequence("ReferencedImageSequence", pixels=False),
