@@ -115,9 +115,6 @@ class Page:
     def end(self) -> None:
         """The session has ended: nothing of it stays in the scene, and of its files only unsaved corrections."""
         self.opening.stop()
-        if self._run is not None:
-            self._run.cancel()
-        self._run = None
         with self._state:
             self._close()
             self._state.update(STATE)
@@ -126,7 +123,13 @@ class Page:
     # -- the scan
 
     def _close(self) -> None:
-        """Close the scan; unsaved corrections stay on the disk, unless the user has given them up."""
+        """Close the scan; unsaved corrections stay on the disk, unless the user has given them up.
+
+        A run ends with its scan: its points must not come to the next one.
+        """
+        if self._run is not None:
+            self._run.cancel()
+            self._run, self._state.running = None, False
         self.questions.clear()
         self.results.show(None)
         self.unsaved.close()
@@ -143,12 +146,13 @@ class Page:
     # -- labeling
 
     def label(self, keep: bool | None = None) -> None:
-        """Start a run, unless one is under way; ask where settled points were found in another image.
+        """Start a run, unless one is under way or another scan is being read; ask where settled points were found in
+        another image.
 
         Args:
             keep: the answer; see :func:`VertebraLabelingMRML.labeling.prepare`.
         """
-        if self._run is not None:
+        if self._run is not None or self._state.busy_text:
             return
         self._state.update({"error": "", "message": ""})
         try:
@@ -164,6 +168,7 @@ class Page:
             return
         self._state.update({"running": True, "progress": 0, "stage": "Starting"})
         self._run = asyncio.get_running_loop().create_task(self._labeled(request))
+        self._run.add_done_callback(self._on_run_over)
 
     def _tell_nothing_labeled(self) -> None:
         self._state.message = "Nothing was labeled."
@@ -173,32 +178,33 @@ class Page:
         if self._run is not None:
             self._run.cancel()
 
-    async def _labeled(self, request: labeling.Request) -> None:
-        task = asyncio.current_task()
-        message, failure = "", None
-        try:
-            before = readLabels(self.results.node) if self.results.node is not None else None
-            labels = await labeling_run.label(
-                request, self.folder.path(), self._on_progress, self._labeler, self._arguments
-            )
-            corrected = self.unsaved.any
-            node = labeling.finish(request, labels)
-            self.scene.points_node = node
-            if not corrected:
-                self.unsaved.settle()
-            if before is not None:
-                self.results.editor.undoStack.remember(node, "labeling", before)
-            message = self._show_result(node)
-        except asyncio.CancelledError:
-            message = "Labeling was cancelled."
-        except Exception as error:
-            failure = error
-        if self._run is task:  # else the session has ended
-            self._run = None
-            with self._state:
-                self._state.update({"running": False, "message": message})
-                if failure is not None:
-                    self.fail(failure)
+    async def _labeled(self, request: labeling.Request) -> str:
+        """Label, and show the result; returns a sentence about it."""
+        before = readLabels(self.results.node) if self.results.node is not None else None
+        labels = await labeling_run.label(
+            request, self.folder.path(), self._on_progress, self._labeler, self._arguments
+        )
+        corrected = self.unsaved.any
+        node = labeling.finish(request, labels)
+        self.scene.points_node = node
+        if not corrected:
+            self.unsaved.settle()
+        if before is not None:
+            self.results.editor.undoStack.remember(node, "labeling", before)
+        return self._show_result(node)
+
+    def _on_run_over(self, task: asyncio.Task[str]) -> None:
+        """Tell what became of a run; one whose scan was closed meanwhile says nothing."""
+        failure = None if task.cancelled() else task.exception()
+        if self._run is not task:
+            return
+        self._run = None
+        with self._state:
+            self._state.running = False
+            if failure is not None:
+                self.fail(failure)
+            else:
+                self._state.message = "Labeling was cancelled." if task.cancelled() else task.result()
 
     def _on_put_back(self, node) -> None:
         self.scene.points_node = node
@@ -238,7 +244,7 @@ class Page:
 
     # -- errors and the event loop
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Tell the user why something was not done; what is no sentence for users goes to the log."""
         expected = isinstance(error, VertebraLabelingError)
         if not expected:

@@ -5,6 +5,7 @@ python serve_for_tests.py OPTIONS_AS_JSON [FILE...]
 
 import json
 import sys
+import time
 from pathlib import Path
 
 MODULE = Path(__file__).resolve().parents[3]
@@ -49,7 +50,17 @@ def look_into(trame_server, page):
         array = slicer.util.arrayFromVolume(page.scene.volume_node)
         slicer.util.updateVolumeFromArray(page.scene.volume_node, np.roll(array, count, axis=0))
 
-    for function in (positions, place, to_world, window, nodes, roll_voxels):
+    def read_slowly(seconds):
+        """Served scans take a while to be read from now on."""
+        read = scans.read_job
+
+        def slow(job):
+            time.sleep(seconds)
+            return read(job)
+
+        scans.read_job = slow
+
+    for function in (positions, place, to_world, window, nodes, roll_voxels, read_slowly):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 

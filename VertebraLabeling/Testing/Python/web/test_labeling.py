@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from balls import centers
+from browser import ServerProcess, visitor
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 from VertebraLabelingLib.scans.read_scan import read_volume
@@ -53,6 +54,30 @@ def test_a_cancelled_run_leaves_no_points(person):
     person.wait("!state.get('running')")
     assert person.page.inner_text("#message") == "Labeling was cancelled."
     assert person.ask("positions") == {}
+
+
+def test_a_run_that_is_cancelled_at_once_leaves_the_page_usable(person):
+    person.page.evaluate("['label', 'cancel'].forEach((name) => window.trame.trigger(name, []))")
+    person.wait("state.get('message') === 'Labeling was cancelled.' && !state.get('running')")
+    person.label()
+    assert person.levels() == BALLS
+
+
+def test_a_scan_that_is_opened_during_a_run_gets_no_points_of_the_one_before(browser, ball_ct, tmp_path):
+    server = ServerProcess(tmp_path, [ball_ct], keep=60.0).wait()
+    try:
+        with visitor(browser, server) as person:
+            person.open_scan()
+            person.ask("read_slowly", 1.0)
+            person.page.evaluate("window.trame.trigger('open_served', [0])")
+            person.wait("state.get('busy_text')")
+            person.page.keyboard.press("l")  # the button is off, the key is not
+            person.wait("!state.get('busy_text')")
+            person.page.wait_for_timeout(3000)  # a run takes less
+            assert not person.state("running") and person.ask("positions") == {}
+            person.label()
+    finally:
+        server.stop()
 
 
 def test_a_dragged_point_moves_in_the_scene_and_in_the_saved_file(reader):
