@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import unicodedata
 from dataclasses import fields
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def _is_sound(result: ScanResult) -> bool:
     texts = (result.name, result.path, result.series, result.status, result.message, result.job)
     return (
         all(isinstance(text, str) for text in texts)
-        and (not result.name or safe_name(result.name) == result.name)
+        and (not result.name or safe_name(result.name) == unicodedata.normalize("NFC", result.name))
         and type(result.seconds) in (int, float)
         and 0 <= result.seconds < _LONGEST  # false for NaN
         and isinstance(result.kept, bool)

@@ -67,6 +67,14 @@ def unique(names: Sequence[str]) -> list[str]:
     return result
 
 
+def name_key(name: str) -> str:
+    """What is equal for names that some file system takes for one.
+
+    Windows and macOS do not tell ``CT`` from ``ct``, and macOS may write an accent as a character of its own.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def former_names(source: Source) -> tuple[str, ...]:
     """The names that versions whose files do not say their source may have given to this scan."""
     inside = (*_inside(source), _base(source))

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from ..core.scan_source import ScanSource
 from ..errors import InputError
-from ..formats.mrk_json import read_source
+from ..formats.mrk_json import read_labels, read_source
 from ..scans.identify import identify
 from ..system.native_output import native_output_to_log
 from .jobs import Inputs, ScanJob, Skip
 from .journal import read_journal
-from .naming import own_name
-from .outputs import POINTS, WRITERS, OutputPlan
+from .naming import name_key, output_path, own_name, safe_name
+from .outputs import POINTS, WRITERS, OutputPlan, is_corrected
 
 _OUR_OWN = "summary"  # files of the batch itself
 _ADOPT = "if it is of this scan, run again with --adopt."
@@ -39,10 +39,10 @@ def settle(inputs: Inputs, plan: OutputPlan, adopt: bool = False) -> Inputs:
         return inputs
     folder = _Folder(plan)
     jobs = list(inputs.jobs)
-    if folder.names or len({_OUR_OWN, *(job.wanted.casefold() for job in jobs)}) <= len(jobs):
+    if folder.names or len({_OUR_OWN, *(name_key(job.wanted) for job in jobs)}) <= len(jobs):
         with native_output_to_log():
             jobs = [_identified(job) for job in jobs]
-    names = _Names(folder, adopt, Counter(name.casefold() for job in jobs for name in {*job.former, job.wanted}))
+    names = _Names(folder, adopt, Counter(name_key(name) for job in jobs for name in {*job.former, job.wanted}))
     places: dict[int, ScanJob | Skip] = {}
     for step in (names.keep, names.find_again, names.give):
         for number, job in enumerate(jobs):
@@ -70,14 +70,14 @@ class _Folder:
     """The names that are taken in an output folder, and by which scan.
 
     Attributes:
-        names: name in small letters -> digest of its scan; empty where that is not known.
-        written: the same names as they are written; ``of_scan`` those of a digest, ``sources`` the scan of each.
+        names: key of a name (:func:`naming.name_key`) -> digest of its scan; empty where that is not known.
+        of_scan: the names of a digest as they are written, corrected ones first; ``sources`` the scan of each key.
         silent: names whose points do not say their scan themselves.
     """
 
     def __init__(self, plan: OutputPlan) -> None:
         self.names: dict[str, str] = {}
-        self.written: dict[str, str] = {}
+        self._written: dict[str, dict[str, str]] = {}  # key -> names as they are written -> digest
         self.sources: dict[str, ScanSource] = {}
         self.silent: set[str] = set()
         folder, wanted = Path(plan.folder), (POINTS, *plan.formats)
@@ -92,20 +92,40 @@ class _Folder:
                 if file.casefold().endswith(suffix) and name and name != _OUR_OWN:
                     said = read_source(folder / file) if suffix == WRITERS[POINTS].suffix else None
                     if said is None and suffix == WRITERS[POINTS].suffix:
-                        self.silent.add(name.casefold())
-                    self._take(name, said or (ScanSource.from_dict(known[name].source) if name in known else None))
+                        self.silent.add(name_key(name))
+                    result = known.get(name) or known.get(safe_name(name))
+                    self._take(name, said or (ScanSource.from_dict(result.source) if result else None))
         for name, result in known.items():
-            self._take(name, ScanSource.from_dict(result.source))
+            if name not in map(safe_name, self._written.get(name_key(name), ())):
+                self._take(name, ScanSource.from_dict(result.source))
         self.of_scan: dict[str, list[str]] = {}
-        for name in sorted(self.names):
-            self.of_scan.setdefault(self.names[name], []).append(self.written[name])
+        for key in sorted(self.names):
+            self.of_scan.setdefault(self.names[key], []).append(self.written(key))
+        for digest, names in self.of_scan.items():
+            if digest and len(names) > 1:
+                names.sort(key=lambda name: not _is_corrected(output_path(folder, name, WRITERS[POINTS].suffix)))
+
+    def written(self, name: str) -> str:
+        """A name as the folder has it, which may differ by case alone."""
+        key = name_key(name)
+        there = [each for each, digest in self._written.get(key, {}).items() if digest == self.names[key]]
+        return name if name in there or not there else there[0]
 
     def _take(self, name: str, source: ScanSource | None) -> None:
-        if source and not self.names.get(name.casefold()):
-            self.sources[name.casefold()] = source
+        if source and not self.names.get(name_key(name)):
+            self.sources[name_key(name)] = source
         digest = source.digest if source else ""
-        self.names[name.casefold()] = self.names.get(name.casefold()) or digest
-        self.written.setdefault(name.casefold(), name)
+        self.names[name_key(name)] = self.names.get(name_key(name)) or digest
+        there = self._written.setdefault(name_key(name), {})
+        there[name] = there.get(name) or digest
+
+
+def _is_corrected(points: Path) -> bool:
+    """A person may have changed the points of a file."""
+    try:
+        return is_corrected(read_labels(points))
+    except InputError:
+        return False
 
 
 class _Names:
@@ -120,14 +140,14 @@ class _Names:
         if job.source is None:
             return None
         for name in (job.wanted, own_name(job.wanted, job.source.short)):
-            if self._folder.names.get(name.casefold()) == job.source.digest:
-                return self._named(job, name)
+            if self._folder.names.get(name_key(name)) == job.source.digest:
+                return self._named(job, self._folder.written(name))
         return None
 
     def find_again(self, job: ScanJob) -> ScanJob | Skip | None:
         """Another name that the folder has for this scan, unless an input has it: the scan was moved or renamed."""
         owned = self._folder.of_scan.get(job.source.digest, []) if job.source else []
-        name = next((name for name in owned if name.casefold() not in self._given), None)
+        name = next((name for name in owned if name_key(name) not in self._given), None)
         return name and self._named(job, name, f"This scan was labeled as {name} before, and keeps that name.")
 
     def give(self, job: ScanJob) -> ScanJob | Skip | None:
@@ -135,7 +155,7 @@ class _Names:
         adopted = self._adopted(job)
         if adopted:
             return self._named(job, adopted, f"The points in {adopted}.mrk.json were adopted for this scan.", True)
-        wanted = job.wanted.casefold()
+        wanted = name_key(job.wanted)
         other = self._given.get(wanted)
         taken = wanted in self._folder.names or wanted == _OUR_OWN
         if not taken and (other is None or (job.source is not None and other.source == job.source)):
@@ -143,27 +163,29 @@ class _Names:
         if job.source is None:  # it cannot be read, and will fail under this name without a file
             return replace(job, notes=())
         name = own_name(job.wanted, job.source.short)
-        if name.casefold() in self._folder.names or name.casefold() in self._given:
+        if name_key(name) in self._folder.names or name_key(name) in self._given:
             name = own_name(job.wanted, job.source.digest)
         return self._named(job, name, self._why(job, name))
 
     def _named(self, job: ScanJob, name: str, note: str = "", adopted: bool = False) -> ScanJob | Skip:
-        other = self._given.setdefault(name.casefold(), job)
+        other = self._given.setdefault(name_key(name), job)
         if other is not job:
             return Skip(job.path, f"the same scan as {other.path}")
-        silent = name.casefold() in self._folder.silent and bool(self._folder.names.get(name.casefold()))
+        silent = name_key(name) in self._folder.silent and bool(self._folder.names.get(name_key(name)))
         return replace(job, name=name, adopted=adopted or silent, notes=(*job.notes, *([note] if note else [])))
 
     def _adopted(self, job: ScanJob) -> str:
         """The name of points that do not say whose they are, where only this scan can have had it."""
         names = (job.wanted, *job.former) if self._adopt and job.source else ()
         fitting = [
-            name for name in dict.fromkeys(names) if self._is_nobodys(name) and self._wishes[name.casefold()] == 1
+            self._folder.written(name)
+            for name in dict.fromkeys(names)
+            if self._is_nobodys(name) and self._wishes[name_key(name)] == 1
         ]
         return fitting[0] if fitting else ""
 
     def _is_nobodys(self, name: str) -> bool:
-        return name.casefold() in self._folder.silent and not self._folder.names.get(name.casefold())
+        return name_key(name) in self._folder.silent and not self._folder.names.get(name_key(name))
 
     def _about_former(self, job: ScanJob) -> str:
         """A sentence about a file that an earlier version may have written for this scan."""
@@ -172,7 +194,7 @@ class _Names:
 
     def _why(self, job: ScanJob, name: str) -> str:
         """Why the scan is not called as wanted."""
-        wanted = job.wanted.casefold()
+        wanted = name_key(job.wanted)
         if wanted == _OUR_OWN:
             return f"This scan is named {name}: files named {job.wanted} are those of the batch itself."
         if wanted in self._given or self._folder.names.get(wanted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,54 @@ def test_a_scan_that_moved_is_the_same(tmp_path, how):
     assert (result.name, result.status, labeler.count) == ("p1__ct", PRESENT, 0)
     assert "was labeled as p1__ct before" in result.message
     assert (tmp_path / "out" / "p1__ct.mrk.json").read_bytes() == before
+
+
+SPELLINGS = {"case": ("CT", "ct"), "sharp s": ("Straße", "STRASSE"), "accents": ("Müller", "MÜLLER")}
+
+
+@pytest.mark.parametrize("kept", ["source", "journal"])
+@pytest.mark.parametrize("names", SPELLINGS.values(), ids=SPELLINGS)
+def test_a_scan_whose_name_changed_by_case_keeps_its_corrected_points(tmp_path, names, kept):
+    first, second = names
+    path, out = patient(tmp_path / f"{first}.nii.gz", A), tmp_path / "out"
+    one(path, out)
+    points = out / f"{first}.mrk.json"
+    before = correct(points) if kept == "journal" else points.read_bytes()
+    result = one(path.rename(tmp_path / f"{second}.nii.gz"), out)
+    assert (result.name, result.status) == (first, PRESENT)
+    assert points.read_bytes() == before and levels(out) == {first: A}
+
+
+def test_points_that_came_back_with_accents_of_their_own_are_found(tmp_path):
+    """As macOS and some archives write names."""
+    path, out = patient(tmp_path / "Müller.nii.gz", A), tmp_path / "out"
+    one(path, out)
+    before = correct(out / "Müller.mrk.json")
+    points = (out / "Müller.mrk.json").rename(out / unicodedata.normalize("NFD", "Müller.mrk.json"))
+    for _ in range(2):
+        assert one(path, out, overwrite=True).status == PRESENT
+    assert points.read_bytes() == before and len(levels(out)) == 1
+
+
+def test_two_scans_whose_names_differ_by_case_keep_their_points(tmp_path):
+    first, second = patient(tmp_path / "a" / "CT.nii.gz", A), patient(tmp_path / "b" / "ct.nii.gz", B)
+    one(first, tmp_path / "out")
+    one(second, tmp_path / "other")
+    if (tmp_path / "out" / "ct.mrk.json").exists():
+        pytest.skip("a file system that takes both names for one")
+    shutil.copy(tmp_path / "other" / "ct.mrk.json", tmp_path / "out")
+    correct(tmp_path / "out" / "ct.mrk.json")
+    correct(tmp_path / "out" / "CT.mrk.json")
+    assert [len(one(path, tmp_path / "out").points) for path in (first, second)] == [A, B]
+
+
+def test_of_two_results_of_a_scan_that_moved_the_corrected_one_is_taken(tmp_path):
+    for name in ("a", "b"):
+        patient(tmp_path / "in" / f"{name}.nii", A)
+    label(tmp_path / "in", tmp_path / "out")
+    correct(tmp_path / "out" / "b.mrk.json")
+    (tmp_path / "in" / "a.nii").rename(tmp_path / "moved.nii")
+    assert one(tmp_path / "moved.nii", tmp_path / "out").name == "b"
 
 
 def test_copies_in_one_batch_have_their_own_outputs_also_when_it_is_continued(tmp_path):
