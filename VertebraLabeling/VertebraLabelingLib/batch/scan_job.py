@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
+import numpy as np
+
+from ..core.field_of_view import distance_to_face
 from ..core.labels import SpineLabels
 from ..core.scan_source import ScanSource
 from ..errors import Cancelled, InputError, NotCtError, VertebraLabelingError
@@ -22,6 +25,8 @@ from .naming import own_name
 from .outputs import POINTS, NameTaken, OutputPlan, existing_labels, is_corrected, write_outputs
 
 DONE, PRESENT, SKIPPED, FAILED = "done", "present", "skipped", "failed"
+
+OUTSIDE_MM = 25.0  # a vertebra that the edge of the image cuts may have its center beyond it
 
 _TOO_LITTLE_MEMORY = "There is too little free memory for this scan: close programs or use fewer --jobs."
 
@@ -181,6 +186,8 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
     replaced = frozenset(name for name in wanted if plan.path(job, name).exists())
     scan = in_hounsfield(read_scan(job.path, job.series or None, job.folders))
     _check_unchanged(job)
+    if kept is not None:
+        _check_inside(kept, scan, plan.path(job, POINTS).name)
     labels = kept or labeler.label(scan.volume, None, progress, cancelled)
     labels = replace(labels, provenance={**labels.provenance, "source": job.source.to_dict()})
     written = write_outputs(plan, missing, job, labels, scan, replaced)
@@ -232,6 +239,22 @@ def _check_unchanged(job: ScanJob) -> None:
         now = None
     if now is None or now != job.source:
         raise InputError(f"The files of {job.path} changed while the batch was running: run the same command again.")
+
+
+def _check_inside(labels: SpineLabels, scan: Scan, name: str) -> None:
+    """See that points of an earlier run lie in the scan: a person may have saved others under their name.
+
+    Raises:
+        InputError: they do not.
+    """
+    places = np.array([point.ras for point in labels.points]).reshape(-1, 3)
+    outside = -distance_to_face(places, scan.volume.corners)
+    if len(outside) and outside.max() > OUTSIDE_MM:
+        level = labels.points[int(outside.argmax())].level
+        raise InputError(
+            f"{level} in {name} lies {outside.max():.0f} mm outside this scan, so its points may be another scan's: "
+            "rename or delete the file to label the scan, or correct it."
+        )
 
 
 def in_hounsfield(scan: Scan) -> Scan:

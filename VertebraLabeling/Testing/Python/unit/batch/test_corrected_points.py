@@ -7,7 +7,7 @@ import json
 import pytest
 from ball_labeler import BallLabeler
 from owned_batch import A, correct, one, patient
-from VertebraLabelingLib.batch.scan_job import DONE, PRESENT
+from VertebraLabelingLib.batch.scan_job import DONE, FAILED, PRESENT
 
 
 @pytest.mark.parametrize("status", ["moved", "confirmed"])
@@ -50,6 +50,32 @@ def test_what_was_changed_without_saying_so_is_not_overwritten_either(tmp_path, 
     before = points.read_bytes()
     result = one(path, tmp_path / "out", overwrite=True)
     assert points.read_bytes() == before and "changed by a person" in result.message
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_points_that_lie_outside_the_scan_are_not_passed_on(tmp_path, axis):
+    """Corrected points of another scan, saved under the name of this one."""
+    path, out = patient(tmp_path / "ct.nii", A), tmp_path / "out"
+    one(path, out)
+    correct(out / "ct.mrk.json")
+    data = json.loads((out / "ct.mrk.json").read_text())
+    for point in data["markups"][0]["controlPoints"]:
+        point["position"][axis] += 400
+    (out / "ct.mrk.json").write_text(json.dumps(data))
+    before = (out / "ct.mrk.json").read_bytes()
+    result = one(path, out, formats=("mrk.json", "csv", "verse.json"))
+    assert result.status == FAILED and "mm outside this scan" in result.message
+    assert (out / "ct.mrk.json").read_bytes() == before
+    assert not (out / "ct.csv").exists() and not (out / "ct.verse.json").exists()
+
+
+def test_a_point_just_beyond_the_edge_is_a_vertebra_that_is_cut(tmp_path):
+    path, out = patient(tmp_path / "ct.nii", A), tmp_path / "out"
+    one(path, out)
+    data = json.loads((out / "ct.mrk.json").read_text())
+    data["markups"][0]["controlPoints"][0]["position"][2] = 180  # the scan ends at 170.5
+    (out / "ct.mrk.json").write_text(json.dumps(data))
+    assert one(path, out, formats=("mrk.json", "csv")).status == DONE
 
 
 def test_other_formats_follow_a_correction(tmp_path):
