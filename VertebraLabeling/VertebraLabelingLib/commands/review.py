@@ -95,8 +95,9 @@ def render(arguments: argparse.Namespace) -> int:
             volume = read_scan(job.path, job.series or None, job.folders).volume
             kept = existing_labels(proposals, job)
             place = job.path, job.series
-            if kept is not None and is_corrected(kept):
-                labels = kept  # a person's work is drawn, not made again
+            decided = bool(decisions[job.name].verdict) if job.name in decisions else False
+            if kept is not None and (decided or is_corrected(kept)):
+                labels = kept  # a person's work is drawn, not made again; so is what a person has decided on
             else:
                 labels = read_labels(given[place]) if place in given else labeler.label(volume)
                 labels = _balanced(labels, gaps) if gaps else labels

@@ -79,3 +79,20 @@ def test_what_is_found_and_not_reviewed_is_told(tmp_path, capsys):
     assert run("review", tmp_path / "in", "-o", tmp_path / "r") == 1
     told = capsys.readouterr()
     assert "study.zip (not read" in told.out and "lost.nii is a link whose file is missing" in told.err
+
+
+def test_a_decision_holds_for_the_points_that_it_was_made_on(tmp_path):
+    """Other points under it, moved by a level, would be shifted twice or accepted unseen."""
+    scan, labels, review = patient(tmp_path / "ct.nii", 3), tmp_path / "labels", tmp_path / "r"
+    assert run("review", scan, "-o", review) == 0
+    assert run("label", scan, "-o", labels) == 0
+    path = labels / "ct.mrk.json"
+    path.write_text(path.read_text().replace('"T3"', '"T4"').replace('"T2"', '"T3"').replace('"T1"', '"T2"'))
+    table = review / "decisions.csv"
+    table.write_text(table.read_text().replace("ct,,,,", "ct,shift,dens,+1,"))
+    assert run("review", scan, "-o", review, "--labels", labels) == 0
+    assert run("review", "--apply", table, "-o", tmp_path / "truth") == 0
+    assert [p.level for p in read_labels(tmp_path / "truth" / "ct.mrk.json").points] == ["T2", "T3", "T4"]
+    table.write_text(table.read_text().replace("ct,shift,dens,+1,", "ct,,,,"))
+    assert run("review", scan, "-o", review, "--labels", labels) == 0
+    assert [p.level for p in read_labels(review / "proposals" / "ct.mrk.json").points] == ["T2", "T3", "T4"]
