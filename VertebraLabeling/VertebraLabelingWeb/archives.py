@@ -7,6 +7,7 @@ its first bytes is not kept.
 from __future__ import annotations
 
 import io
+import lzma
 import stat
 import zipfile
 import zlib
@@ -22,6 +23,11 @@ CHUNK = 2**18
 
 _ENCRYPTED = 0x1
 _AGAIN = "zip the files of one CT series again and send that."
+_DAMAGED = f"The zip is damaged, or packed in a way that is not known here: {_AGAIN}"
+_OF_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+)
 
 
 def is_zip(path: Path) -> bool:
@@ -48,8 +54,12 @@ def unpack(path: Path, folder: Path, limit: int, wanted: Callable[[Path], bool],
             entries = [entry for entry in archive.infolist() if not _is_beside_the_point(entry)]
             _check(entries, limit)
             return list(_unpacked(archive, entries, folder, limit, wanted, rename))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise InputError(f"The zip is damaged, or packed in a way that is not known here: {_AGAIN}") from error
+    except OSError as error:
+        if error.errno is not None:  # of this computer; bz2 tells damage without a number
+            raise
+        raise InputError(_DAMAGED) from error
+    except _OF_DAMAGE as error:
+        raise InputError(_DAMAGED) from error
 
 
 class _Careful(io.BufferedReader):

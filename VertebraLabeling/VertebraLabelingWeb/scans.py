@@ -59,22 +59,34 @@ def read_job(job: ScanJob) -> OpenScan:
 
 
 def read_upload(path: Path) -> OpenScan:
-    """Read what :func:`uploads.receive` saved; of several DICOM series the one with the most slices.
+    """Read what :func:`uploads.receive` saved; of several DICOM series that with the most slices of those that can be
+    read.
 
     Raises:
-        InputError: it cannot be read, or is no CT.
+        InputError: none can be read, or is a CT.
     """
     if path.is_file():
         return replace(read_job(served_scans([str(path)])[0]), origin="")
     inputs = find_scans([str(path)], series="all")
     if not inputs.jobs:
         raise InputError(inputs.problems[0].message if inputs.problems else "No CT series is among the files.")
-    scans = [read_job(job) for job in inputs.jobs]
-    largest = replace(max(scans, key=lambda each: each.scan.volume.array.shape[0]), origin="")
-    if len(scans) == 1:
-        return largest
-    note = f"{len(scans)} series were sent; the one with the most slices is shown."
-    return replace(largest, scan=replace(largest.scan, notes=(*largest.scan.notes, note)))
+    largest: OpenScan | None = None
+    refused: list[InputError] = []
+    for job in inputs.jobs:
+        try:
+            opened = read_job(job)
+        except InputError as error:
+            refused.append(error)
+            continue
+        if largest is None or len(opened.scan.volume.array) > len(largest.scan.volume.array):
+            largest = opened
+    if largest is None:
+        raise refused[0]
+    notes = list(largest.scan.notes)
+    if len(inputs.jobs) > 1:
+        notes.append(f"{len(inputs.jobs)} series were sent; the one with the most slices is shown.")
+    notes += [f"One of them was left out: {error}" for error in refused]
+    return replace(largest, scan=replace(largest.scan, notes=tuple(notes)), origin="")
 
 
 def sample_folder() -> Path:

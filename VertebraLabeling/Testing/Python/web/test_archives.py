@@ -8,11 +8,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from ball_batch import balls
+from dicom_files import write_series
+from phantoms import body
 from VertebraLabelingLib.errors import InputError
 
 pytest.importorskip("aiohttp", reason="needs the extra 'web'")
 
-from VertebraLabelingWeb import archives, uploads
+from VertebraLabelingWeb import archives, scans, uploads
 
 LIMIT = 10**6
 SLICE = bytes(128) + b"DICM" + bytes(200)
@@ -127,6 +130,16 @@ def flipped(path):
     return path
 
 
+def damaged_content(path, compression):
+    """The packed bytes of a file are others, and nothing else is."""
+    zipped(path, [("a.dcm", SLICE * 90)], compression)
+    data = bytearray(path.read_bytes())
+    for place in range(50, data.index(b"PK\x01\x02") - 4):
+        data[place] ^= 0x5A
+    path.write_bytes(data)
+    return path
+
+
 def unknown_method(path):
     zipped(path, [("a.dcm", SLICE)])
     data = bytearray(path.read_bytes())
@@ -150,6 +163,9 @@ REFUSED = {
     "drive": (lambda path: zipped(path, [("C:\\a.dcm", SLICE)]), "outside itself"),
     "truncated": (truncated, "damaged"),
     "flipped-byte": (flipped, "damaged"),
+    "deflate": (lambda path: damaged_content(path, zipfile.ZIP_DEFLATED), "damaged"),
+    "bzip2": (lambda path: damaged_content(path, zipfile.ZIP_BZIP2), "damaged"),
+    "lzma": (lambda path: damaged_content(path, zipfile.ZIP_LZMA), "damaged"),
     "unknown-method": (unknown_method, "damaged, or packed in a way"),
     "empty": (lambda path: zipped(path, []), "holds no CT"),
     "no-ct": (lambda path: zipped(path, [("a.txt", b"x"), ("b.pdf", b"%PDF")]), "holds no CT"),
@@ -166,3 +182,17 @@ def test_a_zip_that_is_no_plain_study_is_refused_in_one_sentence(tmp_path, make,
     assert words in sentence and sentence.endswith(".") and ". " not in sentence and str(tmp_path) not in sentence
     written = sum(file.stat().st_size for file in (tmp_path / "session" / "unpacked").rglob("*") if file.is_file())
     assert written <= LIMIT + archives.CHUNK
+
+
+def test_a_series_that_cannot_be_read_costs_no_other_of_the_study(tmp_path):
+    whole, holed = body(balls=balls(3), radius_mm=5), body(balls=balls(2), radius_mm=5)
+    files = [*write_series(tmp_path / "a", whole), *write_series(tmp_path / "b", holed, range(3, 20), SeriesNumber=9)]
+    study = zipped(tmp_path / "study.zip", [(f"{path.parent.name}/{path.name}", path.read_bytes()) for path in files])
+    scan = scans.read_upload(opened(study, 10**8))
+    assert scan.name == "study_3" and scan.scan.volume.array.shape == whole.array.shape
+    told, left_out = scan.scan.notes
+    assert told.startswith("2 series were sent") and left_out.startswith("One of them was left out: There is a hole")
+    with pytest.raises(InputError, match="hole"):
+        folder = tmp_path / "alone"
+        write_series(folder, holed, range(3, 20), SeriesNumber=9)
+        scans.read_upload(folder)
