@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 def matched(predicted: Path, truth: Path) -> dict[str, tuple[Path | None, Path]]:
     """Truth files with their predictions: case name -> (prediction or ``None``, truth).
 
-    In folders a prediction is the file at the same place below its folder, or the only one of that name.
+    In folders a prediction is the file at the same place below its folder, or the only one of that name, where the
+    truth has it once too: two patients' ``ct`` must not share one.
 
     Raises:
         InputError: a path does not exist, a folder holds no truth, or a file is compared with a folder.
@@ -74,10 +75,12 @@ def matched(predicted: Path, truth: Path) -> dict[str, tuple[Path | None, Path]]
     truths, predictions = _files(truth), _files(predicted)
     if not truths:
         raise InputError(f"{truth} holds no {SUFFIX} file: give the folder of the truth.")
-    by_name: dict[str, list[Path]] = {}
-    for path in predictions.values():
-        by_name.setdefault(path.name, []).append(path)
-    return {name: (predictions.get(name) or _only(by_name.get(path.name, [])), path) for name, path in truths.items()}
+    by_name = _by_name(predictions)
+    shared = {name for name, paths in _by_name(truths).items() if len(paths) > 1}
+    return {
+        name: (predictions.get(name) or (None if path.name in shared else _only(by_name.get(path.name, []))), path)
+        for name, path in truths.items()
+    }
 
 
 def without_truth(predicted: Path, pairs: dict[str, tuple[Path | None, Path]]) -> list[Path]:
@@ -92,6 +95,13 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _name(file_name: str) -> str:
     return file_name[: -len(SUFFIX)] if file_name.endswith(SUFFIX) else file_name
+
+
+def _by_name(files: dict[str, Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in files.values():
+        found.setdefault(path.name, []).append(path)
+    return found
 
 
 def _only(paths: list[Path]) -> Path | None:

@@ -308,6 +308,16 @@ def test_evaluate_matches_folders_by_name_and_counts_what_is_missing(tmp_path, c
     assert f"no truth (not scored): {tmp_path / 'pred' / 'other.mrk.json'}" in out
 
 
+def test_evaluate_gives_one_prediction_to_one_truth(tmp_path, capsys):
+    for folder in ("p1", "p2"):
+        write_labels(tmp_path / "truth" / folder / "ct.mrk.json", spine())
+    write_labels(tmp_path / "pred" / "ct.mrk.json", spine())
+    assert run("evaluate", tmp_path / "pred", tmp_path / "truth") == 0
+    out = capsys.readouterr().out
+    assert "counted as missed): p1/ct, p2/ct" in out
+    assert f"no truth (not scored): {tmp_path / 'pred' / 'ct.mrk.json'}" in out
+
+
 def test_evaluate_compares_two_files_and_leaves_cut_points_out(tmp_path, capsys):
     truth = tmp_path / "truth.mrk.json"
     write_labels(truth, spine(("T1", "T2")))
