@@ -24,6 +24,7 @@ class ScanJob:
         former: names that earlier versions may have given it.
         source: what identifies the scan; ``None`` where that is still to be looked up.
         adopted: points of this name that do not say their source are this scan's.
+        foreign: files of this name may be another scan's, all but the points.
         notes: sentences for the user about the name.
     """
 
@@ -36,6 +37,7 @@ class ScanJob:
     former: tuple[str, ...] = ()
     source: ScanSource | None = None
     adopted: bool = False
+    foreign: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -81,7 +81,9 @@ class _Folder:
         self.sources: dict[str, ScanSource] = {}
         self.silent: set[str] = set()
         folder, wanted = Path(plan.folder), (POINTS, *plan.formats)
-        known = {name: result for name, result in read_journal(folder).items() if result.source and result.files}
+        self._known = known = {
+            name: result for name, result in read_journal(folder).items() if result.source and result.files
+        }
         try:
             files = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
         except OSError:  # there is no folder yet, or it cannot be used, which writing will say
@@ -110,6 +112,11 @@ class _Folder:
         key = name_key(name)
         there = [each for each, digest in self._written.get(key, {}).items() if digest == self.names[key]]
         return name if name in there or not there else there[0]
+
+    def is_foreign(self, name: str, source: ScanSource) -> bool:
+        """The journal has the files of a name as another scan's: its points were renamed or exchanged by hand."""
+        result = self._known.get(name)
+        return result is not None and ScanSource.from_dict(result.source) != source
 
     def _take(self, name: str, source: ScanSource | None) -> None:
         if source and not self.names.get(name_key(name)):
@@ -172,7 +179,10 @@ class _Names:
         if other is not job:
             return Skip(job.path, f"the same scan as {other.path}")
         silent = name_key(name) in self._folder.silent and bool(self._folder.names.get(name_key(name)))
-        return replace(job, name=name, adopted=adopted or silent, notes=(*job.notes, *([note] if note else [])))
+        foreign = job.source is not None and self._folder.is_foreign(name, job.source)
+        told = f"The points in {name}.mrk.json were renamed: other files of that name are made anew." if foreign else ""
+        notes = (*job.notes, *filter(None, (note, told)))
+        return replace(job, name=name, adopted=adopted or silent, foreign=foreign, notes=notes)
 
     def _adopted(self, job: ScanJob) -> str:
         """The name of points that do not say whose they are, where only this scan can have had it."""

@@ -174,6 +174,8 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
     wanted = plan.wanted(job)
     result = ScanResult.of(job, DONE)
     kept, notes = _kept(job, labeler, plan)
+    if kept is not None and job.foreign:  # now and later: what is older than the points is made anew
+        plan.path(job, POINTS).touch()
     there = plan.there(job)
     if kept is None:  # what is made anew is made for all formats
         missing = wanted if plan.overwrite or notes or len(there) < len(wanted) else ()

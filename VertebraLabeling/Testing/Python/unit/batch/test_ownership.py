@@ -240,6 +240,23 @@ def test_other_files_of_that_name_are_not_overwritten(tmp_path, suffix):
     assert one(path, tmp_path / "out", formats=("mrk.json",)).name == result.name
 
 
+@pytest.mark.parametrize("formats", [("mrk.json", "csv", "verse.json"), ("mrk.json",)])
+def test_other_formats_follow_points_that_were_exchanged(tmp_path, formats):
+    """The tables of two scans stay where they were while their points change names."""
+    for name, count in (("a", A), ("b", B)):
+        patient(tmp_path / "in" / f"{name}.nii", count)
+    out, all_formats = tmp_path / "out", ("mrk.json", "csv", "verse.json")
+    label(tmp_path / "in", out, formats=all_formats)
+    a, b, aside = (out / f"{name}.mrk.json" for name in ("a", "b", "aside"))
+    a.rename(aside), b.rename(a), aside.rename(b)
+    results = label(tmp_path / "in", out, formats=formats)
+    assert all(any("were renamed" in warning for warning in result.warnings) for result in results.values())
+    label(tmp_path / "in", out, formats=all_formats)
+    assert levels(out) == {"a": B, "b": A}
+    assert [len((out / f"{name}.csv").read_text().splitlines()) - 1 for name in "ab"] == [B, A]
+    assert [len(json.loads((out / f"{name}.verse.json").read_text())) - 1 for name in "ab"] == [B, A]
+
+
 def test_formats_without_a_source_belong_to_the_scan_of_the_journal(tmp_path):
     first, second = patient(tmp_path / "a" / "ct.nii", A), patient(tmp_path / "b" / "ct.nii", B)
     assert one(first, tmp_path / "out", formats=("csv",)).name == "ct"
