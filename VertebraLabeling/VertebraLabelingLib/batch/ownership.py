@@ -23,7 +23,7 @@ from .naming import name_key, output_path, own_name, safe_name
 from .outputs import POINTS, WRITERS, OutputPlan, is_corrected
 
 _OUR_OWN = "summary"  # files of the batch itself
-_ADOPT = "if it is of this scan, run again with --adopt."
+_ADOPT = "if it is of this scan, delete the files of {} and run again with --adopt."
 
 
 def settle(inputs: Inputs, plan: OutputPlan, adopt: bool = False) -> Inputs:
@@ -81,13 +81,16 @@ class _Folder:
         self.sources: dict[str, ScanSource] = {}
         self.silent: set[str] = set()
         folder, wanted = Path(plan.folder), (POINTS, *plan.formats)
-        self._known = known = {
-            name: result for name, result in read_journal(folder).items() if result.source and result.files
-        }
         try:
             files = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
         except OSError:  # there is no folder yet, or it cannot be used, which writing will say
             files = []
+        there = set(map(name_key, files))
+        self._known = known = {
+            name: result
+            for name, result in read_journal(folder).items()
+            if result.source and there.intersection(map(name_key, result.files))
+        }
         for suffix in dict.fromkeys(WRITERS[name].suffix for name in wanted):
             for file in files:
                 name = file[: -len(suffix)]
@@ -200,7 +203,10 @@ class _Names:
     def _about_former(self, job: ScanJob) -> str:
         """A sentence about a file that an earlier version may have written for this scan."""
         name = next((name for name in job.former if name != job.wanted and self._is_nobodys(name)), None)
-        return f"{name}.mrk.json does not say which scan it was made from and was left alone; {_ADOPT}" if name else ""
+        if name is None:
+            return ""
+        told = f"{name}.mrk.json does not say which scan it was made from and was left alone"
+        return f"{told}; {_ADOPT.format(job.wanted)}"
 
     def _why(self, job: ScanJob, name: str) -> str:
         """Why the scan is not called as wanted."""
@@ -214,5 +220,5 @@ class _Names:
             return f"The name {job.wanted} belongs to {what}, so this one is named {name}."
         if wanted in self._folder.silent:
             told = f"{job.wanted}.mrk.json does not say which scan it was made from, so it was left alone"
-            return f"{told} and this scan is named {name}; {_ADOPT}"
+            return f"{told} and this scan is named {name}; {_ADOPT.format(name)}"
         return f"Files named {job.wanted} are there from elsewhere, so this scan is named {name}."

@@ -221,6 +221,21 @@ def test_files_of_earlier_versions_can_be_adopted(tmp_path, corrected):
     assert (result.name, result.status) == ("ct", PRESENT), "the journal remembers it"
 
 
+@pytest.mark.parametrize("place", ["ct.nii", "t/p1/ct.nii"])
+def test_the_advice_to_adopt_can_be_followed(tmp_path, place):
+    path, out = patient(tmp_path / place, A), tmp_path / "out"
+    one(path, out)
+    forget(out)
+    before, scans = correct(out / "ct.mrk.json"), tmp_path / place.split("/")[0]
+    (result,) = label(scans, out).values()
+    assert any(f"delete the files of {result.name} and run again with --adopt" in w for w in result.warnings)
+    for file in result.files:
+        (out / file).unlink()
+    (result,) = label(scans, out, adopt=True).values()
+    assert (result.name, result.status) == ("ct", PRESENT)
+    assert (out / "ct.mrk.json").read_bytes() == before
+
+
 def test_nothing_is_adopted_that_could_be_of_two_scans(tmp_path):
     paths = [patient(tmp_path / "t" / folder / "ct.nii", count) for folder, count in (("p1", A), ("p2", B))]
     one(paths[0], tmp_path / "out")
