@@ -34,11 +34,14 @@ class Editor:
         self._change(pointsNode, _("added vertebra"), lambda: corrections.addBelow(pointsNode, index))
 
     def delete(self, pointsNode, indices):
-        """Delete control points (indices in ascending order) that are no vertebrae."""
+        """Delete control points that are no vertebrae, given by their indices."""
+        ids = [pointsNode.GetNthControlPointID(index) for index in indices]  # a deletion may put them in another order
 
         def deleteAll():
-            for index in reversed(indices):
-                corrections.delete(pointsNode, index)
+            for each in ids:
+                index = pointsNode.GetNthControlPointIndexByID(each)
+                if index >= 0:  # else the spine without the others has no place for it
+                    corrections.delete(pointsNode, index)
 
         self._change(pointsNode, _("deletion"), deleteAll)
 

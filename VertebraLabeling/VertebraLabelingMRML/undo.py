@@ -28,12 +28,16 @@ class UndoStack:
         return next((what for each, what, _ in reversed(self._steps) if each == key), "")
 
     def undo(self, pointsNode):
-        """Take back the last change of this node; returns what it was, an empty text when there was none."""
+        """Take back the last change of this node; returns what it was, an empty text when there was none.
+
+        Raises:
+            InputError: the node cannot take the points as they were; the change can still be taken back later.
+        """
         for place in reversed(range(len(self._steps))):
             key, what, labels = self._steps[place]
             if key == _key(pointsNode):
-                del self._steps[place]
                 restoreLabels(pointsNode, labels)
+                del self._steps[place]
                 return what
         return ""
 
