@@ -8,17 +8,18 @@ FELT_MM = 5.0  # a list that was moved by less still stands in the same vertebra
 _ROUNDS = 5
 
 
-def wholeMotion(before, now):
+def wholeMotion(before, now, felt=FELT_MM):
     """(4, 4) rigid motion by which most points of a list were moved; ``None`` where most stand, or each went its way.
 
     Args:
-        before, now: level -> world RAS mm.
+        before, now: level, or whatever a point is known by -> world RAS mm.
+        felt: points that were moved by less stand, mm.
     """
     levels = [level for level in before if level in now]
     if len(levels) < 2:
         return None  # a single point: the user has dragged it
     old, new = (np.array([places[level] for level in levels]) for places in (before, now))
-    if _share(np.eye(4), old, new, FELT_MM) >= 0.5:
+    if _share(np.eye(4), old, new, felt) >= 0.5:
         return None
     shift = np.eye(4)
     shift[:3, 3] = np.median(new - old, axis=0)
