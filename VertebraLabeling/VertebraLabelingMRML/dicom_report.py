@@ -1,7 +1,7 @@
 """The points in a CT from Slicer's DICOM database as a structured report (TID 1500) in the same database.
 
 A report says of which patient and images its points are. It is written only where the images of the volume are found
-by their UIDs, all of one series, and lie where the volume has them.
+by their UIDs, all of one series, and lie where the volume has them, and where the points still stand in it as found.
 """
 
 import tempfile
@@ -13,9 +13,11 @@ import vtk
 from VertebraLabelingLib.core.volume import apply_affine, lps_to_ras
 from VertebraLabelingLib.errors import InputError
 
-from .points import levelPoints, readLabels, sourceVolume, transformed
+from . import found_in
+from .points import levelPoints, placesAsWritten, readLabels, sourceVolume, transformed
 from .slice_geometry import localToWorld
 from .translation import tr as _
+from .volume_state import stateOf
 
 INSTANCES = "DICOM.instanceUIDs"  # Slicer's DICOM reader leaves the images of a volume there
 TOLERANCE = 0.1  # voxels between the places of an image in its header and in the volume
@@ -51,8 +53,9 @@ def save(pointsNode):
     """Write the report and add it to Slicer's DICOM database; returns its SOP instance UID.
 
     Raises:
-        InputError: :func:`whyNot`; images are missing, not of one series or not where the volume has them; a parent
-            transform is not linear; highdicom is not installed; the database did not take the report.
+        InputError: :func:`whyNot`; images are missing, not of one series or not where the volume has them; the volume
+            or its points have changed since these were found; a parent transform is not linear; highdicom is not
+            installed; the database did not take the report.
     """
     why = whyNot(pointsNode)
     if why:
@@ -60,11 +63,12 @@ def save(pointsNode):
     import pydicom
     from VertebraLabelingLib.formats import dicom_sr
 
-    volumeNode = sourceVolume(pointsNode)
+    volumeNode, labels = sourceVolume(pointsNode), readLabels(pointsNode)
     files = _files(volumeNode)
     _checkPlaces(volumeNode, [pydicom.dcmread(file, stop_before_pixels=True) for file in files])
+    _checkFit(pointsNode, volumeNode, labels)
     toWorld = localToWorld(volumeNode)
-    labels = transformed(readLabels(pointsNode), np.linalg.inv(toWorld))  # the images know nothing of transforms
+    labels = transformed(labels, np.linalg.inv(toWorld))  # the images know nothing of transforms
     with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
         path = Path(folder) / "report.dcm"
         dicom_sr.write_labels(path, labels, files)
@@ -73,6 +77,20 @@ def save(pointsNode):
     if not slicer.dicomDatabase.fileForInstance(uid):
         raise InputError(_("The DICOM database did not take the report: check its folder in the module DICOM."))
     return uid
+
+
+def _checkFit(pointsNode, volumeNode, labels):
+    """Raise InputError where voxels, volume or list have changed since the points were found or confirmed."""
+    name, pointsName = volumeNode.GetName(), pointsNode.GetName()
+    state, written = stateOf(volumeNode), placesAsWritten(pointsNode)
+    what = found_in.misfit(labels.provenance, pointsName, name, state, written)
+    if what:
+        text = _("{what} since its points were found: label it again, or check the points and press Confirm all.")
+        raise InputError(text.format(what=what))
+    places = found_in.placesNow(labels.provenance, state, labels.by_level, written)
+    if places != {point.level: point.ras for point in labels.points}:
+        text = _("'{name}' was moved without '{points}': put it back, or label it again.")
+        raise InputError(text.format(name=name, points=pointsName))
 
 
 def _files(volumeNode):

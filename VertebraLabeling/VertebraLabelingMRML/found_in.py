@@ -215,6 +215,18 @@ def carriedOver(provenance, pointsName, volumeNode, state, settled, now, keep=No
     return settled
 
 
+def misfit(provenance, pointsName, name, state, now):
+    """Why points cannot be taken for those of a volume in this ``state``, a main clause; "" where they can.
+
+    Args:
+        provenance: of the labels of their node; where it remembers nothing (older scenes), they are trusted.
+        pointsName, name: of the point list and of the volume, for the words.
+        now: as of :func:`carriedOver`.
+    """
+    memory = recall(provenance)
+    return _whatHasChanged(memory, name, state, now, pointsName) if memory is not None else ""
+
+
 def placesNow(provenance, state, points, now):
     """level -> world RAS mm where vertebrae that were found earlier are now that the volume may have been moved.
 

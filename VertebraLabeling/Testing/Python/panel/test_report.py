@@ -182,6 +182,22 @@ class TestWhyNot(ReportCase):
         slicer.util.updateVolumeFromArray(self.volumeNode, cropped)
         self.assertIn("does not lie where its DICOM images are", self.refusal())
 
+    def test_points_that_do_not_stand_in_the_volume_as_found_are_refused(self):
+        self.addImages()
+        up = np.eye(4)
+        up[2, 3] = 30.0
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        slicer.util.updateTransformMatrixFromArray(transform, up)
+        one, other = "'CT vertebrae' was moved without 'CT' since", "'CT' was moved without 'CT vertebrae'"
+        for moved, words in ((self.node, one), (self.volumeNode, other)):
+            moved.SetAndObserveTransformNodeID(transform.GetID())
+            self.assertIn(words, self.refusal())
+            moved.SetAndObserveTransformNodeID(None)
+        slicer.util.arrayFromVolume(self.volumeNode)[:] = np.roll(slicer.util.arrayFromVolume(self.volumeNode), 9, 0)
+        self.assertIn("The voxels of 'CT' have changed since", self.refusal())
+        self.ui.confirmAllButton.click()
+        self.assertEqual(len(self.saved()[1].points), len(LEVELS))
+
     def matrix(self):
         import vtk
 
