@@ -215,6 +215,12 @@ def carriedOver(provenance, pointsName, volumeNode, state, settled, now, keep=No
     return settled
 
 
+def isOfOtherVoxels(provenance, state):
+    """Whether labels were found in other voxels than those of this ``state``; not so where they remember none."""
+    memory = recall(provenance)
+    return memory is not None and (memory.state.size, memory.state.digest) != (state.size, state.digest)
+
+
 def misfit(provenance, pointsName, name, state, now):
     """Why points cannot be taken for those of a volume in this ``state``, a main clause; "" where they can.
 

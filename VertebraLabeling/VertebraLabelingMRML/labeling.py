@@ -92,10 +92,10 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
     if pointsNode is not None:
         checkPointsNode(pointsNode)
         places, source = placesAsWritten(pointsNode), sourceVolume(pointsNode)
+        if keep is None and levelPoints(pointsNode):
+            _checkNotOfAnother(pointsNode, source, volumeNode, state)
         if source in (volumeNode, None):
             settled = userPoints(pointsNode)
-        elif keep is None and levelPoints(pointsNode):
-            raise found_in.OtherVolumeError(pointsNode.GetName(), source.GetName(), volumeNode.GetName())
     kept = _kept(pointsNode, volumeNode, state, settled, places, keep) if settled else {}
     for level, ras in (fixed or {}).items():
         if level not in LEVEL_INDEX or not is_place(ras):
@@ -103,6 +103,15 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
     notes = (*map(note, notes), *frames.onlyShown(volumeNode))
     return Request(volumeNode, volume, pointsNode, kept, state, settled, places, notes)
+
+
+def _checkNotOfAnother(pointsNode, source, volumeNode, state):
+    """Raise OtherVolumeError for a list with the vertebrae of another volume, also where that is gone."""
+    provenance = provenanceOf(pointsNode)
+    gone = source is None and found_in.isOfOtherVoxels(provenance, state)
+    if gone or source not in (volumeNode, None):
+        name = source.GetName() if source is not None else next(iter(found_in.volumeNamed(provenance)[1:]), "")
+        raise found_in.OtherVolumeError(pointsNode.GetName(), name, volumeNode.GetName())
 
 
 def _kept(pointsNode, volumeNode, state, settled, places, keep):

@@ -89,6 +89,14 @@ def sourceVolume(pointsNode):
     return volumeNode or _volumeNamed(pointsNode.GetScene(), found_in.volumeNamed(provenanceOf(pointsNode)))
 
 
+def belongsTo(pointsNode, volumeNode):
+    """Whether a run on this volume may be meant for these points: not where they were found in another one."""
+    source, named = sourceVolume(pointsNode), found_in.volumeNamed(provenanceOf(pointsNode))
+    if source is not None:
+        return source is volumeNode
+    return not named or named[1] == volumeNode.GetName()
+
+
 def _volumeNamed(scene, named):
     """The volume node with this [ID, name]; ``None`` where it is not there any more."""
     node = scene.GetNodeByID(named[0]) if scene is not None and named else None

@@ -1,7 +1,7 @@
 """The panel: its sections, put together on the widgets of the .ui file."""
 
 from slicer.i18n import tr as _
-from VertebraLabelingMRML.points import pointsNodeOf, sourceVolume
+from VertebraLabelingMRML.points import belongsTo, pointsNodeOf
 
 from .correction_section import CorrectionSection
 from .labeling_process import ready
@@ -69,7 +69,7 @@ class Panel:
         volumeID = volumeNode.GetID() if volumeNode is not None else None
         changed, self._volumeID = volumeID != self._volumeID, volumeID
         output = self._parameters.outputPoints if self._parameters is not None else None
-        if changed and volumeNode is not None and (output is None or sourceVolume(output) not in (None, volumeNode)):
+        if changed and volumeNode is not None and (output is None or not belongsTo(output, volumeNode)):
             self._parameters.outputPoints = pointsNodeOf(volumeNode)
 
     def _endMessagesOfOthers(self):

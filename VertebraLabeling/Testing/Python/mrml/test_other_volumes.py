@@ -44,14 +44,27 @@ class TestTakingOver(OtherCase):
             self.assertIs(points.sourceVolume(self.node), self.other)
             self.logic.label(self.volumeNode, self.node, keep=keep)
 
-    def test_an_empty_list_a_new_one_and_one_whose_volume_is_gone_are_free(self):
+    def test_an_empty_list_and_a_new_one_are_free(self):
         empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
         self.assertIs(self.logic.label(self.other, empty), empty)
         self.node.RemoveAllControlPoints()
         self.logic.label(self.other, self.node)
-        slicer.mrmlScene.RemoveNode(self.other)
-        self.logic.label(self.volumeNode, self.node)
-        self.assertIs(points.sourceVolume(self.node), self.volumeNode)
+        self.assertIs(points.sourceVolume(self.node), self.other)
+
+    def test_the_list_of_a_volume_that_is_gone_is_not_taken_unasked_for_other_voxels(self):
+        slicer.mrmlScene.RemoveNode(self.volumeNode)
+        before = self.all()
+        for settle in (False, True):
+            if settle:
+                corrections.confirm(self.node, [self.index("L1")])
+                before = self.all()
+            with self.assertRaisesRegex(InputError, "'mine' holds the vertebrae of 'CT', which those of 'other'"):
+                self.logic.label(self.other, self.node)
+            self.assertEqual(self.all(), before)
+        again = addVolume(name="loaded again")
+        self.logic.label(again, self.node)
+        self.assertEqual(list(self.labeler.fixed[-1]), ["L1"])
+        self.assertIs(points.sourceVolume(self.node), again)
 
 
 class TestUndo(OtherCase):

@@ -98,6 +98,17 @@ class TestScenes(PanelCase):
         self.ui.shiftDownButton.click()
         self.assertEqual(self.levels(), list(centers("T9", "L5")))
 
+    def test_the_points_of_a_patient_whose_ct_was_removed_are_not_those_of_the_next(self):
+        first = self.showBalls()
+        slicer.mrmlScene.RemoveNode(self.ui.inputSelector.currentNode())
+        self.assertEqual(self.column(0), LEVELS)
+        addVolume(centers("T4", "T9"), name="next")
+        self.assertIsNone(self.node)
+        slicer.mrmlScene.RemoveNode(self.ui.inputSelector.currentNode())
+        self.ui.outputSelector.setCurrentNode(first)
+        addVolume(name="CT")  # loaded again
+        self.assertIs(self.node, first)
+
     def test_choosing_another_point_list_shows_that_one(self):
         node = self.showBalls()
         other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "other")
