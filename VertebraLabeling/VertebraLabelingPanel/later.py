@@ -17,6 +17,11 @@ class Later:
         self._timer.setSingleShot(True)
         self._timer.connect("timeout()", self._onTimeout)
 
+    @property
+    def waiting(self):
+        """Whether a call is still to come."""
+        return self._timer is not None and self._timer.active
+
     def start(self, ms):
         """Call the function in ``ms`` milliseconds; a call that still waits is put off until then."""
         if self._timer is not None:

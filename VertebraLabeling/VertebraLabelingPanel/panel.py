@@ -92,7 +92,7 @@ class Panel:
 
     def onResult(self, pointsNode, labelsBefore):
         """A run has ended well: show its points, and make it possible to take it back."""
-        if labelsBefore is not None and pointsNode is self._parameters.outputPoints:
+        if labelsBefore is not None:
             self.corrections.undoStack.remember(pointsNode, _("labeling"), labelsBefore)
         self._parameters.outputPoints = pointsNode
         self.results.showNew(pointsNode)

@@ -15,9 +15,11 @@ from VertebraLabelingLib.background.private_folder import make_private_folder, r
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
 from VertebraLabelingLib.networks.weights import default_weights
 from VertebraLabelingMRML import labeling
+from VertebraLabelingMRML.points import readLabels
 
 from .labeling_process import FINISH_MS, LabelingProcess, ready
 from .later import Later
+from .point_drags import PointDrags
 
 NO_RESULT = (
     "The labeling process ended without a result, most often because memory ran out: close other programs or crop the "
@@ -37,6 +39,7 @@ class LabelingRun(VTKObservationMixin):
 
     Attributes:
         pointsNode: the result; None until it is there.
+        labelsBefore: what the point list held when the result was written into it; None for a new one.
         error: why there is none: :class:`VertebraLabelingError`, or :class:`Cancelled`.
         detail: text for the log that belongs to ``error``.
         times: seconds after the start at which the volume was handed over, the process had started, was ready, sent its
@@ -45,7 +48,7 @@ class LabelingRun(VTKObservationMixin):
 
     def __init__(self, request, arguments=None, onProgress=None, onFinished=None, labelerName=labeling_process.NETWORK):
         super().__init__()
-        self.pointsNode, self.error, self.detail = None, None, ""
+        self.pointsNode, self.labelsBefore, self.error, self.detail = None, None, None, ""
         self.workerPid, self.times = None, {}
         self._request = request
         self._job = Job(
@@ -54,6 +57,7 @@ class LabelingRun(VTKObservationMixin):
         self._onProgress, self._onFinished = onProgress, onFinished
         self._volumeID = request.volumeNode.GetID()
         self._folder = self._process = self._handover = self._later = None
+        self._drags = self._found = None
         self._reused, self._done, self._startTime = False, False, time.monotonic()
 
     @property
@@ -76,6 +80,7 @@ class LabelingRun(VTKObservationMixin):
             self._done = True
             self._removeFiles()
             raise
+        self._drags = PointDrags(self._request.pointsNode)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onSceneChanged)
@@ -150,13 +155,14 @@ class LabelingRun(VTKObservationMixin):
         elif kind == "progress":
             self._report(HANDOVER_SHARE + (1 - HANDOVER_SHARE) * message["fraction"], message["stage"])
         elif kind == "result":
-            self._finish(labeling_process.labels_from_json(message["labels"]))
+            self._found = labeling_process.labels_from_json(message["labels"])
+            self._drags.afterwards(self._finish)
         elif kind == "error":
             self.detail = message["detail"]
             self._end(VertebraLabelingError(message["message"]), fit=message["fit"])
 
     def _onProcessEnded(self, reason):
-        if self._done:
+        if self._done or self._found is not None:  # the result is here, and waits for the mouse
             return
         if self._reused and self.workerPid is None:  # it had ended before it knew of this run
             self._process.end()
@@ -169,13 +175,27 @@ class LabelingRun(VTKObservationMixin):
         else:
             self._end(VertebraLabelingError(NO_RESULT))
 
-    def _finish(self, labels):
+    def _finish(self):
+        if self._done:
+            return
+        before = self._labelsNow()
         try:
-            self.pointsNode = labeling.finish(self._request, labels)
+            self.pointsNode = labeling.finish(self._request, self._found)
+            self.labelsBefore = before
         except VertebraLabelingError as error:
             self._end(error, fit=True)
         else:
             self._end(fit=True)
+
+    def _labelsNow(self):
+        """What the point list holds now, corrections during the run included; None for none, or where it is unclear."""
+        node = self._request.pointsNode
+        if node is None or node.GetScene() is None:
+            return None
+        try:
+            return readLabels(node)
+        except VertebraLabelingError:
+            return None
 
     def _onSceneChanged(self, caller, event):
         if self._done:
@@ -199,6 +219,8 @@ class LabelingRun(VTKObservationMixin):
         """
         self._done, self.error = True, error
         self.removeObservers()
+        if self._drags is not None:
+            self._drags.stop()
         if self._later is not None:
             self._later.stop()
         process, self._process = self._process, None
@@ -208,7 +230,7 @@ class LabelingRun(VTKObservationMixin):
         elif process is not None:
             process.end()
         self._removeFiles()
-        self._request = self._handover = None  # the voxels: whoever keeps the run must not keep them
+        self._request = self._handover = self._found = None  # the voxels: whoever keeps the run must not keep them
         if error is not None and not isinstance(error, Cancelled):
             self.detail = "\n".join(part for part in (self.detail, lastLines) if part)
             logging.error("%s\n%s", error, self.detail)

@@ -26,7 +26,7 @@ class RunSection:
         self._ui, self._logic, self._messages = ui, logic, messages
         self._makeArguments, self._onResult, self._onPyTorchMissing = makeArguments, onResult, onPyTorchMissing
         self._onRunning = onRunning
-        self._parameters, self._run, self._before = None, None, None
+        self._parameters, self._run = None, None
         ui.progressBar.setRange(0, 1000)
         ui.labelButton.connect("clicked(bool)", self._onButton)
         self.update()
@@ -64,7 +64,8 @@ class RunSection:
         self._messages.clear()
         with self._messages.failing(self._onError):
             output = self._parameters.outputPoints
-            self._before = readLabels(output) if output is not None else None
+            if output is not None:
+                readLabels(output)  # a list that cannot be read is told now, not after the run
             try:
                 self._start(output)
             except ChangedVolumeError as error:
@@ -94,7 +95,7 @@ class RunSection:
         self.update()
         if run.error is None:
             self._messages.tell(wording.summary(run.pointsNode))
-            self._onResult(run.pointsNode, self._before)
+            self._onResult(run.pointsNode, run.labelsBefore)
         elif isinstance(run.error, Cancelled):
             self._messages.tell(str(run.error))
         else:
