@@ -130,11 +130,13 @@ def _renewed(pointsNode, labels):
 def restoreLabels(pointsNode, labels):
     """Write ``labels`` that were read from the node before, with the volume that they were found in then.
 
+    A clone refers to no volume, and goes on so.
+
     Raises:
         InputError: as of :func:`writeLabels`.
     """
     volumeNode = pointsNode.GetNodeReference(VOLUME)
-    if found_in.volumeNamed(labels.provenance) or not labels.provenance:
+    if volumeNode is not None and (found_in.volumeNamed(labels.provenance) or not labels.provenance):
         volumeNode = _volumeNamed(pointsNode.GetScene(), found_in.volumeNamed(labels.provenance))
     _write(pointsNode, labels, volumeNode)
 

@@ -103,3 +103,15 @@ class TestUndo(OtherCase):
         self.undo(before)
         self.assertIsNone(points.sourceVolume(node))
         self.assertEqual([node.GetNthControlPointLabel(0), node.GetNumberOfControlPoints()], ["biopsy", 1])
+
+    def test_a_clone_stays_a_copy_of_the_user(self):
+        clone = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+        clone.CopyContent(self.node)
+        for name in self.node.GetAttributeNames():
+            clone.SetAttribute(name, self.node.GetAttribute(name))
+        original, self.node, before = self.node, clone, points.readLabels(clone)
+        corrections.shift(clone, 1)
+        self.undo(before)
+        self.assertEqual(self.labels().points, before.points)
+        self.assertIs(points.sourceVolume(clone), self.volumeNode)
+        self.assertIs(points.pointsNodeOf(self.volumeNode), original)
