@@ -84,6 +84,7 @@ class LabelingRun(VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onSceneChanged)
+        slicer.app.connect("aboutToQuit()", self.cancel)  # no process and no voxels stay, whoever started the run
         self._report(0.0, _("handing over the volume"))
         self._later = Later(self._handOver)
         self._later.start(0)
@@ -219,8 +220,9 @@ class LabelingRun(VTKObservationMixin):
         """
         self._done, self.error = True, error
         self.removeObservers()
-        if self._drags is not None:
+        if self._drags is not None:  # it was started
             self._drags.stop()
+            slicer.app.disconnect("aboutToQuit()", self.cancel)
         if self._later is not None:
             self._later.stop()
         process, self._process = self._process, None

@@ -178,6 +178,17 @@ class TestCancel(PanelCase):
         slicer.app.aboutToQuit.emit()
         self.assertStopped(self.nodesBefore)
 
+    def test_quitting_slicer_ends_a_run_that_a_script_started(self):
+        if hasattr(slicer.app, "commandOptions"):
+            self.skipTest("would quit the Slicer that runs the tests")
+        run = self.logic.startLabeling(addVolume())
+        self.waitUntil(lambda: run.workerPid is not None)
+        self.assertNotEqual(temporaryFolders(), [])
+        slicer.app.aboutToQuit.emit()
+        self.assertFalse(run.running)
+        self.waitUntil(lambda: not processIsAlive(run.workerPid))
+        self.assertEqual(temporaryFolders(), [])
+
     def test_the_process_ends_when_its_launcher_is_killed(self):
         self.start()
         self.widget.panel.run._run._process._process.kill()
