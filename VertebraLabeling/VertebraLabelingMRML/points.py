@@ -90,11 +90,14 @@ def sourceVolume(pointsNode):
 
 
 def belongsTo(pointsNode, volumeNode):
-    """Whether a run on this volume may be meant for these points: not where they were found in another one."""
+    """Whether points are those of this volume: found in it, or in one of its name that is gone.
+
+    ``None`` where it is not known in what they were found: placed by hand, read from a file, or none at all.
+    """
     source, named = sourceVolume(pointsNode), found_in.volumeNamed(provenanceOf(pointsNode))
     if source is not None:
         return source is volumeNode
-    return not named or named[1] == volumeNode.GetName()
+    return named[1] == volumeNode.GetName() if named else None
 
 
 def _volumeNamed(scene, named):

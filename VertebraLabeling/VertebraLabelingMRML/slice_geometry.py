@@ -17,6 +17,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 BENT_MM = 0.1  # a slice that is bent by less is whole: rounding in headers
 EVEN_MM = 0.2  # slices nearer to even places are left as they are
+FLAT = 1e-9  # determinant of a transform that cannot be taken back
 BESIDE_MM = 0.5  # slices further from a common line are refused: a volume cannot hold them
 
 
@@ -128,7 +129,7 @@ def localToWorld(node):
     """(4, 4) matrix of the chain of parent transforms of a node; identity where there is none.
 
     Raises:
-        InputError: a parent transform is not linear.
+        InputError: a parent transform is not linear, or flattens space.
     """
     transformNode = node.GetParentTransformNode()
     if transformNode is None:
@@ -137,6 +138,8 @@ def localToWorld(node):
         raise bentError(node)
     toWorld = vtk.vtkMatrix4x4()
     transformNode.GetMatrixTransformToWorld(toWorld)
+    if abs(toWorld.Determinant()) < FLAT:
+        raise InputError(f"The transform of '{node.GetName()}' flattens space: correct it in the module Transforms.")
     return slicer.util.arrayFromVTKMatrix(toWorld)
 
 

@@ -1,7 +1,7 @@
 """The panel: its sections, put together on the widgets of the .ui file."""
 
 from slicer.i18n import tr as _
-from VertebraLabelingMRML.points import belongsTo, pointsNodeOf
+from VertebraLabelingMRML.points import belongsTo, levelPoints, pointsNodeOf
 
 from .correction_section import CorrectionSection
 from .labeling_process import ready
@@ -67,9 +67,9 @@ class Panel:
         """When another volume is chosen, choose its points: those of the volume before must not be overwritten."""
         volumeNode = self._parameters.inputVolume if self._parameters is not None else None
         volumeID = volumeNode.GetID() if volumeNode is not None else None
-        changed, self._volumeID = volumeID != self._volumeID, volumeID
+        before, self._volumeID = self._volumeID, volumeID
         output = self._parameters.outputPoints if self._parameters is not None else None
-        if changed and volumeNode is not None and (output is None or not belongsTo(output, volumeNode)):
+        if volumeNode is not None and volumeID != before and not _fits(output, volumeNode, first=before is None):
             self._parameters.outputPoints = pointsNodeOf(volumeNode)
 
     def _endMessagesOfOthers(self):
@@ -105,6 +105,14 @@ class Panel:
         self.setup.stop()
         ready.end()
         self.results.stop()
+
+
+def _fits(pointsNode, volumeNode, first):
+    """Whether a point list may stay chosen when this volume is; one of unknown origin only with the first volume."""
+    if pointsNode is None:
+        return False
+    belongs = belongsTo(pointsNode, volumeNode)
+    return first or not levelPoints(pointsNode) if belongs is None else belongs
 
 
 def _press(button):

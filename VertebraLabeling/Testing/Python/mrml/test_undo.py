@@ -143,3 +143,13 @@ class TestMoved(UndoCase):
             self.node.SetNthControlPointPosition(index, x + 4.0, y, z)
         self.undoAll()
         self.assertStandsAt(np.eye(4))
+
+    def test_a_transform_that_flattens_space_is_told(self):
+        before = self.labels()
+        self.move((self.volumeNode, self.node), np.diag([0.0, 1.0, 1.0, 1.0]))
+        for act in (self.editor.undo, self.editor.confirm, lambda node: self.editor.shift(node, 1)):
+            with self.assertRaisesRegex(InputError, "'CT vertebrae' flattens space"):
+                act(self.node)
+        self.move((self.volumeNode, self.node), np.eye(4))
+        self.assertEqual(self.labels().points, before.points)
+        self.undoAll()

@@ -109,6 +109,17 @@ class TestScenes(PanelCase):
         addVolume(name="CT")  # loaded again
         self.assertIs(self.node, first)
 
+    def test_points_of_unknown_origin_do_not_go_from_one_ct_to_the_next(self):
+        byHand = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "by hand")
+        self.ui.outputSelector.setCurrentNode(byHand)
+        addVolume(name="first")
+        self.assertIs(self.node, byHand)
+        self.ui.inputSelector.setCurrentNode(addVolume(name="second"))
+        self.assertIs(self.node, byHand)  # it is empty
+        byHand.AddControlPointWorld([8.0, -12.0, 5.0], "L1")
+        self.ui.inputSelector.setCurrentNode(addVolume(name="third"))
+        self.assertIsNone(self.node)
+
     def test_choosing_another_point_list_shows_that_one(self):
         node = self.showBalls()
         other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "other")
