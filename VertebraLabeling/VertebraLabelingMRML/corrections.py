@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.label_warning import SHIFT
-from VertebraLabelingLib.core.labels import CONFIRMED
+from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel
 from VertebraLabelingLib.solver.warnings import warnings_after_renaming
@@ -41,12 +41,34 @@ def follow(pointsNode):
     """Name the others again around a point that was dragged, which keeps its name and its new place.
 
     A drag says where a vertebra is, not which: confidences and warnings stay what the evidence says.
+
+    Raises:
+        InputError: a moved or confirmed point would have to go, or a confirmed one to change its level: it lies beyond
+            the dragged one, or at its place.
     """
     labels = readLabels(pointsNode)
     if labels.evidence is None:
         updateStatus(pointsNode)
         return
-    _writeSolved(pointsNode, labels, relabel(labels, {}))
+    solved = relabel(labels, {})
+    lost = _lost(labels, solved)
+    if lost:
+        raise InputError(
+            f"What you moved or confirmed ({', '.join(lost)}) does not fit together any more, so nothing was named "
+            "again: drag the point back, or delete what is wrong."
+        )
+    _writeSolved(pointsNode, labels, solved)
+
+
+def _lost(before, after):
+    """Levels of the settled points that are nowhere in other labels, or, where confirmed, bear another level there."""
+    lost = []
+    for point in before.points:
+        others = after.points if point.status == MOVED else [each for each in after.points if each.level == point.level]
+        near = any(np.abs(np.subtract(each.ras, point.ras)).max() < ROUNDING_MM for each in others)
+        if point.status != PREDICTED and not near:
+            lost.append(point.level)
+    return lost
 
 
 def shift(pointsNode, step):

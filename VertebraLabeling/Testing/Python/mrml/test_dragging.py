@@ -4,6 +4,7 @@ import numpy as np
 from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.core.label_warning import SHIFT
+from VertebraLabelingLib.errors import InputError
 from VertebraLabelingMRML import corrections, points
 from VertebraLabelingMRML.editor import Editor
 
@@ -123,3 +124,23 @@ class TestDragging(LabeledCase):
                 self.drag("T6", (15.6, 0.0, 0.0), follow)
                 self.drag("T8")
                 self.assertEqual([each.level for each in self.labels().points], list(centers("T4", "T9")))
+
+    def test_a_drag_past_confirmed_points_neither_loses_nor_renames_them(self):
+        for labeler, balls, levels in (
+            (DoubtfulLabeler(), ("T4", "T9"), ("T6", "T7", "T8")),
+            (BallLabeler("T4"), ("T4", "T9"), ("T6", "T7", "T8")),
+            (BallLabeler(), ("T8", "L4"), ("T12", "L1", "L2")),
+        ):
+            with self.subTest(levels=levels, certainty=labeler.certainty):
+                self.node = VertebraLabelingLogic(labeler).label(addVolume(centers(*balls)))
+                corrections.confirm(self.node, [self.index(level) for level in levels])
+                before = self.labels()
+                first, last = (before.by_level[level].ras for level in (levels[0], levels[2]))
+                past = np.add(np.subtract(last, first), (0.0, 0.0, -10.0))
+                with self.assertRaisesRegex(InputError, f"{levels[1]}.* does not fit together any more"):
+                    self.drag(levels[0], past)
+                after = self.labels()
+                self.assertEqual(set(after.by_level), set(before.by_level))
+                for level in set(before.by_level) - {levels[0]}:
+                    self.assertEqual(after.by_level[level].ras, before.by_level[level].ras)
+                    self.assertEqual(after.by_level[level].status, before.by_level[level].status)
