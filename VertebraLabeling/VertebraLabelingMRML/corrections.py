@@ -51,24 +51,26 @@ def follow(pointsNode):
         updateStatus(pointsNode)
         return
     solved = relabel(labels, {})
-    lost = _lost(labels, solved)
-    if lost:
-        raise InputError(
-            f"What you moved or confirmed ({', '.join(lost)}) does not fit together any more, so nothing was named "
-            "again: drag the point back, or delete what is wrong."
-        )
+    _checkNothingLost(labels, solved)
     _writeSolved(pointsNode, labels, solved)
 
 
-def _lost(before, after):
-    """Levels of the settled points that are nowhere in other labels, or, where confirmed, bear another level there."""
+def _checkNothingLost(before, after):
+    """Raise InputError where settled points are nowhere in other labels, or, where confirmed, bear another level there.
+
+    The solver leaves out, or counts anew, what contradicts: points that a drag has brought into the wrong order.
+    """
     lost = []
     for point in before.points:
         others = after.points if point.status == MOVED else [each for each in after.points if each.level == point.level]
         near = any(np.abs(np.subtract(each.ras, point.ras)).max() < ROUNDING_MM for each in others)
         if point.status != PREDICTED and not near:
             lost.append(point.level)
-    return lost
+    if lost:
+        raise InputError(
+            f"What you moved or confirmed ({', '.join(lost)}) does not fit together any more, so nothing was named "
+            "again: drag the point back, or delete what is wrong."
+        )
 
 
 def shift(pointsNode, step):
@@ -152,15 +154,17 @@ def delete(pointsNode, index):
     """Delete a point that is no vertebra; the others are named again without it.
 
     Raises:
-        InputError: the control point is no vertebra of the node.
+        InputError: the control point is no vertebra of the node; moved or confirmed points contradict each other.
     """
     labels, point = _labelsAndPoint(pointsNode, index)
     others = labels.with_points(tuple(other for other in labels.points if other is not point))
     if labels.evidence is not None:
         try:
-            others = relabel(labels, {}, removed=[point.ras])
+            solved = relabel(labels, {}, removed=[point.ras])
         except NoSpineError:
-            others = labels.with_points(())  # it was the last one
+            solved = labels.with_points(())  # it was the last one
+        _checkNothingLost(others, solved)
+        others = solved
     _writeSolved(pointsNode, labels, others)
 
 

@@ -144,3 +144,8 @@ class TestDragging(LabeledCase):
                 for level in set(before.by_level) - {levels[0]}:
                     self.assertEqual(after.by_level[level].ras, before.by_level[level].ras)
                     self.assertEqual(after.by_level[level].status, before.by_level[level].status)
+                with self.assertRaisesRegex(InputError, "does not fit together any more"):
+                    corrections.delete(self.node, self.index(balls[1]))
+                self.assertEqual(self.labels().points, after.points)
+                corrections.delete(self.node, self.index(levels[0]))  # the point that was dragged
+                self.assertEqual([self.labels().by_level[level].status for level in levels[1:]], ["confirmed"] * 2)
