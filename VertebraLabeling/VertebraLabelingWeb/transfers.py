@@ -40,8 +40,8 @@ class Transfers:
         """For aiohttp's router."""
         return [
             web.post("/upload", self._upload),
-            web.get("/save/{format}", self._save),
-            web.get("/kept/{key}.mrk.json", self._save_kept),
+            web.get("/save/{format}", self._save, allow_head=False),  # a look at the headers saves nothing
+            web.get("/kept/{key}.mrk.json", self._save_kept, allow_head=False),
         ]
 
     async def _upload(self, request: web.Request) -> web.Response:
@@ -76,6 +76,8 @@ class Transfers:
         except VertebraLabelingError as error:
             raise web.HTTPConflict(text=str(error)) from error
         response = self._written(name, labels, scene.scan, scene.name)
+        await response.prepare(request)
+        await response.write_eof()  # raises where the connection was lost meanwhile
         self._page.saved()
         return response
 

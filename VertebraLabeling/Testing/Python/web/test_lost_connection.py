@@ -158,7 +158,7 @@ def corrected_over_a_restart(browser, scan, folder, end: str, meanwhile=lambda: 
             person.open_scan()
             person.label()
             person.confirm("L1")
-            until(lambda: list(folder.glob("state/**/*.json")), "for the corrections to be kept")
+            until(lambda: list(folder.glob("state/**/[!.]*.json")), "for the corrections to be kept")
             getattr(first.process, end)()
             first.process.wait(60)
             person.told("lost")

@@ -22,7 +22,7 @@ def ask_for_another(person, way: str, ball_ct, name: str = "other") -> None:
 
 def kept_files(server) -> set:
     """What is kept of unsaved corrections, of all sessions."""
-    return set(server.folder.glob("state/**/*.json"))
+    return set(server.folder.glob("state/**/[!.]*.json"))
 
 
 @contextmanager
@@ -69,6 +69,14 @@ def test_another_scan_is_opened_over_unsaved_corrections_only_after_a_question(r
     assert reader.state("scan_name") == ("balls" if way == "served" else "other")
     assert reader.state("unsaved") is False and reader.state("question") is None  # given up: not offered again
     assert kept_files(server) <= before
+
+
+def test_a_look_at_the_headers_of_a_file_saves_nothing(reader, server):
+    """As extensions of browsers do that manage downloads."""
+    reader.confirm("L1")
+    assert reader.context.request.head(f"{server.url}/save/mrk.json").status in (404, 405)
+    reader.page.wait_for_timeout(500)
+    assert reader.state("unsaved") is True and kept_files(server)
 
 
 def test_corrections_are_saved_from_the_question_itself(reader, ball_ct):
