@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from VertebraLabelingWeb import occupancy
@@ -29,7 +30,9 @@ def house(monkeypatch):
 
 
 def lived(story) -> None:
-    asyncio.run(story())
+    """Run a story in a loop of its own: Playwright's runs in the thread of the tests."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(story())).result()
 
 
 @pytest.mark.parametrize("unsaved", [False, True])
