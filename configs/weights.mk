@@ -1,6 +1,6 @@
 # All networks from the data folder and nothing else: those of the folds, which no patient that they are scored on has
 # taught, and those of the model that ships, by the same schedule. Seeds, steps and learning rates are fixed here and in
-# the .json files beside; run again, it goes on where it was stopped. About 1.5 hours for each on one core.
+# the .json files beside; run again, it goes on where it was stopped.
 #
 #   make weights DATA=<data folder>       the model that ships: OUT/all/model.pt with its card
 #   make folds DATA=<data folder>         OUT/fold-0, fold-1, fold-2, as evaluation.crossval and the others read them

@@ -194,7 +194,8 @@ class ChainParameters:
             the posterior itself.
         shift_sign: warn where the strongest sign (:func:`.confidence.strongest_sign`) against a shift is less.
         landmark, landmark_most: factor of the log-likelihoods of ``Evidence.landmarks``, and the log-odds beyond which
-            they say no more.
+            they say no more: that of the appearance, and one mistake in 400. They move nothing where a model says
+            nothing of landmarks, as the shipped one.
         landmark_sign: what a landmark among the names (:func:`.chain_ends.landmarks_in_view`) adds to that sign.
     """
 
@@ -209,8 +210,8 @@ class ChainParameters:
     temperature: float = tuned(4.0, "ratio", FOLDS)
     calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166), "log odds", FOLDS)
     shift_sign: float = tuned(3.75, "nat", FOLDS)
-    landmark: float = tuned(2.0, "ratio", FOLDS)
-    landmark_most: float = tuned(6.0, "log odds of a sign", FOLDS)
+    landmark: float = tuned(2.0, "ratio", REASON)
+    landmark_most: float = tuned(6.0, "log odds of a sign", REASON)
     landmark_sign: float = tuned(1.0, "nat", FOLDS)
 
 
