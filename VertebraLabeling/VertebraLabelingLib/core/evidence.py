@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from .anatomy import LEVELS
+from .volume import FARTHEST_MM
 
 MAX_COST = 12.0
 _MOST_LOG_ODDS = 100.0
@@ -82,7 +83,7 @@ class Evidence:
         if (
             (self.unary < 0).any()
             or ((probabilities < 0) | (probabilities > 1)).any()
-            or np.abs(places).max() > 1e5
+            or np.abs(places).max() > FARTHEST_MM
             or odds > _MOST_LOG_ODDS
         ):
             raise ValueError("out of range")

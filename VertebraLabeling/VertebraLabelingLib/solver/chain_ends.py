@@ -12,9 +12,9 @@ from ..core.evidence import LANDMARK_SIGNS, Evidence
 from ..core.field_of_view import distance_along, distance_to_face
 from ..core.label_warning import DENS, FIRST_RIB, LAST_RIB, SACRUM
 from ..core.spacing import distance_from
+from . import landmark_costs
 from .corrected_evidence import SAME_POINT_MM
 
-FIRST_RIB_SIGN, LAST_SIGN = LANDMARK_SIGNS.index("first rib"), LANDMARK_SIGNS.index("last above the sacrum")
 HALF_BODY = 0.4  # half the height of a vertebral body, as a part of the distance to the next one
 SACRUM_ROOM_MM = 25.0  # the first sacral segment, about as high as L5, must lie in view
 PRESENT = 0.9  # of the level beyond an end: it is seen, hardly any doubt
@@ -99,14 +99,14 @@ def landmarks_in_view(levels: Sequence[str], points: np.ndarray, evidence: Evide
     seen, signs = [], _signs_at(points, evidence)
     if "C1" in levels or "C2" in levels:
         seen.append(DENS)
-    if "T1" in levels and ("C7" in levels or signs[list(levels).index("T1"), FIRST_RIB_SIGN] > 0):
+    if "T1" in levels and ("C7" in levels or signs[list(levels).index("T1"), landmark_costs.FIRST_RIB] > 0):
         seen.append(FIRST_RIB)
     if "L1" in levels and any(level in levels for level in ("T11", "T12", "T13")):
         seen.append(LAST_RIB)
     if levels[-1] in ("L4", "L5", "L6") and len(points) > 1:
         _, room = _room_beyond(points, 1, evidence)
         in_view = room > SACRUM_ROOM_MM + np.linalg.norm(points[-1] - points[-2]) / 2
-        said = signs[-1, LAST_SIGN]
+        said = signs[-1, landmark_costs.LAST]
         if said > 0 or (said == 0 and in_view):
             seen.append(SACRUM)
     return seen
