@@ -117,7 +117,7 @@ class Opening:
         with self._state:
             if self._task is not None or self._questions.about == ABOUT:
                 drop()
-                self._state.update({"error": BUSY, "busy_text": ""})
+                self._state.error = BUSY
             else:
                 self._ask_or_open(read, "the uploaded CT", "Reading the CT …", drop)
 
@@ -132,7 +132,6 @@ class Opening:
         if not self._unsaved.any:
             self._open(read, text)
             return
-        self._state.busy_text = ""
         self._waiting = (f"open {what}", lambda: self._give_up_and_open(read, text), drop)
         self._ask(f"The corrections of '{self._scene.name}' are not saved")
 

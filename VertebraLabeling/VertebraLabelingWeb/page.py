@@ -152,7 +152,7 @@ class Page:
         Args:
             keep: the answer; see :func:`VertebraLabelingMRML.labeling.prepare`.
         """
-        if self._run is not None or self._state.busy_text:
+        if self._run is not None or self._state.busy_text or self._state.uploading:
             return
         self._state.update({"error": "", "message": ""})
         try:

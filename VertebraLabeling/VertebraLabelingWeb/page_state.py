@@ -13,7 +13,7 @@ from .views import NAMES
 STATE: dict[str, object] = {
     "scan_name": "",
     "busy_text": "",
-    "uploading": False,
+    "uploading": "",  # set by the browser alone, as it is the one that knows
     "error": "",
     "question": None,
     "unsaved": False,

@@ -60,7 +60,7 @@
   }).observe(document.documentElement, { subtree: true, attributes: true, childList: true, attributeFilter: ["class"] });
 
   function upload(files) {
-    if (!files.length || document.querySelector(".page").dataset.uploading === "true") return;
+    if (!files.length || window.trame.state.get("uploading")) return;
     const size = Array.from(files).reduce((sum, file) => sum + file.size, 0);
     if (size > window.trame.state.get("limit_bytes")) {
       set({ error: `The upload is larger than ${window.trame.state.get("limit_text")}: crop the scan, or raise --upload-limit.` });
@@ -69,13 +69,13 @@
     const form = new FormData();
     Array.from(files).forEach((file) => form.append("file", file, file.name));
     const request = new XMLHttpRequest();
-    set({ uploading: true, error: "", busy_text: "Uploading …" });
+    set({ uploading: "Uploading …", error: "" });
     request.upload.onprogress = (event) => {
       if (event.lengthComputable && event.loaded < event.total) {
-        set({ busy_text: `Uploading … ${Math.floor((100 * event.loaded) / event.total)} %` });
+        set({ uploading: `Uploading … ${Math.floor((100 * event.loaded) / event.total)} %` });
       }
     };
-    const end = (error) => set({ uploading: false, ...(error ? { error, busy_text: "" } : {}) });
+    const end = (error) => set({ uploading: "", ...(error ? { error } : {}) });
     request.onerror = () => end("The upload broke off: it is larger than allowed, or the connection was lost.");
     request.onload = () => {
       let answer = {};

@@ -58,7 +58,8 @@ def test_another_scan_is_opened_over_unsaved_corrections_only_after_a_question(r
     assert reader.question().startswith("The corrections of 'balls' are not saved: open ")
     assert reader.page.evaluate("document.activeElement.closest('#question') !== null")  # the keyboard is in it
     reader.page.keyboard.press("Escape")
-    reader.wait("!state.get('question') && !state.get('busy_text')")
+    reader.wait("!state.get('question') && !state.get('busy_text') && !state.get('uploading')")
+    assert reader.page.locator(".busy").count() == 0
     assert reader.confirmed() == ["L1"] and reader.state("scan_name") == "balls" and reader.state("busy_text") == ""
     uploads = [path for folder in server.session_folders() for path in folder.glob("upload-*")]
     assert uploads == []
