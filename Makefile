@@ -9,6 +9,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-output
 PORT   ?= 8080
+# Test files side by side, one a core; PYTEST_ARGS="-n 0" runs them one after the other.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo web test test-long lint weights folds system clean
@@ -45,7 +47,7 @@ system:
 	@bash VertebraLabeling/Testing/install-system-packages.sh
 
 test: $(VENV)/.test system
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not long" $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-long: $(VENV)/.test system
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest $(PYTEST_ARGS)
