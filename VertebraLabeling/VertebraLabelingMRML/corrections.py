@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.label_warning import SHIFT
-from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED
+from VertebraLabelingLib.core.labels import CONFIRMED
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel
 from VertebraLabelingLib.solver.warnings import warnings_after_renaming
@@ -31,7 +31,8 @@ def nameAs(pointsNode, index, level):
         level: its correct level.
 
     Raises:
-        InputError: no evidence, an unknown level, or names that contradict the order of the spine.
+        InputError: no evidence, an unknown level, or names that contradict the order of the spine or what was moved or
+            confirmed before.
     """
     labels, point = _labelsAndPoint(pointsNode, index)
     _writeSolved(pointsNode, labels, relabel(labels, {level: point.ras}))
@@ -50,27 +51,7 @@ def follow(pointsNode):
     if labels.evidence is None:
         updateStatus(pointsNode)
         return
-    solved = relabel(labels, {})
-    _checkNothingLost(labels, solved)
-    _writeSolved(pointsNode, labels, solved)
-
-
-def _checkNothingLost(before, after):
-    """Raise InputError where settled points are nowhere in other labels, or, where confirmed, bear another level there.
-
-    The solver leaves out, or counts anew, what contradicts: points that a drag has brought into the wrong order.
-    """
-    lost = []
-    for point in before.points:
-        others = after.points if point.status == MOVED else [each for each in after.points if each.level == point.level]
-        near = any(np.abs(np.subtract(each.ras, point.ras)).max() < ROUNDING_MM for each in others)
-        if point.status != PREDICTED and not near:
-            lost.append(point.level)
-    if lost:
-        raise InputError(
-            f"What you moved or confirmed ({', '.join(lost)}) does not fit together any more, so nothing was named "
-            "again: drag the point back, or delete what is wrong."
-        )
+    _writeSolved(pointsNode, labels, relabel(labels, {}))
 
 
 def shift(pointsNode, step):
@@ -123,7 +104,7 @@ def addBelow(pointsNode, index):
     The new point stands where the network saw a body that the solver left out, else halfway. Returns its level.
 
     Raises:
-        InputError: there is no next vertebra, or no level for the new one.
+        InputError: there is no next vertebra, no level for the new one, or no room for what was moved or confirmed.
     """
     labels, point = _labelsAndPoint(pointsNode, index)
     place = labels.points.index(point)
@@ -160,11 +141,9 @@ def delete(pointsNode, index):
     others = labels.with_points(tuple(other for other in labels.points if other is not point))
     if labels.evidence is not None:
         try:
-            solved = relabel(labels, {}, removed=[point.ras])
+            others = relabel(labels, {}, removed=[point.ras])
         except NoSpineError:
-            solved = labels.with_points(())  # it was the last one
-        _checkNothingLost(others, solved)
-        others = solved
+            others = labels.with_points(())  # it was the last one
     _writeSolved(pointsNode, labels, others)
 
 

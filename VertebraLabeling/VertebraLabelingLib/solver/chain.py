@@ -30,12 +30,14 @@ from .confidence import calibrated, strongest_sign
 from .corrected_evidence import after_removal, follow_fixed
 from .fixed_points import (
     FixedPoint,
+    check_kept,
     check_order,
     drop_removed,
     fixed_points_for_relabel,
     join,
     new_fixed_points,
     reach_mm,
+    with_places,
 )
 from .spine_curve import SpineCurve, spine_curve
 from .warnings import warnings_for, warnings_of_places, without_solver_warnings
@@ -115,8 +117,9 @@ def relabel(
     moved point is kept as well, and the others are named around it, unless a new fixed point gives a vertebra another
     name than it had (then the moved point follows the renamed chain). But nobody has said that the name is correct:
     confidences, margin and warnings are those of the evidence, whatever was moved. An earlier correction gives way
-    where a new fixed point claims its level or its place or stands in the wrong order to it. To shift a spine with
-    several confirmed points, give them all with their new levels.
+    where a new fixed point claims its level or its place. One that contradicts otherwise (it stands in the wrong order
+    to another, or no chain leads through both) is an error. To shift a spine with several confirmed points, give them
+    all with their new levels.
 
     Args:
         labels: an earlier result with evidence.
@@ -128,17 +131,19 @@ def relabel(
             bear the names that the chain gives them.
 
     Raises:
-        InputError: the labels hold no evidence, or the fixed points contradict each other.
+        InputError: the labels hold no evidence, or the fixed points contradict each other or earlier corrections.
         NoSpineError: nothing is left.
     """
     if labels.evidence is None:
         raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
     parameters = parameters or parameters_of(labels)
-    fixed_points = fixed_points_for_relabel(labels, fixed, removed, placed)
+    kept = fixed_points_for_relabel(labels, fixed, removed)
+    fixed_points = with_places(kept, placed)
     counts = after_removal(labels, drop_removed(labels.evidence, labels, removed), removed)
     solutions = [_search(evidence, fixed_points, labels, parameters) for evidence in counts]
     costs = [solution.path.cost + (RECOUNT if row else 0.0) for row, solution in enumerate(solutions)]
     result = _to_labels(solutions[int(np.argmin(costs))])
+    check_kept(kept, labels, result)
     others = warnings_of_places(without_solver_warnings(labels.warnings), labels.points, result.points)
     warnings = result.warnings + others
     return replace(result, warnings=warnings, provenance={**labels.provenance, **result.provenance})

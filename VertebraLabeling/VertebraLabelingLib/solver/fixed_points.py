@@ -70,12 +70,9 @@ def new_fixed_points(fixed: Mapping[str, Sequence[float]] | None) -> list[FixedP
 
 
 def fixed_points_for_relabel(
-    labels: SpineLabels,
-    fixed: Mapping[str, Sequence[float]],
-    removed: Sequence[Sequence[float]],
-    placed: Sequence[Sequence[float]] = (),
+    labels: SpineLabels, fixed: Mapping[str, Sequence[float]], removed: Sequence[Sequence[float]]
 ) -> list[FixedPoint]:
-    """The new fixed points, those of earlier corrections that still stand, and the places of further vertebrae.
+    """The new fixed points, and those of earlier corrections that still stand.
 
     A confirmed point keeps its place and level, and a moved point keeps its place. Neither is kept where a new fixed
     point claims its level or its place, or where it was removed. A moved point keeps its name too, unless a new fixed
@@ -98,10 +95,42 @@ def fixed_points_for_relabel(
             continue
         level = None if renamed and point.status == MOVED else point.level
         fixed_points.append(FixedPoint(point.ras, level, point.status, new=False))
-    for ras in placed:
-        if all(_apart(ras, fixed_point.ras) >= SAME_PLACE_MM for fixed_point in fixed_points):
-            fixed_points.append(FixedPoint((float(ras[0]), float(ras[1]), float(ras[2])), None, MOVED, new=False))
     return fixed_points
+
+
+def with_places(fixed_points: Sequence[FixedPoint], placed: Sequence[Sequence[float]]) -> list[FixedPoint]:
+    """The fixed points and the places of further vertebrae, except where a fixed point stands already."""
+    found = list(fixed_points)
+    for ras in placed:
+        if all(_apart(ras, fixed_point.ras) >= SAME_PLACE_MM for fixed_point in found):
+            found.append(FixedPoint((float(ras[0]), float(ras[1]), float(ras[2])), None, MOVED, new=False))
+    return found
+
+
+def check_kept(fixed_points: Sequence[FixedPoint], before: SpineLabels, after: SpineLabels) -> None:
+    """Whether a result holds all that earlier corrections said: the solver leaves out, or renames, what contradicts.
+
+    Args:
+        fixed_points: what should be kept; see :func:`fixed_points_for_relabel`.
+        before, after: labels before and after naming again; those before give the names for the words.
+
+    Raises:
+        InputError: a fixed point is nowhere in the result, or, where its level is settled, bears another one there.
+    """
+    named = {point.ras: point.level for point in before.points}
+    levels = {point.ras: point.level for point in after.points}
+    lost = [
+        named.get(fixed_point.ras, fixed_point.level)
+        for fixed_point in fixed_points
+        if fixed_point.ras not in levels or (fixed_point.settled and levels[fixed_point.ras] != fixed_point.level)
+    ]
+    if lost:
+        said = ", ".join(fixed_point.level for fixed_point in fixed_points if fixed_point.new)
+        new = f" with {said} where it is now" if said else ""
+        raise InputError(
+            f"What you moved or confirmed ({', '.join(lost)}) does not fit together any more{new}, so nothing was "
+            "named again: drag the point back, or rename or delete what is wrong."
+        )
 
 
 def reach_mm(level: str | None, labels: SpineLabels | None = None) -> float:

@@ -67,8 +67,17 @@ def test_fixed_points_survive_or_are_refused(count, seed, fixed_count, moved):
         labels = labels.with_points(tuple(type(p)(p.level, p.ras, p.confidence, MOVED) for p in labels.points))
     first = labels.points[0]
     other = next(level for level in LEVELS if level not in labels.by_level)
-    again = relabel(labels, {other: first.ras})
+    try:
+        again = relabel(labels, {other: first.ras})
+    except InputError as error:
+        assert len(labels.points) > 1 and "does not fit together any more" in str(error)
+        return
     assert again.by_level[other].ras == first.ras
+    places = {point.ras for point in again.points}
+    kept = [point for point in labels.points if point.status == MOVED or point.level in fixed]
+    assert {point.ras for point in kept} <= places
+    confirmed = [point for point in kept if point.status != MOVED and point is not first]
+    assert all(again.by_level[point.level].ras == point.ras for point in confirmed)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -241,17 +241,34 @@ def test_a_confirmed_point_stays_against_the_evidence_alone():
     assert second.by_level["L1"] == first.by_level["L1"]
 
 
-def test_a_confirmed_point_gives_way_to_a_new_one_of_its_level_or_place_or_in_the_wrong_order():
+def test_a_confirmed_point_gives_way_to_a_new_one_of_its_level_or_at_its_place():
     labels, points = shifted_by_one()
     labels = relabel(labels, {"L1": points[-1]})
     assert names(relabel(labels, {"L2": points[-1]})) == list(USUAL_LEVELS[12:21])
     same_level = relabel(labels, {"L1": points[-2]})
     assert same_level.by_level["L1"].ras == tuple(points[-2])
     assert names(same_level) == list(USUAL_LEVELS[12:21])
-    wrong_order = relabel(labels, {"L3": points[-3]})
-    assert wrong_order.by_level["L3"].ras == tuple(points[-3])
-    assert "L1" in names(wrong_order)
-    assert wrong_order.by_level["L1"].ras[2] > points[-3][2]
+
+
+@pytest.mark.parametrize(("settled", "row", "level", "at"), [("L1", -1, "L3", -3), ("T5", 0, "T4", 2)])
+def test_a_confirmed_point_is_not_renamed_by_a_new_one_that_contradicts_it(settled, row, level, at):
+    labels, points = shifted_by_one()
+    labels = relabel(labels, {settled: points[row]})
+    with pytest.raises(InputError, match=rf"\({settled}\) does not fit together any more with {level} where it is now"):
+        relabel(labels, {level: points[at]})
+    moved = replace(labels.by_level[settled], status=MOVED)
+    labels = labels.with_points((*(point for point in labels.points if point.level != settled), moved))
+    assert moved.ras in {point.ras for point in relabel(labels, {level: points[at]}).points}
+
+
+def test_moved_points_for_which_no_chain_has_room_are_told():
+    labels, points = shifted_by_one()
+    labels = relabel(labels, {"T8": points[3]})
+    between = tuple((np.asarray(points[3]) + points[4]) / 2)
+    crowd = [LabeledPoint("L5", between, 1.0, MOVED)]
+    labels = labels.with_points((*labels.points, *crowd))
+    with pytest.raises(InputError, match=r"^What you moved or confirmed \(L5\) does not fit together any more with T9"):
+        relabel(labels, {"T9": points[4]})
 
 
 def test_fixed_levels_survive_any_evidence():
