@@ -11,6 +11,7 @@ trusted.
 from dataclasses import dataclass, replace
 
 import numpy as np
+import slicer
 from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingLib.core.volume import FARTHEST_MM, apply_affine
 from VertebraLabelingLib.errors import InputError
@@ -19,7 +20,7 @@ from VertebraLabelingLib.formats.limits import is_stored_place
 from .control_points import SAME_VERTEBRA_MM
 from .moved_together import isSameMotion, wholeMotion
 from .slice_geometry import geometryOf
-from .volume_state import UNMOVED_MM, VolumeState, isGeometry, isRigid, motion, rigidMotion, stateOf
+from .volume_state import UNMOVED_MM, VolumeState, isGeometry, isPicture, isRigid, motion, rigidMotion, stateOf
 
 FOUND_IN = "found_in"  # in SpineLabels.provenance
 
@@ -97,6 +98,25 @@ def volumeNamed(provenance):
     named = memory.get("volume") if isinstance(memory, dict) else None
     good = isinstance(named, list) and len(named) == 2 and all(isinstance(each, str) for each in named)
     return named if good else []
+
+
+def rememberedVolume(scene, provenance, changed=False):
+    """The volume node of that name, with the voxels that labels were found in; ``None`` where it is not there any more.
+
+    Where a scene was imported, another volume may have its ID and name, and it another ID.
+
+    Args:
+        changed: take that of its ID too, where no volume has these voxels any more.
+    """
+    named, memory = volumeNamed(provenance), recall(provenance)
+    if scene is None or not named or memory is None:
+        return None
+    nodes = [
+        node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene) if node.GetName() == named[1]
+    ]
+    nodes.sort(key=lambda node: node.GetID() != named[0])
+    same = next((node for node in nodes if isPicture(node, memory.state)), None)
+    return same or next((node for node in nodes if changed and node.GetID() == named[0]), None)
 
 
 def renewed(labels, before, standing, volumeNode):

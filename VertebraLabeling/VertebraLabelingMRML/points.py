@@ -86,7 +86,7 @@ def sourceVolume(pointsNode):
     Clones have no reference to it, as Slicer copies none, but remember it.
     """
     volumeNode = pointsNode.GetNodeReference(VOLUME)
-    return volumeNode or _volumeNamed(pointsNode.GetScene(), found_in.volumeNamed(provenanceOf(pointsNode)))
+    return volumeNode or found_in.rememberedVolume(pointsNode.GetScene(), provenanceOf(pointsNode))
 
 
 def belongsTo(pointsNode, volumeNode):
@@ -98,12 +98,6 @@ def belongsTo(pointsNode, volumeNode):
     if source is not None:
         return source is volumeNode
     return named[1] == volumeNode.GetName() if named else None
-
-
-def _volumeNamed(scene, named):
-    """The volume node with this [ID, name]; ``None`` where it is not there any more."""
-    node = scene.GetNodeByID(named[0]) if scene is not None and named else None
-    return node if node is not None and [node.GetID(), node.GetName()] == named else None
 
 
 def writeLabels(pointsNode, labels, volumeNode=None, places=None):
@@ -138,9 +132,10 @@ def restoreLabels(pointsNode, labels):
     Raises:
         InputError: as of :func:`writeLabels`.
     """
-    volumeNode = pointsNode.GetNodeReference(VOLUME)
-    if volumeNode is not None and (found_in.volumeNamed(labels.provenance) or not labels.provenance):
-        volumeNode = _volumeNamed(pointsNode.GetScene(), found_in.volumeNamed(labels.provenance))
+    volumeNode, named = pointsNode.GetNodeReference(VOLUME), found_in.volumeNamed(labels.provenance)
+    same = named == found_in.volumeNamed(provenanceOf(pointsNode))
+    if volumeNode is not None and not same and (named or not labels.provenance):
+        volumeNode = found_in.rememberedVolume(pointsNode.GetScene(), labels.provenance, changed=True)
     _write(pointsNode, labels, volumeNode)
 
 

@@ -22,19 +22,20 @@ class CoreIOManager:
         if not os.path.isfile(fileName):
             return False
         if fileType == "SceneFile":
-            return self._loadScene(fileName)
+            return self._loadScene(fileName, bool(properties.get("clear", False)))
         node = self._loadVolume(fileName, properties) if fileType == "VolumeFile" else self._loadMarkups(fileName)
         if node is None:
             return False
         loadedNodes.AddItem(node)
         return True
 
-    def _loadScene(self, fileName):
+    def _loadScene(self, fileName, clear):
+        """Open a scene, or, as Slicer does unless told to clear, add it to the one that is there."""
         scene = slicer.mrmlScene
         if fileName.endswith(".mrb"):
-            return bool(scene.ReadFromMRB(fileName, True))
+            return bool(scene.ReadFromMRB(fileName, clear))
         scene.SetURL(fileName)
-        return bool(scene.Connect())
+        return bool(scene.Connect() if clear else scene.Import())
 
     def _loadVolume(self, fileName, properties):
         logic = slicer.modules.volumes.logic()

@@ -1,5 +1,7 @@
 """A point list of one volume, and a run on another one."""
 
+import tempfile
+
 import slicer
 from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
@@ -65,6 +67,62 @@ class TestTakingOver(OtherCase):
         self.logic.label(again, self.node)
         self.assertEqual(list(self.labeler.fixed[-1]), ["L1"])
         self.assertIs(points.sourceVolume(self.node), again)
+
+
+class TestImportedScene(LabeledCase):
+    """A scene that is added to one which has a CT of the same ID and name, as all first volumes have."""
+
+    def setUp(self):
+        super().setUp()
+        self.volumeNode = addVolume()
+        self.node = VertebraLabelingLogic(BallLabeler()).label(self.volumeNode)
+
+    def addTo(self, *volumes):
+        """Save the scene, and add it to another one with these volumes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/scene.mrb"
+            slicer.util.saveScene(path, properties={})
+            slicer.mrmlScene.Clear()
+            here = [addVolume(*balls, name=name) for name, balls in volumes]
+            slicer.util.loadScene(path, properties={})
+        self.node = slicer.util.getNode("CT vertebrae")
+        self.volumeNode = self.node.GetNodeReference(points.VOLUME)
+        self.assertNotIn(self.volumeNode, here)
+        self.assertEqual([here[0].GetID(), here[0].GetName()], found_in.volumeNamed(points.provenanceOf(self.node)))
+        return here
+
+    def clone(self):
+        clone = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "clone")
+        clone.CopyContent(self.node)
+        for name in self.node.GetAttributeNames():
+            clone.SetAttribute(name, self.node.GetAttribute(name))
+        return clone
+
+    def test_a_clone_belongs_to_the_volume_that_came_with_it(self):
+        other, same = self.addTo(("CT", [centers("T4", "T9")]), ("not so named", []))
+        clone = self.clone()
+        self.assertIs(points.sourceVolume(clone), self.volumeNode)
+        self.assertEqual(
+            [points.belongsTo(clone, each) for each in (self.volumeNode, other, same)], [True, False, False]
+        )
+        with self.assertRaisesRegex(InputError, "'clone' holds the vertebrae of 'CT'"):
+            VertebraLabelingLogic(BallLabeler()).label(other, clone)
+        slicer.mrmlScene.RemoveNode(self.volumeNode)
+        self.assertIsNone(points.sourceVolume(clone))
+
+    def test_voxels_that_were_changed_are_another_picture(self):
+        clone = self.clone()
+        self.assertIs(points.sourceVolume(clone), self.volumeNode)
+        slicer.util.updateVolumeFromArray(self.volumeNode, slicer.util.arrayFromVolume(self.volumeNode) + 1)
+        self.assertIsNone(points.sourceVolume(clone))
+
+    def test_undo_leaves_the_points_with_their_volume(self):
+        self.addTo(("CT", [centers("T4", "T9")]))
+        stack = UndoStack()
+        stack.remember(self.node, "shift")
+        corrections.shift(self.node, -1)
+        self.assertEqual(stack.undo(self.node), "shift")
+        self.assertIs(points.sourceVolume(self.node), self.volumeNode)
 
 
 class TestUndo(OtherCase):
