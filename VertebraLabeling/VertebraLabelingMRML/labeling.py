@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning, note
 from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
@@ -46,7 +47,8 @@ class Request:
     Attributes:
         volumeNode: the CT.
         volume: its voxels and world affine.
-        pointsNode: the node to update, or ``None`` to create one.
+        pointsNode: the node to update, or ``None`` for that of another run that ends before this one, else a new one.
+        newOutput: create a node even where another run has left one.
         kept: level -> :class:`LabeledPoint` of the user: a confirmed one stays as it is, a moved one where it is.
         state: :class:`volume_state.VolumeState` of the volume before the run.
         settled: level -> :class:`LabeledPoint` that the user had settled in the node before the run, as they stood.
@@ -57,6 +59,7 @@ class Request:
     volumeNode: object
     volume: Volume
     pointsNode: object = None
+    newOutput: bool = False
     kept: dict = field(default_factory=dict)
     state: object = None
     settled: dict = field(default_factory=dict)
@@ -82,9 +85,13 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
             Vertebrae of another volume in ``outputNode`` are replaced only where it is not ``None``.
 
     Raises:
-        InputError: the volume or the output cannot be used; :class:`found_in.ChangedVolumeError` as told at ``keep``.
+        InputError: the volume or the output cannot be used, or is not in the scene;
+            :class:`found_in.ChangedVolumeError` as told at ``keep``.
     """
     (volume, notes), state = volumeAndNotes(volumeNode), stateOf(volumeNode)
+    for node in (volumeNode, outputNode):
+        if node is not None and node.GetScene() is not slicer.mrmlScene:
+            raise InputError(f"'{node.GetName()}' is not in the scene: add it with slicer.mrmlScene.AddNode(node).")
     pointsNode = outputNode
     if pointsNode is None and not newOutput:
         pointsNode = pointsNodeOf(volumeNode)
@@ -102,7 +109,7 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
             raise InputError(f"The known point {level!r} has no place or is no level: use C1-C7, T1-T13 or L1-L6.")
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
     notes = (*map(note, notes), *frames.onlyShown(volumeNode))
-    return Request(volumeNode, volume, pointsNode, kept, state, settled, places, notes)
+    return Request(volumeNode, volume, pointsNode, newOutput, kept, state, settled, places, notes)
 
 
 def _checkNotOfAnother(pointsNode, source, volumeNode, state):
@@ -128,7 +135,7 @@ def finish(request, labels):
     """Write the result of a run; returns the markups node. The first change to the scene is made here.
 
     What happened to the nodes during the run is respected: points that the user settled meanwhile are kept, a deleted
-    output is made anew, and the points follow a volume that was moved.
+    output is made anew, that of another run on the volume is updated, and the points follow a volume that was moved.
 
     Raises:
         InputError: the voxels or the geometry of the volume have changed during the run, or the output cannot take
@@ -144,6 +151,8 @@ def finish(request, labels):
         kept = found_in.movedAlong(kept, moved, {level: point.ras for level, point in kept.items()})
     if node is not None and node.GetScene() is None:
         node = None
+    elif node is None and not request.newOutput:
+        node = pointsNodeOf(volumeNode)
     if node is not None and sourceVolume(node) in (volumeNode, None):
         _checkUnmoved(node, request.places, moved)
         kept = _withMeanwhile(kept, request.settled, userPoints(node))

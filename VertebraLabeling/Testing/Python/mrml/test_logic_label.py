@@ -7,7 +7,7 @@ import slicer
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.errors import Cancelled, InputError, NoSpineError
-from VertebraLabelingMRML import points
+from VertebraLabelingMRML import corrections, labeling, points
 
 from VertebraLabeling import VertebraLabelingLogic
 
@@ -167,6 +167,17 @@ class TestUsersPoints(LogicCase):
         self.assertIsNone(self.labeler.fixed[-1])
         self.assertPointsAt(self.node, centers())
 
+    def test_runs_that_overlap_update_the_same_node(self):
+        volumeNode = addVolume()
+        requests = [labeling.prepare(volumeNode) for _ in range(2)]
+        first, second = (labeling.finish(each, self.labeler.label(each.volume)) for each in requests)
+        self.assertIs(first, second)
+        corrections.nameAs(first, 0, "T9")
+        self.assertIs(labeling.finish(requests[0], self.labeler.label(requests[0].volume)), first)
+        self.assertEqual((labelsOf(first)[0], points.userPoints(first)["T9"].status), ("T9", "confirmed"))
+        new = labeling.prepare(volumeNode, newOutput=True)
+        self.assertIsNot(labeling.finish(new, self.labeler.label(new.volume)), first)
+
     def test_two_volumes_get_two_nodes(self):
         self.assertIsNot(self.logic.label(addVolume(name="other")), self.node)
 
@@ -215,6 +226,22 @@ class TestRefusals(LogicCase):
 
     def test_no_spine_in_view(self):
         self.assertRefused(slicer.util.addVolumeFromArray(np.zeros((8, 8, 8))), "No spine", NoSpineError)
+
+    def test_nodes_that_are_not_in_the_scene(self):
+        volume, elsewhere = addVolume(), slicer.vtkMRMLScene()
+        for scene in (None, elsewhere):
+            output, alone = slicer.vtkMRMLMarkupsFiducialNode(), slicer.vtkMRMLScalarVolumeNode()
+            output.SetName("mine")
+            alone.Copy(volume)
+            alone.SetName("alone")
+            for node in (output, alone) if scene is not None else ():
+                scene.AddNode(node)
+            self.assertRefused(alone, "'alone' is not in the scene: add it")
+            with self.assertRaisesRegex(InputError, "'mine' is not in the scene: add it"):
+                self.logic.label(volume, output)
+            self.assertEqual((output.GetNumberOfControlPoints(), self.labeler.volumes), (0, []))
+        slicer.mrmlScene.AddNode(output)
+        self.assertIs(self.logic.label(volume, output), output)
 
     def test_an_output_that_is_no_point_list(self):
         curve = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsCurveNode", "line")

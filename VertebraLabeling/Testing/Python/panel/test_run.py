@@ -334,6 +334,12 @@ class TestConsole(PanelCase):
         for run, count in zip(runs, (6, 8)):
             self.assertEqual(run.wait().GetNumberOfControlPoints(), count)
 
+    def test_two_runs_at_once_on_one_volume_give_one_list(self):
+        volumeNode = addVolume()
+        nodes = {run.wait() for run in [self.logic.startLabeling(volumeNode) for _ in range(2)]}
+        self.assertEqual(nodes, set(slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")))
+        self.assertEqual(len(nodes), 1)
+
     def test_a_label_map_is_refused_before_anything_starts(self):
         node = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4)), nodeClassName="vtkMRMLLabelMapVolumeNode")
         with self.assertRaises(InputError):
