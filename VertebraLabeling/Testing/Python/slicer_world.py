@@ -1,7 +1,7 @@
 """Starts the harness for the tests under pytest, or skips them and says what is missing for it.
 
 A folder whose tests need the harness has a ``conftest.py`` that imports :func:`pytest_pycollect_makemodule` and
-:func:`no_slot_errors` from here.
+:func:`no_slot_errors` from here, and :func:`no_panel` where the tests open none.
 """
 
 import os
@@ -52,3 +52,11 @@ def no_slot_errors():
     yield
     errors = harness.takeSlotErrors()
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_panel():
+    """Tests of nodes see the scene that they make: an open panel would choose a point list in it, and add its names."""
+    import harness
+
+    harness.closePanel(MODULE_FILE.stem)

@@ -63,6 +63,13 @@ def loadModule(path):
     return module.load(Path(path))
 
 
+def closePanel(moduleName):
+    """End the panel of a module, if it was opened; the next use of its widget makes a new one."""
+    from . import module
+
+    module.closePanel(moduleName)
+
+
 def takeSlotErrors():
     """Tracebacks of exceptions in Qt slots and VTK observers since the last call."""
     from . import pythonqt

@@ -83,10 +83,21 @@ def reload(moduleName):
     module = slicer.app.moduleManager().module(moduleName)
     old = module.widgetRepresentation().self()
     _execute(module.path)
-    old.cleanup()
-    slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", old._onModuleAboutToBeUnloaded)
-    module._widget = None
+    _drop(module, old)
     return module.widgetRepresentation().self()
+
+
+def closePanel(moduleName):
+    """Be as Slicer is before somebody opens the module; its panel, once made, watches the scene until Slicer ends."""
+    module = slicer.app.moduleManager().module(moduleName)
+    if module._widget is not None:
+        _drop(module, module._widget.self())
+
+
+def _drop(module, panel):
+    panel.cleanup()
+    slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", panel._onModuleAboutToBeUnloaded)
+    module._widget = None
 
 
 def _execute(path):
