@@ -3,24 +3,26 @@
 Seven cervical, twelve thoracic and five lumbar vertebrae are usual; about one person in ten has another number. There
 the name of a vertebra depends on where the count begins, so a result says which landmarks it was counted from, and what
 the other count would give.
+
+The solver names what is seen (T13 is a thirteenth rib-bearing vertebra). By the other rules a name is nothing but the
+place of a vertebra in its spine: the first is C1, or the one on the sacrum L5, and the others follow one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 from .anatomy import USUAL_LEVELS
+from .count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, OTHERWISE, RULES
 from .label_warning import DENS, FIRST_RIB, LANDMARK_WORDS, LANDMARKS, LAST_RIB, SACRUM
-
-AS_SEEN, FROM_ABOVE, FROM_SACRUM = "seen", "above", "sacrum"
-RULES = (AS_SEEN, FROM_ABOVE, FROM_SACRUM)
-"""Name what is seen (a thirteenth rib-bearing vertebra is T13, a sixth lumbar one L6); count seven, twelve and five
-from above; count five, twelve and seven from the sacrum up."""
 
 COUNT = "count"  # in SpineLabels.provenance, as Count.to_json writes it
 THORACIC, LUMBAR = 12, 5
-_ALL = (*USUAL_LEVELS, "L6")
+_NAMES = (*USUAL_LEVELS, "L6")  # by place
+_L1 = USUAL_LEVELS.index("L1")  # its place in a usual spine
+_LAST = ("L4", "L5", "L6")  # what may lie on the sacrum
+_FARTHEST = 3  # places between two rules: of a count that no spine has
 
 
 def _(text: str) -> str:
@@ -28,101 +30,196 @@ def _(text: str) -> str:
     return text
 
 
-_NUMBERS = {4: _("Four"), 5: _("Five"), 6: _("Six"), 11: _("Eleven"), 12: _("Twelve"), 13: _("Thirteen")}
+_NUMBERS = {4: _("four"), 5: _("five"), 6: _("six"), 11: _("eleven"), 12: _("twelve"), 13: _("thirteen")}
+_NAMED_BY = {
+    FROM_ABOVE: _("the names are counted from above, seven, twelve and five"),
+    FROM_SACRUM: _("the names are counted from the sacrum up, five, twelve and seven"),
+}
 
 
 @dataclass(frozen=True)
 class Count:
-    """From where a spine was counted, and to which numbers.
+    """From where a spine was counted, to which numbers, and how its vertebrae are named.
 
     Attributes:
         landmarks: those of :data:`.label_warning.LANDMARKS` that are in view, head to foot.
         ribs: rib-bearing vertebrae; ``None`` where the first rib or the last one is not in view.
         lumbar: vertebrae between the last rib and the sacrum; ``None`` where one of them is not in view.
+        more: 1 where a T13 is seen, -1 where no T12 is, else 0.
+        last: what the vertebra on the sacrum is seen as; ``None`` where the sacrum is not in view.
+        rule: one of :data:`.count_rules.RULES`, as the user chose it.
+        offset: by how many places the names stand below those from above; ``None``: the vertebrae are named as what
+            is seen, because that is the rule or the rule cannot name them.
+        by_user: the user has named a vertebra.
     """
 
     landmarks: tuple[str, ...] = ()
     ribs: int | None = None
     lumbar: int | None = None
+    more: int = 0
+    last: str | None = None
+    rule: str = AS_SEEN
+    offset: int | None = None
+    by_user: bool = False
 
     @property
     def is_usual(self) -> bool:
         """Nothing that was counted has another number than usual."""
         return self.ribs in (None, THORACIC) and self.lumbar in (None, LUMBAR)
 
+    @property
+    def named_by(self) -> str:
+        """The rule that the names follow: the chosen one, or :data:`.count_rules.AS_SEEN` where it names nothing."""
+        return AS_SEEN if self.offset is None else self.rule
+
+    def place(self, level: str) -> int:
+        """How many vertebrae of this spine lie above what is seen as a level."""
+        if level == "T13":
+            return _L1
+        return _NAMES.index(level) + (self.more if level.startswith("L") else 0)
+
+    def name(self, level: str) -> str | None:
+        """What the vertebra that is seen as a level is called; ``None`` above C1 and below L6."""
+        return level if self.offset is None else _name_at(self.place(level) + self.offset)
+
+    def level(self, name: str) -> str | None:
+        """What a vertebra with this name is seen as; ``None`` where the rule gives no such name."""
+        if self.offset is None:
+            return name
+        place = place_of(name)
+        if place is None:
+            return None
+        place -= self.offset
+        if self.more == 1 and place == _L1:
+            return "T13"
+        return _name_at(place - self.more if place >= _L1 + min(self.more, 0) else place)
+
+    def offset_by(self, rule: str) -> int | None:
+        """:attr:`offset` of a rule, from the landmarks; ``None`` where those that it counts from are not in view."""
+        if rule == FROM_ABOVE and {DENS, FIRST_RIB}.intersection(self.landmarks):
+            return 0
+        if rule == FROM_SACRUM and self.last is not None:
+            return _NAMES.index("L5") - self.place(self.last)
+        return None
+
+    def otherwise(self, level: str) -> tuple[str, str] | None:
+        """The other rule, and what it calls the vertebra that is seen as a level; ``None`` where none differs."""
+        for rule in (FROM_SACRUM, FROM_ABOVE, AS_SEEN):
+            offset = self.offset_by(rule)
+            if rule == self.named_by or (offset is None and rule != AS_SEEN):
+                continue
+            other = level if offset is None else _name_at(self.place(level) + offset)
+            if other not in (None, self.name(level)):
+                return rule, other
+        return None
+
     def sentence(self, translate: Callable[[str], str] = str) -> str:
-        """How it was counted, for the user."""
-        if not self.landmarks:
-            return translate(_("Counted by the looks of single vertebrae: no landmark is in view."))
-        seen = translate(_(" and ")).join(translate(LANDMARK_WORDS[name]) for name in self.landmarks)
-        parts = [translate(_("Counted from {landmarks}.")).format(landmarks=seen)]
-        if self.ribs not in (None, THORACIC):
-            parts.append(translate(_("{number} vertebrae bear ribs.")).format(number=translate(_NUMBERS[self.ribs])))
-        if self.lumbar not in (None, LUMBAR):
-            text = _("{number} vertebrae lie between the last rib and the sacrum.")
-            parts.append(translate(text).format(number=translate(_NUMBERS[self.lumbar])))
-        if self.is_usual and (unseen := self._unseen()):
+        """How it was counted, for the user: one sentence."""
+        parts = [self._start(translate), *self._unusual(translate)]
+        if unseen := self._unseen():
             parts.append(translate(unseen))
-        return " ".join(parts)
+        if self.offset is not None:
+            parts.append(translate(_NAMED_BY[self.rule]))
+        return "; ".join(parts) + "."
+
+    def _start(self, translate: Callable[[str], str]) -> str:
+        if self.by_user:
+            return translate(_("Counted from what the user has named"))
+        if not self.landmarks:
+            return translate(_("Counted by the looks of single vertebrae, no landmark is in view"))
+        *others, last = (translate(LANDMARK_WORDS[name]) for name in self.landmarks)
+        seen = translate(_("{first} and {last}")).format(first=", ".join(others), last=last) if others else last
+        return translate(_("Counted from {landmarks}")).format(landmarks=seen)
+
+    def _unusual(self, translate: Callable[[str], str]) -> list[str]:
+        """Clauses about the numbers that are other than usual."""
+        parts, ribs, lumbar = [], _NUMBERS.get(self.ribs), _NUMBERS.get(self.lumbar)
+        if self.more:
+            subject = "T13" if self.more > 0 else "L1"
+            what = _("the last that bears ribs is named {level}") if self.more > 0 else _("below T11 follows {level}")
+            if self.ribs not in (None, THORACIC):
+                last, following = _("the last is named {level}"), _("the next is named {level}")
+                parts.append(translate(_("{number} vertebrae bear ribs")).format(number=translate(ribs)))
+                parts[-1] += ", " + translate(last if self.more > 0 else following).format(level=self.name(subject))
+            else:
+                parts.append(translate(what).format(level=self.name(subject)))
+            parts += self._by_another_rule(subject, translate)
+        if self.lumbar not in (None, LUMBAR):
+            text = _("{number} vertebrae lie between the last rib and the sacrum, the lowest is named {level}")
+            parts.append(translate(text).format(number=translate(lumbar), level=self.name(self.last)))
+            parts += [] if self.more else self._by_another_rule(self.last, translate)
+        return parts
+
+    def _by_another_rule(self, level: str, translate: Callable[[str], str]) -> list[str]:
+        found = self.otherwise(level)
+        return [translate(OTHERWISE[found[0]]).format(other=found[1])] if found else []
 
     def _unseen(self) -> str:
         """What the field of view does not show of the other end; empty where the count was closed at both."""
         upper = {DENS, FIRST_RIB}.intersection(self.landmarks)
         lower = {LAST_RIB, SACRUM}.intersection(self.landmarks)
         if upper and not lower:
-            return _("The last rib and the sacrum are not in view.")
+            return _("the last rib and the sacrum are not in view")
         if lower and not upper:
-            return _("The first rib is not in view.")
+            return _("the first rib is not in view")
         return ""
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON types; see :meth:`from_json`."""
-        return {"landmarks": list(self.landmarks), "ribs": self.ribs, "lumbar": self.lumbar}
+        return {**asdict(self), "landmarks": list(self.landmarks)}
 
     @classmethod
     def from_json(cls, data: object) -> Count | None:
         """Read what :meth:`to_json` made; ``None`` for anything else, as a damaged scene may hold it."""
         if not isinstance(data, Mapping) or not isinstance(data.get("landmarks"), list):
             return None
-        numbers, seen = (data.get("ribs"), data.get("lumbar")), data["landmarks"]
-        if not all(number is None or (type(number) is int and number in _NUMBERS) for number in numbers):
+        values = {item.name: data.get(item.name, item.default) for item in fields(cls)}
+        if not all(_KNOWN[name](value) for name, value in values.items()):
             return None
-        if len(seen) > len(LANDMARKS) or not all(isinstance(name, str) and name in LANDMARKS for name in seen):
-            return None
-        return cls(tuple(seen), *numbers)
+        return cls(**{**values, "landmarks": tuple(values["landmarks"])})
 
 
-def names_by(rule: str, levels: Sequence[str], sacrum_seen: bool) -> dict[str, str] | None:
+def place_of(name: str) -> int | None:
+    """How many vertebrae lie above one of this name where they are counted one by one; ``None`` of T13."""
+    return _NAMES.index(name) if name in _NAMES else None
+
+
+def _name_at(place: int) -> str | None:
+    """The name of a place, C1 is 0; ``None`` above it and below L6."""
+    return _NAMES[place] if 0 <= place < len(_NAMES) else None
+
+
+def _is_one_of(*values: object) -> Callable[[object], bool]:
+    """Whether something is one of these values, and of its type: 1 is not true."""
+    return lambda value: any(type(value) is type(each) and value == each for each in values)
+
+
+_KNOWN: dict[str, Callable[[object], bool]] = {
+    "landmarks": lambda seen: len(seen) <= len(LANDMARKS) and all(map(_is_one_of(*LANDMARKS), seen)),
+    "ribs": _is_one_of(None, *_NUMBERS),
+    "lumbar": _is_one_of(None, *_NUMBERS),
+    "more": _is_one_of(-1, 0, 1),
+    "last": _is_one_of(None, *_LAST),
+    "rule": _is_one_of(*RULES),
+    "offset": _is_one_of(None, *range(-_FARTHEST, _FARTHEST + 1)),
+    "by_user": _is_one_of(False, True),
+}
+
+
+def names_by(rule: str, levels: Sequence[str], count: Count) -> dict[str, str] | None:
     """What the vertebrae of a chain are called by a rule.
 
     Args:
-        rule: one of :data:`RULES`.
-        levels: head to foot, as they are seen.
-        sacrum_seen: the last one lies on the sacrum.
+        rule: one of :data:`.count_rules.RULES`.
+        levels: as they are seen.
+        count: of the chain.
 
     Returns:
-        Level -> name; ``None`` where the rule cannot name them all: the sacrum is not in view, or a vertebra would lie
-        above C1 or two below L5.
+        Level -> name; ``None`` where the rule cannot name them all: what it counts from is not in view, or a vertebra
+        would lie above C1 or two below L5.
     """
-    if rule == AS_SEEN or not levels:
+    if rule == AS_SEEN:
         return {level: level for level in levels}
-    places = [_place(level, levels) for level in levels]
-    if rule == FROM_SACRUM:
-        if not sacrum_seen:
-            return None
-        up = _ALL.index("L5") - places[-1]
-        places = [place + up for place in places]
-    if places[0] < 0 or places[-1] >= len(_ALL):
-        return None
-    return dict(zip(levels, (_ALL[place] for place in places)))
-
-
-def _place(level: str, levels: Sequence[str]) -> int:
-    """How many vertebrae lie above a level in the spine that a chain belongs to."""
-    if level == "T13":
-        return _ALL.index("L1")
-    if not level.startswith("L"):
-        return _ALL.index(level)
-    more = "T13" in levels
-    fewer = any(pair == ("T11", "L1") for pair in zip(levels, levels[1:]))
-    return _ALL.index(level) + more - fewer
+    offset = count.offset_by(rule)
+    names = {level: None if offset is None else _name_at(count.place(level) + offset) for level in levels}
+    return None if None in names.values() else names

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .anatomy import LEVEL_INDEX
+from .count_rules import FROM_ABOVE, FROM_SACRUM, OTHERWISE
 
 SHIFT, VARIANT, GAP, END, CUT, FURTHER = "shift", "variant", "gap", "end", "cut", "further"
 IMPLANTS, TURNED, SMALL, CLIPPED, NO_GPU, NOTE = "implants", "turned", "small", "clipped", "no_gpu", "note"
-ASTRAY, FRAME = "astray", "frame"
+ASTRAY, FRAME, COUNTS, RULE = "astray", "frame", "counts", "rule"
 
-SOLVER_KINDS = frozenset((SHIFT, VARIANT, GAP, END, CUT, FURTHER))
+SOLVER_KINDS = frozenset((SHIFT, VARIANT, COUNTS, GAP, END, CUT, FURTHER, RULE))
 """What the solver says of its chain: a new solution replaces these."""
 
-REVIEW_KINDS = frozenset((SHIFT, GAP, END, FURTHER, IMPLANTS, ASTRAY))
-"""Levels may be shifted, or vertebrae were or may have been missed: someone should look before the points are used."""
+REVIEW_KINDS = frozenset((SHIFT, COUNTS, GAP, END, FURTHER, IMPLANTS, ASTRAY))
+"""Levels may be shifted, two counts differ, or vertebrae were or may have been missed: someone should look before the
+points are used."""
 
 OF_PLACES = frozenset((IMPLANTS, ASTRAY))
 """What is seen at certain vertebrae: it stays with them, whatever they are named."""
@@ -41,6 +43,21 @@ LANDMARK_WORDS = {
     SACRUM: _("the sacrum"),
 }
 _VARIANT_WORDS = {"T13": _("T13 found."), "L6": _("L6 or lumbarized S1 found.")}
+_OTHER_NUMBERS = {
+    ("ribs", 13): _("Thirteen vertebrae bear ribs, the last is named {level}"),
+    ("lumbar", 4): _("Four vertebrae lie between the last rib and the sacrum, the lowest is named {level}"),
+    ("lumbar", 6): _("Six vertebrae lie between the last rib and the sacrum, the lowest is named {level}"),
+}
+_NO_START = {
+    FROM_ABOVE: _(
+        "Neither C2 nor the first rib is in view, so the vertebrae are named as what is seen, not counted from above."
+    ),
+    FROM_SACRUM: _("The sacrum is not in view, so the vertebrae are named as what is seen, not counted from there."),
+}
+_NO_NAME = {
+    FROM_ABOVE: _("Counted from above {level} would have no name, so the vertebrae are named as what is seen."),
+    FROM_SACRUM: _("Counted from the sacrum {level} would have no name, so the vertebrae are named as what is seen."),
+}
 
 
 @dataclass(frozen=True)
@@ -48,19 +65,22 @@ class LabelWarning:
     """One thing to know.
 
     Attributes:
-        kind: ``shift``: the levels may be shifted by one; ``variant``: T13 or L6 is named; ``gap``: levels between two
-            named ones were not found; ``end``: a level beyond an end of the chain was not found; ``cut``: the image
-            edge cuts a vertebra; ``further``: vertebral bodies are seen far from the chain; ``implants``: metal;
-            ``turned``: how the patient lies; ``small``: size of the spine; ``clipped``: values that the scan lacks;
-            ``no_gpu``: labeled on the CPU; ``astray``: settled points are far from all that was seen; ``frame``: only
-            this one of a sequence was labeled; ``note``: a sentence from elsewhere.
-        levels: what it is about, head to foot.
-        beside: of ``gap`` the named levels above and below it, of ``end`` the last named one.
-        landmarks: of ``shift`` those of :data:`LANDMARKS` that are in view.
-        numbers: of ``turned`` ``degrees`` about the long axis and ``head_down`` 0 or 1; of ``small`` ``percent`` of an
-            adult's spine; of ``clipped`` ``hu``, the lowest value kept; of ``frame`` ``number``, from 1, and
-            ``count``.
-        text: of ``note``; of ``frame`` its time or other index.
+        kind: ``shift``: the levels may be shifted by one; ``variant``: T13 or L6 is named; ``counts``: another count
+            gives a vertebra another name; ``gap``: levels between two named ones were not found; ``end``: a level
+            beyond an end of the chain was not found; ``cut``: the image edge cuts a vertebra; ``further``: vertebral
+            bodies are seen far from the chain; ``implants``: metal; ``turned``: how the patient lies; ``small``: size
+            of the spine; ``clipped``: values that the scan lacks; ``no_gpu``: labeled on the CPU; ``astray``: settled
+            points are far from all that was seen; ``frame``: only this one of a sequence was labeled; ``rule``: the
+            chosen rule cannot name all; ``note``: a sentence from elsewhere.
+        levels: what it is about, head to foot; of ``rule`` the one that would have no name.
+        beside: of ``gap`` the named levels above and below it, of ``end`` the last named one, of ``counts`` what the
+            vertebra is called by the other count.
+        landmarks: of ``shift`` those of :data:`LANDMARKS` that are in view, of ``counts`` the one that contradicts.
+        numbers: of ``counts`` ``ribs`` or ``lumbar``, how many there are; of ``turned`` ``degrees`` about the long axis
+            and ``head_down`` 0 or 1; of ``small`` ``percent`` of an adult's spine; of ``clipped`` ``hu``, the lowest
+            value kept; of ``frame`` ``number``, from 1, and ``count``.
+        text: of ``note``; of ``frame`` its time or other index; of ``counts`` and ``rule`` one of
+            :data:`.count_rules.RULES`, by which the other name is, or which cannot name all.
     """
 
     kind: str
@@ -143,6 +163,30 @@ def _shift(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     )
 
 
+def _counts(warning: LabelWarning, translate: Callable[[str], str]) -> str:
+    (level,) = warning.levels
+    (number,) = warning.numbers.items() or ((None, None),)
+    if number == ("ribs", 11):
+        text = _("Eleven vertebrae bear ribs: the next, named {level}, may be T12 without ribs or L1.")
+        return translate(text).format(level=level)
+    if not warning.beside:
+        return translate(_("The vertebra named {level} may be T12 with short ribs or none, or L1.")).format(level=level)
+    (other,) = warning.beside
+    if warning.landmarks:
+        (seen,) = (translate(LANDMARK_WORDS[name]) for name in warning.landmarks)
+        text = _("What is seen at {landmark} contradicts the other names: by it {level} would be {other}.")
+        return translate(text).format(landmark=seen, level=level, other=other)
+    first = translate(_("{level} found") if number[0] is None else _OTHER_NUMBERS[number]).format(level=level)
+    return f"{first}; {translate(OTHERWISE[warning.text]).format(other=other)}."
+
+
+def _rule(warning: LabelWarning, translate: Callable[[str], str]) -> str:
+    if not warning.levels:
+        return translate(_NO_START[warning.text])
+    (level,) = warning.levels
+    return translate(_NO_NAME[warning.text]).format(level=level)
+
+
 def _gap(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     above, below = warning.beside
     text = translate(_("{levels} not found between {above} and {below}."))
@@ -214,6 +258,8 @@ def _fixed(text: str) -> Callable[[LabelWarning, Callable[[str], str]], str]:
 _WORDS: dict[str, Callable[[LabelWarning, Callable[[str], str]], str]] = {
     SHIFT: _shift,
     VARIANT: lambda warning, translate: translate(_VARIANT_WORDS[warning.levels[0]]),
+    COUNTS: _counts,
+    RULE: _rule,
     GAP: _gap,
     END: _end,
     CUT: _cut,

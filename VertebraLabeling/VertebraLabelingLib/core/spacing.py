@@ -7,6 +7,7 @@ found one; the levels in between are missed vertebrae.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -124,3 +125,20 @@ def scale_of(points: np.ndarray, levels: np.ndarray) -> float:
     """Size of a spine: the median of :func:`distance_ratios`; 1 where there are none."""
     ratio = distance_ratios(points, levels)
     return float(np.median(ratio[ratio > 0])) if (ratio > 0).any() else 1.0
+
+
+def lacks_t12(levels: Sequence[str], points: np.ndarray, scale: float) -> bool:
+    """Whether L1 follows T11 as its neighbor, so that there is no T12; farther apart, one was missed between them.
+
+    Args:
+        levels: of a chain, head to foot.
+        points: (M, 3) its places, mm.
+        scale: size of the spine relative to :data:`VERSE_SPACING`.
+    """
+    pairs = list(zip(levels, levels[1:]))
+    if ("T11", "L1") not in pairs:
+        return False
+    row = pairs.index(("T11", "L1"))
+    neighbors, with_t12 = VERSE_SPACING["T11", "L1"], VERSE_SPACING["T11", "T12"] + VERSE_SPACING["T12", "L1"]
+    apart = np.linalg.norm(points[row + 1] - points[row]) / scale
+    return bool(apart**2 < neighbors * with_t12)  # nearer to the former, as logarithms

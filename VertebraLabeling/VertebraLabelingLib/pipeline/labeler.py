@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..core.count_rules import AS_SEEN
 from ..core.label_warning import NO_GPU, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import Volume
@@ -63,6 +64,7 @@ class VertebraLabeler:
         fixed: Mapping[str, Sequence[float]] | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
+        count: str = AS_SEEN,
     ) -> SpineLabels:
         """Find and name the vertebrae of a CT.
 
@@ -72,6 +74,8 @@ class VertebraLabeler:
             progress: called with a fraction 0..1 and the name of the stage.
             cancelled: asked between all layers of the detection network; true ends the call with
                 :class:`errors.Cancelled`.
+            count: the rule that names a spine of unusual numbers, one of :data:`.count_rules.RULES`; ``fixed`` bears
+                such names. :func:`.naming.counted_by` gives a result the names of another rule.
 
         Raises:
             NotCtError: the values are not HU of a CT.
@@ -81,7 +85,7 @@ class VertebraLabeler:
         """
         started = time.perf_counter()
         report = Reporter(progress, cancelled)
-        engine = Engine(lambda: self.model, self.device, report, fixed)
+        engine = Engine(lambda: self.model, self.device, report, fixed, count)
         state = run_stages(FIRST_STAGES, State(volume), engine)
         state, engine = _run_networks(state, engine)
         state = run_stages(LAST_STAGES, state, engine)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core.count_rules import AS_SEEN
 from ..core.evidence import Evidence
 from ..core.label_warning import CLIPPED, LabelWarning, note
 from ..core.labels import SpineLabels
@@ -46,12 +47,14 @@ class Engine:
         device: where the networks run, as torch names it.
         report: tells the progress and ends a cancelled run.
         fixed: level -> world RAS mm of points that are known.
+        count: the rule by which the vertebrae are named, one of :data:`.count_rules.RULES`.
     """
 
     load: Callable[[], Model]
     device: str
     report: Reporter
     fixed: Mapping[str, Sequence[float]] | None = None
+    count: str = AS_SEEN
 
     @property
     def model(self) -> Model:
@@ -212,7 +215,7 @@ def name(state: State, engine: Engine) -> State:
     evidence = state.evidence
     if state.pose != PatientPose():
         evidence = state.pose.from_usual(evidence, state.center)
-    return replace(state, labels=solve(evidence, engine.fixed, engine.parameters.chain))
+    return replace(state, labels=solve(evidence, engine.fixed, engine.parameters.chain, engine.count))
 
 
 def look_for_implants(state: State, engine: Engine) -> State:

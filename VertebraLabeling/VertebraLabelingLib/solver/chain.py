@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, LEVELS
-from ..core.counting import COUNT
+from ..core.count_rules import AS_SEEN
+from ..core.counting import COUNT, Count
 from ..core.evidence import PER_CANDIDATE, Evidence
 from ..core.labels import PREDICTED, LabeledPoint, SpineLabels
 from ..core.parameters import SHIPPED, ChainParameters, group_from_json, group_to_json
@@ -39,6 +40,7 @@ from .fixed_points import (
     reach_mm,
     with_places,
 )
+from .naming import as_seen, count_in, in_names, seen_as
 from .spine_curve import SpineCurve, spine_curve
 from .warnings import warnings_for, warnings_of_places, without_solver_warnings
 
@@ -55,6 +57,7 @@ def solve(
     evidence: Evidence,
     fixed: Mapping[str, Sequence[float]] | None = None,
     parameters: ChainParameters = DEFAULT,
+    rule: str = AS_SEEN,
 ) -> SpineLabels:
     """Name the candidates of a scan.
 
@@ -63,6 +66,7 @@ def solve(
         fixed: level -> world RAS mm of points that are known. Each takes the place of the nearest candidate within
             12 mm (less where vertebrae are closer), or becomes a candidate of its own; level and position stay.
         parameters: weights of the solver.
+        rule: by which the vertebrae are named, one of :data:`.count_rules.RULES`; ``fixed`` bears such names.
 
     Returns:
         Points from head to foot, each with its calibrated probability as confidence (1 where fixed); warnings;
@@ -74,7 +78,12 @@ def solve(
         NoSpineError: no candidate is accepted as a vertebra.
         InputError: the fixed points contradict each other (order along the spine, two levels at one place).
     """
-    return _to_labels(_search(evidence, new_fixed_points(fixed), None, parameters))
+
+    def seen(count: Count) -> SpineLabels:
+        given = {seen_as(name, count): ras for name, ras in (fixed or {}).items()}
+        return _to_labels(_search(evidence, new_fixed_points(given), None, parameters))
+
+    return in_names(Count(rule=rule, offset=None if rule == AS_SEEN else 0), seen)
 
 
 class Chain(NamedTuple):
@@ -137,6 +146,22 @@ def relabel(
     if labels.evidence is None:
         raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
     parameters = parameters or parameters_of(labels)
+
+    def seen(count: Count) -> SpineLabels:
+        given = {seen_as(name, count): ras for name, ras in fixed.items()}
+        return _seen_again(as_seen(labels, count), given, removed, parameters, placed)
+
+    return in_names(count_in(labels), seen)
+
+
+def _seen_again(
+    labels: SpineLabels,
+    fixed: Mapping[str, Sequence[float]],
+    removed: Sequence[Sequence[float]],
+    parameters: ChainParameters,
+    placed: Sequence[Sequence[float]],
+) -> SpineLabels:
+    """:func:`relabel` of vertebrae that are all named as what is seen."""
     kept = fixed_points_for_relabel(labels, fixed, removed)
     fixed_points = with_places(kept, placed)
     counts = after_removal(labels, drop_removed(labels.evidence, labels, removed), removed)
@@ -250,15 +275,10 @@ def _to_labels(solution: _Solution) -> SpineLabels:
         fixed_point = solution.fixed_points[solution.owner[n]] if solution.owner[n] >= 0 else None
         ras = fixed_point.ras if fixed_point else tuple(float(value) for value in ordered.points[n])
         points.append(LabeledPoint(LEVELS[k], ras, float(sure), fixed_point.status if fixed_point else PREDICTED))
-    warnings = warnings_for(
-        [point.level for point in points],
-        np.array([point.ras for point in points]),
-        float(np.exp(path.log_scale)),
-        ordered,
-        sign < graph.parameters.shift_sign,
-    )
-    found = [point.level for point in points]
-    count = count_of(found, np.array([point.ras for point in points]), ordered)
+    found, places = [point.level for point in points], np.array([point.ras for point in points])
+    scale = float(np.exp(path.log_scale))
+    warnings = warnings_for(found, places, scale, ordered, sign < graph.parameters.shift_sign)
+    count = replace(count_of(found, places, scale, ordered), by_user=bool(fixed.any()))
     counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2), COUNT: count.to_json()}
     return SpineLabels(tuple(points), warnings, counted, solution.evidence)
 

@@ -11,7 +11,7 @@ from ..core.counting import THORACIC, Count
 from ..core.evidence import LANDMARK_SIGNS, Evidence
 from ..core.field_of_view import distance_along, distance_to_face
 from ..core.label_warning import DENS, FIRST_RIB, LAST_RIB, SACRUM
-from ..core.spacing import distance_from
+from ..core.spacing import distance_from, lacks_t12
 from . import landmark_costs
 from .corrected_evidence import SAME_POINT_MM
 
@@ -96,7 +96,7 @@ def landmarks_in_view(levels: Sequence[str], points: np.ndarray, evidence: Evide
         evidence: tells what single vertebrae look like and, where it says nothing of the sacrum, whether that lies in
             the field of view.
     """
-    seen, signs = [], _signs_at(points, evidence)
+    seen, signs = [], signs_at(points, evidence)
     if "C1" in levels or "C2" in levels:
         seen.append(DENS)
     if "T1" in levels and ("C7" in levels or signs[list(levels).index("T1"), landmark_costs.FIRST_RIB] > 0):
@@ -112,7 +112,7 @@ def landmarks_in_view(levels: Sequence[str], points: np.ndarray, evidence: Evide
     return seen
 
 
-def _signs_at(points: np.ndarray, evidence: Evidence) -> np.ndarray:
+def signs_at(points: np.ndarray, evidence: Evidence) -> np.ndarray:
     """(M, 4) log-odds of :data:`.evidence.LANDMARK_SIGNS` of the candidates at (M, 3) points; 0 where there is none."""
     if not len(evidence.points):
         return np.zeros((len(points), len(LANDMARK_SIGNS)))
@@ -120,15 +120,22 @@ def _signs_at(points: np.ndarray, evidence: Evidence) -> np.ndarray:
     return np.where(apart.min(axis=1)[:, None] < SAME_POINT_MM, evidence.landmarks[apart.argmin(axis=1)], 0.0)
 
 
-def count_of(levels: Sequence[str], points: np.ndarray, evidence: Evidence) -> Count:
-    """From where a chain, head to foot, was counted, and to which numbers; arguments as :func:`landmarks_in_view`."""
+def count_of(levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence) -> Count:
+    """From where a chain, head to foot, was counted, and to which numbers.
+
+    Args:
+        levels, points, evidence: see :func:`landmarks_in_view`.
+        scale: size of the spine relative to the spacing statistics.
+    """
     seen = landmarks_in_view(levels, points, evidence)
+    if SACRUM in seen and levels[-1] != "L5" and signs_at(points, evidence)[-1, landmark_costs.LAST] <= 0:
+        seen.remove(SACRUM)  # there is room for it, but nobody has seen it: an L5 may be missed, or not be the last
     upper, last_rib, sacrum = bool({DENS, FIRST_RIB}.intersection(seen)), LAST_RIB in seen, SACRUM in seen
-    bearing = [level for level in levels if level.startswith("T")]
-    eleven = ("T11", "L1") in zip(levels, levels[1:])
-    ribs = THORACIC + ("T13" in bearing) - eleven
+    more = int("T13" in levels) - lacks_t12(levels, points, scale)
     return Count(
         tuple(seen),
-        ribs if upper and last_rib and "T1" in bearing else None,
-        int(levels[-1][1:]) if last_rib and sacrum else None,
+        THORACIC + more if upper and last_rib and "T1" in levels else None,
+        int(levels[-1].removeprefix("L")) if last_rib and sacrum else None,
+        more,
+        levels[-1] if sacrum else None,
     )

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.evidence import Evidence
-from ..core.label_warning import CUT, END, FURTHER, GAP, OF_PLACES, SHIFT, SOLVER_KINDS, VARIANT, LabelWarning
+from ..core.label_warning import CUT, END, FURTHER, GAP, OF_PLACES, SHIFT, SOLVER_KINDS, LabelWarning
 from ..core.labels import LabeledPoint
+from ..core.spacing import lacks_t12
 from .chain_ends import (
+    count_of,
     cut_levels,
     end_of,
     has_further_bodies,
@@ -19,13 +21,14 @@ from .chain_ends import (
     next_to,
     skipped,
 )
+from .contradictions import contradictions
 from .fixed_points import REACH_MM
 
 
 def warnings_for(
     levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence, may_be_shifted: bool
 ) -> tuple[LabelWarning, ...]:
-    """Warnings about a chain.
+    """Warnings about a chain. What another count makes of it is told with its names: :mod:`.naming`.
 
     Args:
         levels: found levels from head to foot.
@@ -37,7 +40,8 @@ def warnings_for(
     said = []
     if may_be_shifted:
         said.append(LabelWarning(SHIFT, landmarks=tuple(landmarks_in_view(levels, points, evidence))))
-    said += _variants_and_gaps(levels)
+    said += contradictions(levels, points, evidence, count_of(levels, points, scale, evidence))
+    said += _gaps(levels, lacks_t12(levels, points, scale))
     said += [LabelWarning(END, (level,), (end,)) for level, end, _ in missing_at_ends(levels, points, scale, evidence)]
     said += [LabelWarning(CUT, (level,)) for level in cut_levels(levels, points, scale, evidence)]
     if has_further_bodies(points, evidence):
@@ -107,10 +111,10 @@ def warnings_after_renaming(warnings: Sequence[LabelWarning], names: Mapping[str
         else warning
         for warning in without_solver_warnings(warnings)
     ]
-    return (*_variants_and_gaps(after), *ends, *cut, *further, *others)
+    return (*_gaps(after), *ends, *cut, *further, *others)
 
 
-def _variants_and_gaps(levels: Sequence[str]) -> list[LabelWarning]:
-    """Warnings about L6, T13 and missed vertebrae of a chain from head to foot."""
-    said = [LabelWarning(VARIANT, (level,)) for level in ("L6", "T13") if level in levels]
-    return said + [LabelWarning(GAP, tuple(between), (above, below)) for above, below, between in skipped(levels)]
+def _gaps(levels: Sequence[str], no_t12: bool = False) -> list[LabelWarning]:
+    """Warnings about missed vertebrae of a chain from head to foot; a T12 that is not there is not missed."""
+    missed = [each for each in skipped(levels) if not (no_t12 and each[:2] == ("T11", "L1"))]
+    return [LabelWarning(GAP, tuple(between), (above, below)) for above, below, between in missed]

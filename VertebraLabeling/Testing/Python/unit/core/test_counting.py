@@ -6,26 +6,56 @@ import json
 
 import pytest
 from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13
-from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
-from VertebraLabelingLib.core.counting import AS_SEEN, FROM_ABOVE, FROM_SACRUM, RULES, Count, names_by
-from VertebraLabelingLib.core.label_warning import DENS, FIRST_RIB, LAST_RIB, SACRUM
+from VertebraLabelingLib.core.anatomy import LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, RULES
+from VertebraLabelingLib.core.counting import Count, names_by
+from VertebraLabelingLib.core.label_warning import DENS, FIRST_RIB, LANDMARKS, LAST_RIB, SACRUM
+
+RIBS = (FIRST_RIB, LAST_RIB)
+BOTH_ENDS = (*RIBS, SACRUM)
 
 
 @pytest.mark.parametrize(
     ("count", "words"),
     [
-        (Count(), "Counted by the looks of single vertebrae: no landmark is in view."),
-        (Count((DENS, FIRST_RIB)), "Counted from C2 and the first rib. The last rib and the sacrum are not in view."),
-        (Count((LAST_RIB,)), "Counted from the last rib. The first rib is not in view."),
-        (Count((FIRST_RIB, LAST_RIB), 12), "Counted from the first rib and the last rib."),
+        (Count(), "Counted by the looks of single vertebrae, no landmark is in view."),
+        (Count((DENS, FIRST_RIB)), "Counted from C2 and the first rib; the last rib and the sacrum are not in view."),
+        (Count((LAST_RIB,)), "Counted from the last rib; the first rib is not in view."),
+        (Count(RIBS, 12), "Counted from the first rib and the last rib."),
+        (Count((DENS, *BOTH_ENDS), 12, 5, 0, "L5"), "Counted from C2, the first rib, the last rib and the sacrum."),
         (
-            Count((FIRST_RIB, LAST_RIB), 13),
-            "Counted from the first rib and the last rib. Thirteen vertebrae bear ribs.",
+            Count(RIBS, 13, more=1),
+            "Counted from the first rib and the last rib; thirteen vertebrae bear ribs, the last is named T13; counted "
+            "from above it is L1.",
         ),
         (
-            Count((LAST_RIB, SACRUM), None, 4),
-            "Counted from the last rib and the sacrum. Four vertebrae lie between the last rib and the sacrum.",
+            Count(RIBS, 13, more=1, rule=FROM_ABOVE, offset=0),
+            "Counted from the first rib and the last rib; thirteen vertebrae bear ribs, the last is named L1; named as "
+            "what is seen it is T13; the names are counted from above, seven, twelve and five.",
         ),
+        (
+            Count(BOTH_ENDS, 13, 4, 1, "L4"),
+            "Counted from the first rib, the last rib and the sacrum; thirteen vertebrae bear ribs, the last is named "
+            "T13; counted from the sacrum it is L1; four vertebrae lie between the last rib and the sacrum, the lowest "
+            "is named L4.",
+        ),
+        (
+            Count(BOTH_ENDS, 11, 5, -1, "L5"),
+            "Counted from the first rib, the last rib and the sacrum; eleven vertebrae bear ribs, the next is named "
+            "L1; counted from above it is T12.",
+        ),
+        (
+            Count((LAST_RIB, SACRUM), None, 4, 0, "L4"),
+            "Counted from the last rib and the sacrum; four vertebrae lie between the last rib and the sacrum, the "
+            "lowest is named L4; counted from the sacrum it is L5; the first rib is not in view.",
+        ),
+        (
+            Count((LAST_RIB, SACRUM), None, 6, 0, "L6", FROM_SACRUM, -1),
+            "Counted from the last rib and the sacrum; six vertebrae lie between the last rib and the sacrum, the "
+            "lowest is named L5; named as what is seen it is L6; the first rib is not in view; the names are counted "
+            "from the sacrum up, five, twelve and seven.",
+        ),
+        (Count(RIBS, 12, by_user=True), "Counted from what the user has named."),
     ],
 )
 def test_the_sentence_says_from_where_and_what_is_unusual(count, words):
@@ -37,16 +67,29 @@ def test_the_sentence_says_from_where_and_what_is_unusual(count, words):
     "data",
     [None, [], {}, {"landmarks": "dens"}, {"landmarks": ["hip"]}, {"landmarks": [], "ribs": 99}, {"landmarks": [[]]}]
     + [{"landmarks": [], "ribs": value} for value in ("12", 12.0, True, [12])]
-    + [{"landmarks": [DENS] * 9}],
+    + [{"landmarks": [DENS] * 9}]
+    + [{"landmarks": [], name: value} for name, value in (("more", 2), ("more", True), ("last", "L3"), ("last", 5))]
+    + [{"landmarks": [], name: value} for name, value in (("rule", "hip"), ("offset", 9), ("offset", False))]
+    + [{"landmarks": [], "by_user": 1}],
 )
 def test_what_is_no_count_is_none(data):
     assert Count.from_json(data) is None
 
 
+def test_a_count_of_an_older_scene_says_what_it_knew():
+    assert Count.from_json({"landmarks": [DENS], "ribs": None, "lumbar": None}) == Count((DENS,))
+
+
+def whole(levels) -> Count:
+    """The count of a chain that shows all landmarks."""
+    more = ("T13" in levels) - ("T12" not in levels)
+    return Count(LANDMARKS, 12 + more, int(levels[-1][1:]), more, levels[-1])
+
+
 def test_a_usual_spine_has_one_name_for_each_vertebra_by_every_rule():
     for levels in (USUAL_LEVELS, USUAL_LEVELS[15:]):
         for rule in RULES:
-            assert names_by(rule, levels, True) == {level: level for level in levels}
+            assert names_by(rule, levels, whole(levels)) == {level: level for level in levels}
 
 
 @pytest.mark.parametrize(
@@ -63,11 +106,24 @@ def test_a_usual_spine_has_one_name_for_each_vertebra_by_every_rule():
     ],
 )
 def test_an_unusual_spine_is_called_by_the_rule(levels, rule, changed):
-    names = names_by(rule, levels, True)
+    names = names_by(rule, levels, whole(levels))
     assert {level: name for level, name in names.items() if level != name} == changed
 
 
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("offset", [None, -2, -1, 0, 1])
+def test_a_name_is_read_back_as_what_is_seen(more, offset):
+    count = Count(more=more, offset=offset)
+    levels = [level for level in LEVELS if (level != "T13" or more == 1) and (level != "T12" or more > -1)]
+    names = [count.name(level) for level in levels]
+    assert len({name for name in names if name}) == sum(name is not None for name in names) >= len(levels) - 2
+    assert all(count.level(name) == level for level, name in zip(levels, names) if name)
+    assert offset is None or count.level("T13") is None, "counted one by one there is none"
+
+
 def test_a_rule_that_cannot_name_all_names_none():
-    assert names_by(FROM_SACRUM, WITH_T13, True) is None, "a vertebra above C1"
-    assert names_by(FROM_SACRUM, WITH_T13[8:22], False) is None, "the sacrum is not in view"
-    assert names_by(FROM_ABOVE, (*WITH_T13, "L6"), True) is None, "two below L5"
+    assert names_by(FROM_SACRUM, WITH_T13, whole(WITH_T13)) is None, "a vertebra above C1"
+    assert names_by(FROM_SACRUM, WITH_T13[8:22], Count(RIBS, 13, more=1)) is None, "the sacrum is not in view"
+    assert names_by(FROM_ABOVE, WITH_L6[15:], Count((LAST_RIB, SACRUM), None, 6, 0, "L6")) is None, "nor is the neck"
+    levels = (*WITH_T13, "L6")
+    assert names_by(FROM_ABOVE, levels, whole(levels)) is None, "two below L5"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM
 from VertebraLabelingLib.core.label_warning import (
     ASTRAY,
     CLIPPED,
+    COUNTS,
     CUT,
     DENS,
     END,
@@ -17,9 +19,11 @@ from VertebraLabelingLib.core.label_warning import (
     GAP,
     IMPLANTS,
     LANDMARKS,
+    LAST_RIB,
     NO_GPU,
     NOTE,
     REVIEW_KINDS,
+    RULE,
     SHIFT,
     SMALL,
     SOLVER_KINDS,
@@ -56,6 +60,47 @@ SAID = [
         "Metal or cement lies at T11-L1: vertebrae there may be missed or misplaced, check them.",
     ),
 ]
+COUNTED = [
+    (
+        LabelWarning(COUNTS, ("T13",), ("L1",), numbers={"ribs": 13}, text=FROM_SACRUM),
+        "Thirteen vertebrae bear ribs, the last is named T13; counted from the sacrum it is L1.",
+    ),
+    (
+        LabelWarning(COUNTS, ("L1",), numbers={"ribs": 11}),
+        "Eleven vertebrae bear ribs: the next, named L1, may be T12 without ribs or L1.",
+    ),
+    (
+        LabelWarning(COUNTS, ("L6",), ("L5",), numbers={"lumbar": 6}, text=FROM_SACRUM),
+        "Six vertebrae lie between the last rib and the sacrum, the lowest is named L6; counted from the sacrum it is "
+        "L5.",
+    ),
+    (
+        LabelWarning(COUNTS, ("L5",), ("L4",), numbers={"lumbar": 4}, text=AS_SEEN),
+        "Four vertebrae lie between the last rib and the sacrum, the lowest is named L5; named as what is seen it is "
+        "L4.",
+    ),
+    (
+        LabelWarning(COUNTS, ("T13",), ("L1",), text=FROM_ABOVE),
+        "T13 found; counted from above it is L1.",
+    ),
+    (LabelWarning(COUNTS, ("T12",)), "The vertebra named T12 may be T12 with short ribs or none, or L1."),
+    (
+        LabelWarning(COUNTS, ("L1",), ("T12",), (LAST_RIB,)),
+        "What is seen at the last rib contradicts the other names: by it L1 would be T12.",
+    ),
+    (
+        LabelWarning(RULE, text=FROM_SACRUM),
+        "The sacrum is not in view, so the vertebrae are named as what is seen, not counted from there.",
+    ),
+    (
+        LabelWarning(RULE, text=FROM_ABOVE),
+        "Neither C2 nor the first rib is in view, so the vertebrae are named as what is seen, not counted from above.",
+    ),
+    (
+        LabelWarning(RULE, ("C1",), text=FROM_SACRUM),
+        "Counted from the sacrum C1 would have no name, so the vertebrae are named as what is seen.",
+    ),
+]
 OTHERS = [
     (
         LabelWarning(TURNED, numbers={"degrees": 30, "head_down": 0}),
@@ -89,7 +134,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("warning", "sentence"), SAID + OTHERS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("warning", "sentence"), SAID + COUNTED + OTHERS, ids=lambda value: str(value)[:40])
 def test_each_kind_has_its_words_and_survives_json(warning, sentence):
     assert str(warning) == sentence
     assert LabelWarning.from_json(json.loads(json.dumps(warning.to_json()))) == warning
@@ -140,6 +185,11 @@ def test_older_and_foreign_sentences(sentence, kind):
         {"kind": "frame", "numbers": {"number": 3}, "text": "time 0.5 s"},
         {"kind": "frame", "numbers": {"number": 3, "count": 10, "text": 1}},
         {"kind": "note", "text": 5},
+        {"kind": "counts"},
+        {"kind": "counts", "levels": ["T13"], "beside": ["L1"], "text": "hip"},
+        {"kind": "counts", "levels": ["T13"], "beside": ["L1"], "numbers": {"ribs": 99}, "text": "above"},
+        {"kind": "counts", "levels": ["T13"], "beside": ["L1", "L2"], "text": "above"},
+        {"kind": "rule", "text": "seen"},
     ],
 )
 def test_damaged_data_are_no_warning(damaged):
@@ -160,7 +210,8 @@ def test_sentences_are_translated_as_templates():
 
 
 def test_a_look_is_asked_for_what_the_solver_metal_or_a_correction_leaves_in_doubt():
-    assert {SHIFT, GAP, END, FURTHER, IMPLANTS, ASTRAY} == REVIEW_KINDS
+    assert {SHIFT, COUNTS, GAP, END, FURTHER, IMPLANTS, ASTRAY} == REVIEW_KINDS
+    assert {COUNTS, RULE, VARIANT} <= SOLVER_KINDS
     assert IMPLANTS not in SOLVER_KINDS and len(LANDMARKS) == 4
 
 

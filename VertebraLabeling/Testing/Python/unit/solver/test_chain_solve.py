@@ -74,12 +74,15 @@ def test_a_false_positive_is_left_out(offset):
 @pytest.mark.parametrize(
     ("levels", "warning"),
     [
-        (WITH_T13, "T13 found."),
-        (NO_T12, "T12 not found between T11 and L1."),
+        (WITH_T13, "Thirteen vertebrae bear ribs, the last is named T13; counted from the sacrum it is T12."),
+        (WITH_T13[8:], "T13 found; counted from the sacrum it is T12."),
+        (WITH_T13[8:22], "T13 found."),
+        (NO_T12, "Eleven vertebrae bear ribs: the next, named L1, may be T12 without ribs or L1."),
+        (NO_T12[8:], "The vertebra named L1 may be T12 with short ribs or none, or L1."),
         (WITH_L6, "L6 or lumbarized S1 found."),
         (FOUR_LUMBAR, None),
     ],
-    ids=["T13", "no T12", "L6", "four lumbar"],
+    ids=["T13", "T13 and the sacrum", "T13 alone", "no T12", "no T12 alone", "L6", "four lumbar"],
 )
 def test_enumeration_variants_are_found_and_told(levels, warning):
     # the sacrum is in view below four lumbar vertebrae, too
