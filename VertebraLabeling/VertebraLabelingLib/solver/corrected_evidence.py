@@ -13,8 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, LEVEL_RANK, LEVELS, USUAL_LEVELS
+from ..core.counting import Count
 from ..core.evidence import MAX_COST, Evidence
 from ..core.labels import SpineLabels
+from ..core.spacing import lacks_t12, scale_of
 from .spine_curve import spine_curve
 
 SAME_POINT_MM = 1.0  # a point and its candidate lie at one place, but for rounding
@@ -35,7 +37,9 @@ def follow_fixed(
         alone: (candidate, level) pairs of the chain that the evidence alone would give.
     """
     fixed = np.flatnonzero(clamp >= 0)
-    above, below = np.array([_offsets(int(n), int(clamp[n]), dict(alone)) for n in fixed], dtype=int).T
+    says = dict(alone)
+    more = _more_ribs(evidence.points[list(says)], np.array(list(says.values()), dtype=int))
+    above, below = np.array([_offsets(int(n), int(clamp[n]), says, more) for n in fixed], dtype=int).T
     if not above.any() and not below.any():
         return evidence
     nearest = np.abs(position[:, None] - position[fixed][None]).argmin(axis=1)
@@ -99,21 +103,39 @@ def after_moves(
     return replace(evidence, points=points)
 
 
-def _offsets(n: int, level: int, says: dict[int, int]) -> tuple[int, int]:
+def _more_ribs(points: np.ndarray, levels: np.ndarray) -> int:
+    """1 where a chain of (M, 3) points with (M,) level indices has a T13, -1 where it has no T12, else 0."""
+    names = [LEVELS[k] for k in levels]
+    return int("T13" in names) - lacks_t12(names, points, scale_of(points, levels))
+
+
+def _offsets(n: int, level: int, says: dict[int, int], more: int) -> tuple[int, int]:
     """By how many levels the evidence above and below a fixed point is off.
 
-    A point where the evidence sees a vertebra moves both sides alike. One that the evidence leaves out moves a side
-    only as far as it must to make room.
+    A point where the evidence sees a vertebra moves both sides by as many places in the spine. The levels below follow
+    by more or fewer where there is a T13 or no T12 any more, or now. One that the evidence leaves out moves a side only
+    as far as it must to make room.
     """
     rank = LEVEL_RANK[level]
     if n in says:
-        offset = int(np.trunc(rank - LEVEL_RANK[says[n]]))
-        return offset, offset
+        after = _more_after(n, level, says, more)
+        moved = Count(more=after).place(LEVELS[level]) - Count(more=more).place(LEVELS[says[n]])
+        return moved, moved - (after - more)
     above = [LEVEL_RANK[k] for m, k in says.items() if m < n]
     below = [LEVEL_RANK[k] for m, k in says.items() if m > n]
     up = min(rank - 1 - max(above), 0) if above else 0
     down = max(rank + 1 - min(below), 0) if below else 0
     return int(np.trunc(up)), int(np.trunc(down))
+
+
+def _more_after(n: int, level: int, says: dict[int, int], more: int) -> int:
+    """:func:`_more_ribs` of a chain once one of its vertebrae is another level."""
+    if level == _T13:
+        return 1
+    if more > 0:
+        others = [m for m, k in says.items() if k == _T13 and m != n]
+        return int(any((m < n) == (level > _T13) for m in others))
+    return 0 if level == _T12 else more
 
 
 def _read_with(evidence: Evidence, offset: np.ndarray) -> Evidence:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from spine_factory import evidence, names, positions
+from spine_factory import NO_T12, WITH_T13, evidence, names, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.label_warning import GAP, NO_GPU, SHIFT, LabelWarning
@@ -39,6 +39,32 @@ def with_status(labels: SpineLabels, level: str, status: str) -> SpineLabels:
     return labels.with_points(
         tuple(replace(point, status=status) if point.level == level else point for point in labels.points)
     )
+
+
+@pytest.mark.parametrize(
+    ("levels", "level", "name", "first"),
+    [
+        (WITH_T13[7:23], "T13", "T12", "C7"),
+        (WITH_T13[7:23], "T13", "L1", "T1"),
+        (WITH_T13[7:23], "T13", "T11", "C6"),
+        (WITH_T13[7:23], "T12", "T13", "T2"),
+        (WITH_T13[7:23], "L1", "T13", "C7"),
+        (WITH_T13[7:23], "L1", "T12", "C6"),
+        (NO_T12[7:23], "L1", "T12", "T1"),
+        (NO_T12[7:23], "T11", "T12", "T2"),
+    ],
+)
+@pytest.mark.parametrize("strength", [0.3, 1.5, 8.0])
+@pytest.mark.parametrize("has_signs", [True, False])
+def test_no_vertebra_is_lost_where_another_number_of_ribs_is_corrected(levels, level, name, first, strength, has_signs):
+    given = evidence(levels, positions(levels), strength, presence=False, margin_mm=40.0)
+    ribs = [[-5.0, 5.0 if each == "T1" else -5.0, 5.0 if each.startswith("T") else -5.0, -5.0] for each in levels]
+    labels = solve(replace(given, landmarks=np.array(ribs)))
+    assert names(labels) == list(levels)
+    labels = labels if has_signs else replace(labels, evidence=given)
+    result = relabel(labels, {name: labels.by_level[level].ras})
+    assert [point.ras for point in result.points] == [point.ras for point in labels.points]
+    assert result.points[0].level == first and GAP not in [warning.kind for warning in result.warnings]
 
 
 @pytest.mark.parametrize("strength", [0.3, 1.5, 8.0])

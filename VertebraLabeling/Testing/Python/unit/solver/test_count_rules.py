@@ -123,6 +123,13 @@ class TestCorrections:
         both = relabel(labels, {labels.points[row].level: labels.points[row].ras for row in (2, len(levels) - 2)})
         assert names(both) == names(labels)
 
+    def test_a_name_is_read_in_the_rule_and_the_others_follow(self, levels, rule):
+        labels = solve(spine(levels), rule=rule)
+        for step in (-1, 1):
+            wanted = [IN_ORDER[IN_ORDER.index(name) + step] for name in names(labels)[:-1]]
+            again = relabel(labels, {wanted[14]: labels.points[14].ras})
+            assert names(again)[: len(wanted)] == wanted
+
     def test_a_deleted_vertebra_takes_its_name_along(self, levels, rule):
         labels = solve(spine(levels), rule=rule)
         again = relabel(labels, {}, removed=[labels.points[0].ras])
