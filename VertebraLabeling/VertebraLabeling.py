@@ -181,7 +181,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         return VertebraLabelingParameterNode(super().getParameterNode())
 
-    def label(self, volumeNode, outputNode=None, fixed=None, progress=None, cancelled=None, keep=None):
+    def label(self, volumeNode, outputNode=None, fixed=None, progress=None, cancelled=None, keep=None, count=None):
         """Find and name the vertebrae of a CT; returns when done.
 
         Args:
@@ -196,6 +196,9 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
                 volume have changed since they were found, or where they were moved without it: None refuses in a
                 sentence, True uses them as they stand, False goes on without them. Where the volume was only moved or
                 turned, they have gone along. An output with the vertebrae of another volume is refused by None.
+            count: how a spine of unusual numbers is named: "seen" (T13 is a thirteenth rib-bearing vertebra, L6 a sixth
+                lumbar one), "above" (seven, twelve, five from C1) or "sacrum" (five, twelve, seven upward). By default
+                as in the earlier run on this volume, else "seen".
 
         Returns:
             vtkMRMLMarkupsFiducialNode: one unlocked control point per vertebra, named by level, at the center of the
@@ -205,7 +208,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             VertebraLabelingError: one sentence for the user: not a CT, no spine in view, a label map, a warping
                 transform, a volume that has changed (``keep``), missing weights or PyTorch.
         """
-        return labeling.label(volumeNode, self.labeler, outputNode, fixed, progress, cancelled, keep)
+        return labeling.label(volumeNode, self.labeler, outputNode, fixed, progress, cancelled, keep, count)
 
     def startLabeling(
         self,
@@ -219,11 +222,12 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         device="auto",
         newOutput=False,
         keep=None,
+        count=None,
     ):
         """Label a CT in a process of its own: Slicer stays alive, and the scene is as it was until the result is there.
 
         Args:
-            volumeNode, outputNode, fixed, keep: as in :meth:`label`.
+            volumeNode, outputNode, fixed, keep, count: as in :meth:`label`.
             onFinished: called once with the run: ``run.pointsNode`` is the result, or ``run.error`` says why there is
                 none (``errors.Cancelled`` after ``run.cancel()``, or when the volume or the scene was closed).
             waitForCompletion: return only when the run has ended; for scripts. Raises what ``run.error`` holds.
@@ -243,7 +247,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             logic = slicer.util.getModuleLogic("VertebraLabeling")
             run = logic.startLabeling(slicer.util.getNode("CT"), onFinished=lambda run: print(run.error or "done"))
         """
-        request = labeling.prepare(volumeNode, outputNode, fixed, newOutput, keep)
+        request = labeling.prepare(volumeNode, outputNode, fixed, newOutput, keep, count)
         if self.backgroundLabeler == labeling_process.NETWORK:
             checkPyTorch()
 

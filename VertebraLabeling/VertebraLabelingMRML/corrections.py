@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.core.counting import Count
 from VertebraLabelingLib.core.label_warning import SHIFT
 from VertebraLabelingLib.core.labels import CONFIRMED
 from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.solver.chain import relabel
+from VertebraLabelingLib.solver.naming import count_in, counted_by, counted_by_user
 from VertebraLabelingLib.solver.warnings import warnings_after_renaming
 
 from . import found_in
@@ -19,6 +21,7 @@ from .points import levelPoints, placesAsWritten, readLabels, sourceVolume, upda
 
 UNSURE = 0.5  # confidence of a name that the user asked for and the solver would not have chosen
 ROUNDING_MM = 0.02  # more than the evidence's positions are rounded by
+USUAL = Count()  # of a spine with twelve ribs, named as what is seen
 BETWEEN_MM = 8.0  # a candidate this near to the middle between two points is taken for the missed vertebra
 
 
@@ -54,6 +57,18 @@ def follow(pointsNode):
     _writeSolved(pointsNode, labels, relabel(labels, {}))
 
 
+def countBy(pointsNode, rule):
+    """Give all vertebrae the names of a rule; nothing is named again, and places, statuses and confirmed points stay.
+
+    Args:
+        rule: one of ``core.count_rules.RULES``; ``solver.naming.alternative_names`` tells which would change names.
+
+    Raises:
+        InputError: an unknown rule, or a vertebra bears a name that does not exist by the present one.
+    """
+    writeLabels(pointsNode, counted_by(readLabels(pointsNode), rule))
+
+
 def shift(pointsNode, step):
     """Name every vertebra one level further down (``step`` = 1) or up (-1): the count was off by one.
 
@@ -67,7 +82,7 @@ def shift(pointsNode, step):
     labels = readLabels(pointsNode)
     if not labels.points:
         raise InputError("There are no vertebrae to shift: label a CT first.")
-    levels = shifted([point.level for point in labels.points], step)
+    levels = shifted([point.level for point in labels.points], step, count_in(labels))
     renamed = dict(zip((point.level for point in labels.points), levels))
     surest = max(labels.points, key=lambda point: (point.status == CONFIRMED, point.confidence))
     held = [point for point in labels.points if point.status == CONFIRMED or point is surest]
@@ -82,20 +97,34 @@ def shift(pointsNode, step):
         status = CONFIRMED if point is surest else point.status
         points.append(replace(point, level=level, confidence=1.0 if status == CONFIRMED else confidence, status=status))
     warnings = warnings_after_renaming(labels.warnings, renamed)
-    writeLabels(pointsNode, replace(labels, points=tuple(points), warnings=warnings))
+    writeLabels(pointsNode, counted_by_user(replace(labels, points=tuple(points), warnings=warnings)))
 
 
-def shifted(levels, step):
-    """The names of consecutive vertebrae moved by ``step`` levels; gaps stay gaps, T13 and L6 count as vertebrae."""
-    present = [level for level in LEVELS if level in USUAL_LEVELS or level in levels]
-    first = USUAL_LEVELS.index(levels[0]) if levels[0] in USUAL_LEVELS else None
+def shifted(levels, step, count=USUAL):
+    """The names of consecutive vertebrae moved by ``step`` levels; gaps stay gaps, T13 and L6 count as vertebrae.
+
+    Args:
+        levels: head to foot.
+        step: 1 or -1.
+        count: of these levels. Where it has seen no T12, that is no gap; where it names vertebrae one by one, there is
+            an L6 below L5.
+    """
+    names = _namesOneByOne(count)
+    absent = ("T12",) if count.offset is None and count.more < 0 else ()
+    present = [level for level in LEVELS if (level in names and level not in absent) or level in levels]
+    first = names.index(levels[0]) if levels[0] in names else None
     if first is None:
         raise InputError(f"{levels[0]} cannot be shifted: name one vertebra instead.")
     places = [first + step + present.index(level) - present.index(levels[0]) for level in levels]
-    if places[0] < 0 or places[-1] >= len(USUAL_LEVELS):
-        end = "above C1" if places[0] < 0 else "below L5"
+    if places[0] < 0 or places[-1] >= len(names):
+        end = "above C1" if places[0] < 0 else f"below {names[-1]}"
         raise InputError(f"The levels cannot be shifted {end}: name one vertebra instead.")
-    return [USUAL_LEVELS[place] for place in places]
+    return [names[place] for place in places]
+
+
+def _namesOneByOne(count):
+    """The names that one vertebra after the other can have."""
+    return USUAL_LEVELS if count.offset is None else (*USUAL_LEVELS, "L6")
 
 
 def addBelow(pointsNode, index):
@@ -111,7 +140,7 @@ def addBelow(pointsNode, index):
     if place + 1 == len(labels.points):
         raise InputError(f"There is no vertebra below {point.level} to add one before: place a point by hand instead.")
     below = labels.points[place + 1]
-    level = nextLevel(point.level)
+    level = nextLevel(point.level, count_in(labels))
     if labels.evidence is None:
         raise InputError("These points hold no labeling evidence: label the scan again, then correct it.")
     ras = _between(labels.evidence.points, point.ras, below.ras)
@@ -119,13 +148,13 @@ def addBelow(pointsNode, index):
     return level
 
 
-def nextLevel(level):
-    """The level below in the usual spine.
+def nextLevel(level, count=USUAL):
+    """The level below in the usual spine; where vertebrae are named one by one, there is an L6 below L5.
 
     Raises:
         InputError: there is none.
     """
-    below = [other for other in USUAL_LEVELS if LEVEL_INDEX[other] > LEVEL_INDEX[level]]
+    below = [other for other in _namesOneByOne(count) if LEVEL_INDEX[other] > LEVEL_INDEX[level]]
     if not below:
         raise InputError(f"No level follows {level}.")
     return below[0]

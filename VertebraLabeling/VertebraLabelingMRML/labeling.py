@@ -6,12 +6,22 @@ from typing import Protocol
 import numpy as np
 import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
+from VertebraLabelingLib.core.count_rules import AS_SEEN
 from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning, note
 from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
 from VertebraLabelingLib.solver.chain import relabel
+from VertebraLabelingLib.solver.naming import (
+    ContradictingNamesError,
+    as_seen,
+    counted_by,
+    given_names,
+    reading_of,
+    rule_of,
+    seen_as,
+)
 
 from . import display, found_in, frames, slice_views
 from .moved_together import isSameMotion, wholeMotion
@@ -50,10 +60,13 @@ class Request:
         pointsNode: the node to update, or ``None`` for that of another run that ends before this one, else a new one.
         newOutput: create a node even where another run has left one.
         kept: level -> :class:`LabeledPoint` of the user: a confirmed one stays as it is, a moved one where it is.
+            Here and below vertebrae are named as what is seen, as the engine does, not by the rule.
         state: :class:`volume_state.VolumeState` of the volume before the run.
         settled: level -> :class:`LabeledPoint` that the user had settled in the node before the run, as they stood.
         places: level -> world RAS mm of all points of the node before the run.
         notes: :class:`LabelWarning` of the volume.
+        count: by which rule the result is named, one of ``core.count_rules.RULES``.
+        given: level -> name of the vertebrae that the user has named by this rule.
     """
 
     volumeNode: object
@@ -65,6 +78,8 @@ class Request:
     settled: dict = field(default_factory=dict)
     places: dict = field(default_factory=dict)
     notes: tuple = ()
+    count: str = AS_SEEN
+    given: dict = field(default_factory=dict)
 
     @property
     def fixed(self):
@@ -72,17 +87,19 @@ class Request:
         return {level: point.ras for level, point in self.kept.items() if point.status == CONFIRMED}
 
 
-def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None):
+def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None, count=None):
     """Check the nodes and collect the points that the user settled; changes nothing.
 
     Args:
         volumeNode: vtkMRMLScalarVolumeNode.
         outputNode: vtkMRMLMarkupsFiducialNode to write into; by default the one of an earlier run on this volume.
-        fixed: level -> world RAS mm of further points that are known.
+        fixed: level -> world RAS mm of further points that are known, named by the rule ``count``.
         newOutput: write into a new node even where an earlier run has left one.
         keep: what to do with settled points where the volume has changed since they were found in it, or where they
             were moved without it: ``None`` refuses, ``True`` uses them as they stand, ``False`` goes on without them.
             Vertebrae of another volume in ``outputNode`` are replaced only where it is not ``None``.
+        count: by which rule a spine of unusual numbers is named, one of ``core.count_rules.RULES``; by default that of
+            the earlier run, else what is seen. Where it is another than before, settled points get names by it.
 
     Raises:
         InputError: the volume or the output cannot be used, or is not in the scene;
@@ -95,21 +112,35 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None)
     pointsNode = outputNode
     if pointsNode is None and not newOutput:
         pointsNode = pointsNodeOf(volumeNode)
-    settled, places = {}, {}
+    settled, places, provenance = {}, {}, {}
     if pointsNode is not None:
         checkPointsNode(pointsNode)
         places, source = placesAsWritten(pointsNode), sourceVolume(pointsNode)
         if keep is None and levelPoints(pointsNode):
             _checkNotOfAnother(pointsNode, source, volumeNode, state)
         if source in (volumeNode, None):
-            settled = userPoints(pointsNode)
+            settled, provenance = userPoints(pointsNode), provenanceOf(pointsNode)
     kept = _kept(pointsNode, volumeNode, state, settled, places, keep) if settled else {}
-    for level, ras in (fixed or {}).items():
-        if level not in LEVEL_INDEX or not is_place(ras):
-            raise InputError(f"The known point {level!r} has no place or is no level: use C1-C7, T1-T13 or L1-L6.")
+    before, kept = _inNamesOf(provenance, settled), _inNamesOf(provenance, kept)
+    count = count or rule_of(before)
+    reading = reading_of(before, count)
+    given = given_names(kept) if count == rule_of(before) else {}
+    kept = as_seen(kept).by_level
+    for name, ras in (fixed or {}).items():
+        if name not in LEVEL_INDEX or not is_place(ras):
+            raise InputError(f"The known point {name!r} has no place or is no level: use C1-C7, T1-T13 or L1-L6.")
+        level = seen_as(name, reading)
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
+        given[level] = name
+    given = given if reading.offset is not None else {}
     notes = (*map(note, notes), *frames.onlyShown(volumeNode))
-    return Request(volumeNode, volume, pointsNode, newOutput, kept, state, settled, places, notes)
+    settled = as_seen(before).by_level
+    return Request(volumeNode, volume, pointsNode, newOutput, kept, state, settled, places, notes, count, given)
+
+
+def _inNamesOf(provenance, points):
+    """Points, level -> :class:`LabeledPoint`, as labels that are named as their provenance tells."""
+    return SpineLabels(tuple(points.values()), provenance=provenance)
 
 
 def _checkNotOfAnother(pointsNode, source, volumeNode, state):
@@ -138,8 +169,8 @@ def finish(request, labels):
     output is made anew, that of another run on the volume is updated, and the points follow a volume that was moved.
 
     Raises:
-        InputError: the voxels or the geometry of the volume have changed during the run, or the output cannot take
-            the points.
+        InputError: the voxels or the geometry of the volume have changed during the run, the output cannot take the
+            points, or what the user has named does not fit the rule.
     """
     volumeNode, node, kept = request.volumeNode, request.pointsNode, dict(request.kept)
     state = stateOf(volumeNode)
@@ -155,8 +186,9 @@ def finish(request, labels):
         node = pointsNodeOf(volumeNode)
     if node is not None and sourceVolume(node) in (volumeNode, None):
         _checkUnmoved(node, request.places, moved)
-        kept = _withMeanwhile(kept, request.settled, userPoints(node))
-    labels = withAstray(withKept(labels, kept))
+        now = as_seen(_inNamesOf(provenanceOf(node), userPoints(node))).by_level
+        kept = _withMeanwhile(kept, request.settled, now)
+    labels = _named(withAstray(withKept(labels, kept)), request.count, request.given)
     labels = replace(labels, warnings=(*labels.warnings, *request.notes))
     labels = found_in.remembering(labels, state, volumeNode)
     if node is None:
@@ -168,6 +200,23 @@ def finish(request, labels):
         display.style(node)
     slice_views.arrange(node)
     return node
+
+
+def _named(labels, count, given):
+    """Labels under the names of a rule, around those that the user has given, level as seen -> name.
+
+    Where these do not fit any more, because this run sees another number of vertebrae, the others are named again.
+
+    Raises:
+        InputError: they do not fit the rule.
+    """
+    confirmed = {point.level for point in labels.points if point.status == CONFIRMED}
+    given = {level: name for level, name in given.items() if level in confirmed}
+    try:
+        return counted_by(labels, count, given)
+    except ContradictingNamesError:
+        places = {name: labels.by_level[level].ras for level, name in given.items()}
+        return relabel(counted_by(labels, count), places)
 
 
 def _checkUnmoved(node, before, moved):
@@ -222,8 +271,10 @@ def withKept(labels, kept):
     return labels.with_points((*labels.points, *left))
 
 
-def label(volumeNode, labeler: Labeler, outputNode=None, fixed=None, progress=None, cancelled=None, keep=None):
+def label(
+    volumeNode, labeler: Labeler, outputNode=None, fixed=None, progress=None, cancelled=None, keep=None, count=None
+):
     """Label a CT volume node and return the markups node; blocks. Arguments as in :func:`prepare`."""
-    request = prepare(volumeNode, outputNode, fixed, keep=keep)
+    request = prepare(volumeNode, outputNode, fixed, keep=keep, count=count)
     labels = labeler.label(request.volume, fixed=request.fixed or None, progress=progress, cancelled=cancelled)
     return finish(request, labels)

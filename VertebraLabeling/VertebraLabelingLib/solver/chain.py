@@ -40,7 +40,7 @@ from .fixed_points import (
     reach_mm,
     with_places,
 )
-from .naming import as_seen, count_in, in_names, seen_as
+from .naming import as_seen, count_in, in_names, reading_of, seen_as
 from .spine_curve import SpineCurve, spine_curve
 from .warnings import warnings_for, warnings_of_places, without_solver_warnings
 
@@ -83,7 +83,7 @@ def solve(
         given = {seen_as(name, count): ras for name, ras in (fixed or {}).items()}
         return _to_labels(_search(evidence, new_fixed_points(given), None, parameters))
 
-    return in_names(Count(rule=rule, offset=None if rule == AS_SEEN else 0), seen)
+    return in_names(reading_of(SpineLabels(()), rule), seen)
 
 
 class Chain(NamedTuple):

@@ -71,6 +71,28 @@ def counted_by(labels: SpineLabels, rule: str, given: Mapping[str, str] | None =
     return named(as_seen(labels), rule, given)
 
 
+def reading_of(labels: SpineLabels, rule: str) -> Count:
+    """The count by which names that the user gives by a rule are read; that of an earlier result by the same rule."""
+    count = _stored(labels)
+    if rule == count.rule:
+        return count
+    return Count(rule=rule, offset=None if rule == AS_SEEN else 0)
+
+
+def given_names(labels: SpineLabels) -> dict[str, str]:
+    """Level as seen -> name of what the user has confirmed; nothing where what is seen is named."""
+    count = _stored(labels)
+    return _given(count, as_seen(labels, count))
+
+
+def counted_by_user(labels: SpineLabels) -> SpineLabels:
+    """A result whose vertebrae the user has all named: one after the other, whatever was counted before."""
+    count = count_in(labels)
+    offset = None if count.offset is None else 0
+    provenance = {**labels.provenance, COUNT: Count(rule=count.rule, offset=offset, by_user=True).to_json()}
+    return replace(labels, provenance=provenance)
+
+
 def count_in(labels: SpineLabels) -> Count:
     """The count of a result; of one that keeps none, as far as its evidence tells."""
     if _is_stored(labels) or labels.evidence is None or not labels.points:

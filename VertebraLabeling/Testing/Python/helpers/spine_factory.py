@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, THORACIC, USUAL_LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.spacing import EDGES, VERSE_SPACING
@@ -66,6 +67,19 @@ def evidence(
     corners = np.array(np.meshgrid(*zip(low, high), indexing="ij")).reshape(3, 8).T
     seen = np.where(here, 0.95, 0.05) if presence else np.full(len(LEVELS), 0.5)
     return Evidence(points, np.clip(unary, 0.0, 12.0), detection, seen, corners)
+
+
+def signs(levels: Sequence[str], last: str | None = None, odds: float = 5.0) -> np.ndarray:
+    """(N, 4) log-odds of a spine that looks as its levels say; ``last`` lies on the sacrum."""
+    columns = [[level == "C2", level == "T1", level in THORACIC, level == last] for level in levels]
+    return np.where(np.array(columns), odds, -odds)
+
+
+def spine(levels: Sequence[str]) -> Evidence:
+    """Evidence of a spine that is seen as it is; an L4, L5 or L6 at its end lies on the sacrum."""
+    last = levels[-1] if levels[-1] in ("L4", "L5", "L6") else None
+    said = evidence(levels, positions(levels), margin_mm=40.0, presence=False)
+    return replace(said, landmarks=signs(levels, last))
 
 
 def names(labels: SpineLabels) -> list[str]:

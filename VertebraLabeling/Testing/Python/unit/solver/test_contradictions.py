@@ -6,27 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, names, positions
-from VertebraLabelingLib.core.anatomy import THORACIC, USUAL_LEVELS
+import spine_factory
+from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, names
+from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.evidence import LANDMARK_SIGNS, Evidence
 from VertebraLabelingLib.core.label_warning import COUNTS, DENS, FIRST_RIB, LAST_RIB, SACRUM, LabelWarning
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.solver.chain import relabel, solve
 
-ODDS = 4.0
+_COLUMNS = {"c2": 0, "first": 1, "rib": 2, "last": 3}  # of LANDMARK_SIGNS
 
 
 def spine(levels, **odd: dict[str, float]) -> Evidence:
     """A spine that looks as its levels say, but for the ``odd`` signs: kind of sign -> level -> log-odds."""
-    last = levels[-1] if levels[-1] in ("L4", "L5", "L6") else None
-    columns = [[level == "C2", level == "T1", level in THORACIC, level == last] for level in levels]
-    signs = np.where(np.array(columns), ODDS, -ODDS)
+    said = spine_factory.spine(levels)
+    looks = said.landmarks.copy()
     for name, values in odd.items():
-        column = LANDMARK_SIGNS.index({"c2": "C2", "first": "first rib", "rib": "rib", "last": LANDMARK_SIGNS[3]}[name])
         for level, odds in values.items():
-            signs[list(levels).index(level), column] = odds
-    said = evidence(levels, positions(levels), strength=4.0, margin_mm=40.0, presence=False)
-    return replace(said, landmarks=signs)
+            looks[list(levels).index(level), _COLUMNS[name]] = odds
+    return replace(said, landmarks=looks)
 
 
 def counts(labels: SpineLabels) -> list[LabelWarning]:

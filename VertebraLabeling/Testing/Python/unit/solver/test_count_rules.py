@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, names, positions
+from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, names, positions, spine
 from VertebraLabelingLib.background.labeling_process import labels_from_json, labels_to_json
-from VertebraLabelingLib.core.anatomy import THORACIC, USUAL_LEVELS
+from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, RULES
-from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.label_warning import COUNTS, GAP, IMPLANTS, RULE, VARIANT, LabelWarning
 from VertebraLabelingLib.core.labels import CONFIRMED, SpineLabels
 from VertebraLabelingLib.errors import InputError
@@ -18,15 +17,6 @@ from VertebraLabelingLib.solver.chain import relabel, solve
 from VertebraLabelingLib.solver.naming import alternative_names, counted_by, how_counted, rule_of
 
 IN_ORDER = (*USUAL_LEVELS, "L6")
-ODDS = 5.0
-
-
-def spine(levels, margin_mm: float = 40.0) -> Evidence:
-    """A spine that looks as its levels say; an L4, L5 or L6 at its end lies on the sacrum."""
-    last = levels[-1] if levels[-1] in ("L4", "L5", "L6") else None
-    columns = [[level == "C2", level == "T1", level in THORACIC, level == last] for level in levels]
-    said = evidence(levels, positions(levels), strength=3.0, margin_mm=margin_mm, presence=False)
-    return replace(said, landmarks=np.where(np.array(columns), ODDS, -ODDS))
 
 
 def told(labels: SpineLabels) -> list[str]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, names, positions
-from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, THORACIC, USUAL_LEVELS
+from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, names, positions, signs
+from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.counting import COUNT, Count
 from VertebraLabelingLib.core.evidence import LANDMARK_SIGNS, Evidence
 from VertebraLabelingLib.core.parameters import SHIPPED
@@ -15,13 +15,6 @@ from VertebraLabelingLib.solver.chain import relabel, solve
 from VertebraLabelingLib.solver.landmark_costs import below_costs, end_costs, node_costs
 
 P = SHIPPED.chain
-ODDS = 5.0
-
-
-def signs(levels, last: str | None = None) -> np.ndarray:
-    """(N, 4) log-odds of a spine that looks as its levels say; ``last`` lies on the sacrum."""
-    columns = [[level == "C2", level == "T1", level in THORACIC, level == last] for level in levels]
-    return np.where(np.array(columns), ODDS, -ODDS)
 
 
 def misread(levels, last: str | None = None) -> Evidence:
