@@ -303,7 +303,14 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
         return sequences.labelSequence(node, self.labeler, items, report, cancelled, keep)
 
     def labelFolder(
-        self, inputFolder, outputFolder, pattern="*", formats=("mrk.json",), overwrite=False, progress=None
+        self,
+        inputFolder,
+        outputFolder,
+        pattern="*",
+        formats=("mrk.json",),
+        overwrite=False,
+        progress=None,
+        count="seen",
     ):
         """Label every CT below a folder (NIfTI, NRRD, MetaImage, DICOM series); the scene is not touched.
 
@@ -317,10 +324,12 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             formats: what to write for each scan; see ``vertebra-labeling label --help`` for all.
             overwrite: label again what is already done; otherwise only what is missing is made.
             progress: called with the fraction 0..1 of the whole folder, and what is being done.
+            count: as in :meth:`label`.
 
         Returns:
             list[dict]: one per scan: ``name``, ``status`` (done, present, skipped or failed), ``message`` (why it was
-            skipped or failed), ``levels``, ``confidence`` (the lowest one), ``warnings``, ``seconds``, ``files``.
+            skipped or failed), ``levels``, ``confidence`` (the lowest one), ``counted`` (how, a sentence),
+            ``warnings``, ``seconds``, ``files``.
 
         Raises:
             VertebraLabelingError: there is no CT in the folder, or PyTorch or the weights are missing.
@@ -337,7 +346,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
                 progress(fraction, what)
 
         return label_folder(
-            inputFolder, outputFolder, pattern, formats, overwrite, progress=report, labeler=self.labeler
+            inputFolder, outputFolder, pattern, formats, overwrite, report, labeler=self.labeler, count=count
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.count_rules import AS_SEEN
+from VertebraLabelingLib.core.counting import rule_of
 from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning, note
 from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
@@ -19,7 +20,6 @@ from VertebraLabelingLib.solver.naming import (
     counted_by,
     given_names,
     reading_of,
-    rule_of,
     seen_as,
 )
 

@@ -62,7 +62,7 @@ def read_journal(folder: Path) -> dict[str, ScanResult]:
 
 def _is_sound(result: ScanResult) -> bool:
     """Whether a line of the journal is such as this program writes; its name becomes that of a file."""
-    texts = (result.name, result.path, result.series, result.status, result.message, result.job)
+    texts = (result.name, result.path, result.series, result.status, result.message, result.job, result.counted)
     return (
         all(isinstance(text, str) for text in texts)
         and (not result.name or safe_name(result.name) == unicodedata.normalize("NFC", result.name))

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+from ..core.count_rules import AS_SEEN
 from ..errors import Cancelled, InputError
 from ..system.atomic import remove_leftovers
 from .inputs import find_scans
@@ -129,6 +130,7 @@ def label_folder(
     progress: Callable[[float, str], None] | None = None,
     cancelled: Cancelling | None = None,
     labeler: Labeler | None = None,
+    count: str = AS_SEEN,
 ) -> list[dict]:
     """Label every CT below a folder.
 
@@ -141,15 +143,16 @@ def label_folder(
         progress: called with the fraction 0..1 of the whole folder, and what is being done.
         cancelled: asked often; true ends the call with :class:`errors.Cancelled`.
         labeler: used for all scans; one with the shipped weights by default.
+        count: the rule by which vertebrae are named, one of :data:`.count_rules.RULES`.
 
     Returns:
         One dictionary for each scan, see :meth:`scan_job.ScanResult.to_dict`.
 
     Raises:
-        InputError: there is no CT, or an unknown format.
+        InputError: there is no CT, or an unknown format or rule.
         Cancelled: see ``cancelled``.
     """
-    plan = OutputPlan(os.fspath(output_folder), tuple(formats), overwrite)
+    plan = OutputPlan(os.fspath(output_folder), tuple(formats), overwrite, count)
     inputs = find_scans([input_folder], pattern=pattern)
     if not inputs.jobs:
         problem = inputs.problems[0].message if inputs.problems else f"Nothing in {input_folder} matches {pattern}."

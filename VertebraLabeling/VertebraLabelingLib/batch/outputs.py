@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.count_rules import AS_SEEN, RULES
 from ..core.labels import PREDICTED, SpineLabels
 from ..errors import InputError, VertebraLabelingError
 from ..formats import csv_table, dicom_sr, mrk_json, verse_json
@@ -56,19 +57,23 @@ class OutputPlan:
         folder: all files of a batch lie directly in it.
         formats: keys of :data:`WRITERS`. ``dicom`` is made of scans that came as DICOM only.
         overwrite: replace files that are there; otherwise only missing ones are made.
+        count: the rule by which vertebrae are named, one of :data:`.count_rules.RULES`.
 
     Raises:
-        InputError: an unknown format, or pictures where matplotlib is not installed.
+        InputError: an unknown format or rule, or pictures where matplotlib is not installed.
     """
 
     folder: str
     formats: tuple[str, ...] = (POINTS,)
     overwrite: bool = False
+    count: str = AS_SEEN
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in WRITERS]
         if unknown or not self.formats:
             raise InputError(f"{', '.join(unknown) or 'Nothing'} is no output format: use {', '.join(WRITERS)}.")
+        if self.count not in RULES:
+            raise InputError(f"{self.count!r} is no way to count: use {', '.join(RULES)}.")
         if PICTURE in self.formats:
             need_matplotlib()
         object.__setattr__(self, "formats", tuple(name for name in WRITERS if name in self.formats))

@@ -84,6 +84,8 @@ def _card(result: ScanResult, picture: bool) -> str:
         levels, worst = result.levels, min(result.points, key=lambda point: point[4])
         found = f"{levels[0]}-{levels[-1]}" if len(levels) > 1 else levels[0]
         lines.append(f"<p>{escape(found)}, {len(levels)} levels, least certain {escape(worst[0])} ({worst[4]:.2f})</p>")
+    if result.counted:
+        lines.append(f"<p>{escape(result.counted)}</p>")
     lines += [f'<p class="warning">{escape(warning)}</p>' for warning in result.warnings]
     if result.message:
         lines.append(f'<p class="{"error" if result.status == FAILED else "faint"}">{escape(result.message)}</p>')

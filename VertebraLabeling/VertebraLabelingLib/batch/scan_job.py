@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ..core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM
+from ..core.counting import how_counted, rule_of, stored_count
 from ..core.field_of_view import distance_to_face
 from ..core.labels import SpineLabels
 from ..core.scan_source import ScanSource
@@ -18,6 +20,7 @@ from ..formats.mrk_json import AS_WRITTEN
 from ..preprocessing.ct_check import OFFSET_NOTE
 from ..scans.identify import identify
 from ..scans.read_scan import Scan, read_scan, to_hounsfield
+from ..solver.naming import counted_by
 from ..system.native_output import native_output_to_log
 from ..system.private_log import log_failure
 from .jobs import ScanJob
@@ -29,6 +32,12 @@ DONE, PRESENT, SKIPPED, FAILED = "done", "present", "skipped", "failed"
 OUTSIDE_MM = 25.0  # a vertebra that the edge of the image cuts may have its center beyond it
 
 _TOO_LITTLE_MEMORY = "There is too little free memory for this scan: close programs or use fewer --jobs."
+
+_NAMED = {
+    AS_SEEN: "named as what is seen",
+    FROM_ABOVE: "named by counting from above",
+    FROM_SACRUM: "named by counting from the sacrum",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +68,7 @@ class ScanResult:
         provenance: of the labeling: model, weights, device.
         series: of the job.
         job: name of the job, where the scan had to take another one while it was labeled.
+        counted: how the spine was counted, a sentence; empty where that is not known.
         source: what identifies the scan, see :meth:`ScanSource.to_dict`; empty where it could not be read.
     """
 
@@ -75,6 +85,7 @@ class ScanResult:
     series: str = ""
     source: dict[str, str] = field(default_factory=dict)
     job: str = ""
+    counted: str = ""
 
     @staticmethod
     def of(job: ScanJob, status: str, message: str = "") -> ScanResult:
@@ -184,13 +195,13 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
     if not missing:
         told = (*job.notes, *notes)
         result = replace(result, status=PRESENT, message=" ".join(told), points=_points(kept), warnings=told, kept=True)
-        return replace(result, files=_files(plan, job))
+        return replace(result, files=_files(plan, job), counted=how_counted(kept) if kept else "")
     replaced = frozenset(name for name in wanted if plan.path(job, name).exists())
     scan = in_hounsfield(read_scan(job.path, job.series or None, job.folders))
     _check_unchanged(job)
     if kept is not None:
         _check_inside(kept, scan, plan.path(job, POINTS).name)
-    labels = kept or labeler.label(scan.volume, None, progress, cancelled)
+    labels = kept or counted_by(labeler.label(scan.volume, None, progress, cancelled), plan.count)
     labels = replace(labels, provenance={**labels.provenance, "source": job.source.to_dict()})
     written = write_outputs(plan, missing, job, labels, scan, replaced)
     return replace(
@@ -201,6 +212,7 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
         points=_points(labels),
         warnings=(*job.notes, *notes, *map(str, labels.warnings), *scan.notes, *written.notes),
         kept=kept is not None,
+        counted=how_counted(labels),
         provenance={name: value for name, value in labels.provenance.items() if name not in ("source", AS_WRITTEN)},
     )
 
@@ -221,10 +233,13 @@ def _kept(job: ScanJob, labeler: Labeler, plan: OutputPlan) -> tuple[SpineLabels
     points = plan.path(job, POINTS).name
     if is_corrected(labels):
         note = f"{points} was changed by a person, so its points are kept: rename or delete it to label the scan again."
-        return labels, (note,) if plan.overwrite or is_other_model else ()
+        is_other_rule = stored_count(labels) is not None and rule_of(labels) != plan.count
+        return labels, (note,) if plan.overwrite or is_other_model or is_other_rule else ()
     if is_other_model:
         model = labels.provenance.get("model", "another model")
         return None, (f"The points in {points} were those of {model}: the scan was labeled again.",)
+    if rule_of(labels) != plan.count:
+        return None, (f"The points in {points} were {_NAMED[rule_of(labels)]}: the scan was labeled again.",)
     return (None if plan.overwrite else labels), ()
 
 

@@ -22,7 +22,10 @@ from .review_page import review_page
 from .scan_job import PRESENT, SKIPPED, ScanResult
 
 JSON_NAME, CSV_NAME, PAGE_NAME = "summary.json", "summary.csv", "review.html"
-COLUMNS = ("case", "status", "levels", "count", "lowest_confidence", "warnings", "seconds", "error", "input", "source")
+COLUMNS = (
+    *("case", "status", "levels", "count", "lowest_confidence", "warnings", "seconds", "error", "input", "source"),
+    "counted",
+)
 
 
 class Summary:
@@ -47,7 +50,8 @@ class Summary:
             warnings = tuple(dict.fromkeys((*before.warnings, *result.warnings)))
             points = result.points or before.points
             seconds = before.seconds if result.status == PRESENT else result.seconds
-            result = replace(result, points=points, warnings=warnings, seconds=seconds, provenance=before.provenance)
+            kept = {"provenance": before.provenance, "counted": result.counted or before.counted}
+            result = replace(result, points=points, warnings=warnings, seconds=seconds, **kept)
         if before and not result.files and before.source in ({}, result.source):
             result = replace(result, files=before.files)
         self._known[key] = self._told[key] = result
@@ -96,11 +100,11 @@ def _table(results: Sequence[ScanResult], skipped: Sequence[Skip]) -> str:
             for cell in (
                 *(result.name, result.status, " ".join(result.levels), str(len(result.levels)), sure),
                 *(" | ".join(result.warnings), f"{result.seconds:.2f}", result.message, result.path),
-                str(result.source.get("digest", "")),
+                *(str(result.source.get("digest", "")), result.counted),
             )
         )
     for skip in skipped:
-        row = ("", SKIPPED, "", "0", "", "", "0.00", skip.reason, skip.path, "")
+        row = ("", SKIPPED, "", "0", "", "", "0.00", skip.reason, skip.path, "", "")
         writer.writerow(_no_formula(printable(cell)) for cell in row)
     return text.getvalue()
 

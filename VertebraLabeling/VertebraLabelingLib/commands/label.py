@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..batch.scan_job import FAILED, ScanResult
+from ..core.count_rules import AS_SEEN, RULES
 from ..errors import InputError
 from .options import add_engine_options
 
@@ -56,6 +57,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         action="store_true",
         help="take .mrk.json files that do not say which scan they were made from for those of the scan of their name",
     )
+    parser.add_argument(
+        "--count",
+        choices=RULES,
+        default=AS_SEEN,
+        help="names of a spine with more or fewer vertebrae than usual: seen (what is seen: T13 is a thirteenth "
+        "rib-bearing vertebra, L6 a sixth lumbar one), above (seven, twelve, five from C1) or sacrum (five, twelve, "
+        "seven upward) (default: seen)",
+    )
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="worker processes (default: 1)")
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="label on this Dask cluster, e.g. tcp://scheduler:8786; 'local' starts one"
@@ -75,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..batch.progress import JsonLines, Quiet, Terminal
     from ..batch.workers import LabelerSpec, LazyLabeler
 
-    plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite)
+    plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite, arguments.count)
     spec = LabelerSpec(arguments.weights, arguments.device)
     reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
     inputs = settle(find_scans(arguments.inputs, arguments.series), plan, arguments.adopt)
@@ -108,10 +117,11 @@ def _positive(text: str) -> int:
 
 
 def table(result: ScanResult, folder: str) -> str:
-    """The vertebrae of one scan for people: level, confidence, RAS mm; then warnings, time and files."""
+    """The vertebrae of one scan for people: level, confidence, RAS mm; then the count, warnings, time and files."""
     lines = [f"{'level':<7}{'confidence':>10}{'R mm':>10}{'A mm':>10}{'S mm':>10}"]
     for level, r, a, s, confidence in result.points:
         lines.append(f"{level:<7}{confidence:>10.2f}{r:>10.1f}{a:>10.1f}{s:>10.1f}")
+    lines += [result.counted] if result.counted else []
     lines += [f"warning: {warning}" for warning in result.warnings]
     if result.message:
         lines.append(result.message)

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from .anatomy import USUAL_LEVELS
 from .count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, OTHERWISE, RULES
 from .label_warning import DENS, FIRST_RIB, LANDMARK_WORDS, LANDMARKS, LAST_RIB, SACRUM
+from .labels import SpineLabels
 
 COUNT = "count"  # in SpineLabels.provenance, as Count.to_json writes it
 THORACIC, LUMBAR = 12, 5
@@ -204,6 +205,22 @@ _KNOWN: dict[str, Callable[[object], bool]] = {
     "offset": _is_one_of(None, *range(-_FARTHEST, _FARTHEST + 1)),
     "by_user": _is_one_of(False, True),
 }
+
+
+def stored_count(labels: SpineLabels) -> Count | None:
+    """The count that a result keeps; ``None`` where it keeps none."""
+    return Count.from_json(labels.provenance.get(COUNT))
+
+
+def rule_of(labels: SpineLabels) -> str:
+    """The rule that was chosen for the names of a result, one of :data:`.count_rules.RULES`."""
+    return (stored_count(labels) or Count()).rule
+
+
+def how_counted(labels: SpineLabels, translate: Callable[[str], str] = str) -> str:
+    """How a result was counted, one sentence for the user; empty where it does not tell."""
+    count = stored_count(labels)
+    return count.sentence(translate) if count else ""
 
 
 def names_by(rule: str, levels: Sequence[str], count: Count) -> dict[str, str] | None:

@@ -1,8 +1,9 @@
 """DICOM Structured Report, template TID 1500 (Measurement Report): the points as 3-D coordinates of the CT's own frame.
 
 One measurement group a vertebra: a POINT in the frame of reference of the CT, the vertebra as finding site (SNOMED CT),
-its level as tracking identifier, and the certainty. Opens in 3D Slicer's QuantitativeReporting. Needs the extra
-``dicom`` (pydicom, highdicom); only for scans that came as DICOM, whose headers give patient, study and frame.
+its level as tracking identifier, and the certainty; a comment says how the spine was counted. Opens in 3D Slicer's
+QuantitativeReporting. Needs the extra ``dicom`` (pydicom, highdicom); only for scans that came as DICOM, whose headers
+give patient, study and frame.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from .. import __version__
 from ..core.anatomy import SNOMED_CODES
+from ..core.counting import how_counted
 from ..core.labels import LabeledPoint, SpineLabels
 from ..core.scan_source import ScanSource, instances_digest, shown_uid
 from ..core.volume import lps_to_ras, ras_to_lps
@@ -80,6 +82,11 @@ def make_report(labels: SpineLabels, dicom_files: Sequence[str]):
         imaging_measurements=[_group(hd, point, first) for point in labels.points],
         title=_code(hd, "126000", "DCM", "Imaging Measurement Report"),
     )
+    counted = how_counted(labels)
+    if counted:  # the template may be extended
+        comment = _code(hd, "121106", "DCM", "Comment")
+        contains = hd.sr.RelationshipTypeValues.CONTAINS
+        content[0].ContentSequence.append(hd.sr.TextContentItem(comment, counted, contains))
     report = hd.sr.Comprehensive3DSR(
         evidence=images,
         content=content,
@@ -242,4 +249,5 @@ def _uid(*parts: str) -> str:
 
 
 def _fingerprint(labels: SpineLabels) -> str:
-    return ";".join(f"{p.level}:{p.ras[0]:.2f},{p.ras[1]:.2f},{p.ras[2]:.2f},{p.confidence:.3f}" for p in labels.points)
+    points = (f"{p.level}:{p.ras[0]:.2f},{p.ras[1]:.2f},{p.ras[2]:.2f},{p.confidence:.3f}" for p in labels.points)
+    return ";".join(filter(None, (*points, how_counted(labels))))

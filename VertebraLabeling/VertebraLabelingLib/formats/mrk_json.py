@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.anatomy import LEVEL_INDEX
+from ..core.counting import COUNT, Count
 from ..core.labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
 from ..core.scan_source import ScanSource, digest_of
 from ..core.volume import lps_to_ras, ras_to_lps
@@ -24,8 +25,8 @@ SCHEMA = (
     "markups-schema-v1.0.3.json#"
 )
 ORIGIN = "vertebraLabeling"
-"""Key beside the markups that says which scan the points were made from, and by which model. Slicer passes over it, and
-leaves it out when it saves."""
+"""Key beside the markups that says which scan the points were made from, by which model, and how they were counted.
+Slicer passes over it, and leaves it out when it saves."""
 
 AS_WRITTEN = "as_written"
 """Key in the provenance of labels that were read: nobody has changed the points since they were written."""
@@ -69,7 +70,8 @@ class MarkupPoint:
 def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
     """Write the points as one fiducial list: label = level, description as :attr:`LabeledPoint.description`.
 
-    Of the provenance ``source`` (a :class:`ScanSource` as a dictionary) and the model are kept, see :data:`ORIGIN`.
+    Of the provenance ``source`` (a :class:`ScanSource` as a dictionary), the model and the count are kept, see
+    :data:`ORIGIN`.
 
     Raises:
         OSError: the file cannot be written; nothing is left behind.
@@ -87,7 +89,7 @@ def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
         "measurements": [],
         "display": _DISPLAY,
     }
-    kept = {name: labels.provenance[name] for name in ("source", *_MODEL) if name in labels.provenance}
+    kept = {name: labels.provenance[name] for name in ("source", COUNT, *_MODEL) if name in labels.provenance}
     origin = {ORIGIN: {**kept, "points": _digest(points)}} if kept else {}
     write_text(path, json.dumps({"@schema": SCHEMA, **origin, "markups": [markup]}, indent=1) + "\n")
 
@@ -111,8 +113,8 @@ def read_labels(path: str | os.PathLike) -> SpineLabels:
     """Read the points that have a level as their name; confidence and status come from the descriptions.
 
     A point without a status (placed by hand, or by another program) has confidence 1 and status ``confirmed``. The
-    provenance holds ``source`` and the model as far as the file says them, and :data:`AS_WRITTEN` where the points are
-    those that were written here.
+    provenance holds ``source`` and the model as far as the file says them; and, where the points are those that were
+    written here, :data:`AS_WRITTEN` and the count.
 
     Raises:
         InputError: as :func:`read_points`.
@@ -143,6 +145,8 @@ def _origin(data: dict) -> dict[str, object]:
         (markup,) = data["markups"]
         if found.get("points") == _digest(markup["controlPoints"]):
             origin[AS_WRITTEN] = True
+            count = Count.from_json(found.get(COUNT))
+            origin.update({COUNT: count.to_json()} if count else {})
     except (KeyError, TypeError, ValueError):  # not as written here, then
         pass
     return origin

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX
 from ..core.count_rules import AS_SEEN, RULES
-from ..core.counting import COUNT, Count, names_by, place_of
+from ..core.counting import COUNT, Count, names_by, place_of, rule_of, stored_count
 from ..core.label_warning import COUNTS, RULE, VARIANT, LabelWarning
 from ..core.labels import CONFIRMED, LabeledPoint, SpineLabels
 from ..core.spacing import scale_of
@@ -23,16 +23,6 @@ from .chain_ends import count_of
 
 HIGHEST_OF_TWO_COUNTS = 0.9
 """Confidence of a level that nobody has confirmed, where another count gives a vertebra of the scan another name."""
-
-
-def rule_of(labels: SpineLabels) -> str:
-    """The rule that was chosen for the names of a result, one of :data:`.count_rules.RULES`."""
-    return _stored(labels).rule
-
-
-def how_counted(labels: SpineLabels, translate: Callable[[str], str] = str) -> str:
-    """How a result was counted, one sentence for the user; empty where it does not tell."""
-    return _stored(labels).sentence(translate) if _is_stored(labels) else ""
 
 
 def alternative_names(labels: SpineLabels) -> dict[str, dict[str, str]]:
@@ -73,7 +63,7 @@ def counted_by(labels: SpineLabels, rule: str, given: Mapping[str, str] | None =
 
 def reading_of(labels: SpineLabels, rule: str) -> Count:
     """The count by which names that the user gives by a rule are read; that of an earlier result by the same rule."""
-    count = _stored(labels)
+    count = stored_count(labels) or Count()
     if rule == count.rule:
         return count
     return Count(rule=rule, offset=None if rule == AS_SEEN else 0)
@@ -81,7 +71,7 @@ def reading_of(labels: SpineLabels, rule: str) -> Count:
 
 def given_names(labels: SpineLabels) -> dict[str, str]:
     """Level as seen -> name of what the user has confirmed; nothing where what is seen is named."""
-    count = _stored(labels)
+    count = stored_count(labels) or Count()
     return _given(count, as_seen(labels, count))
 
 
@@ -95,20 +85,13 @@ def counted_by_user(labels: SpineLabels) -> SpineLabels:
 
 def count_in(labels: SpineLabels) -> Count:
     """The count of a result; of one that keeps none, as far as its evidence tells."""
-    if _is_stored(labels) or labels.evidence is None or not labels.points:
-        return _stored(labels)
+    count = stored_count(labels)
+    if count is not None or labels.evidence is None or not labels.points:
+        return count or Count()
     levels = [point.level for point in labels.points]
     points = np.array([point.ras for point in labels.points])
     scale = scale_of(points, np.array([LEVEL_INDEX[level] for level in levels]))
     return count_of(levels, points, scale, labels.evidence)
-
-
-def _is_stored(labels: SpineLabels) -> bool:
-    return Count.from_json(labels.provenance.get(COUNT)) is not None
-
-
-def _stored(labels: SpineLabels) -> Count:
-    return Count.from_json(labels.provenance.get(COUNT)) or Count()
 
 
 def as_seen(labels: SpineLabels, count: Count | None = None) -> SpineLabels:

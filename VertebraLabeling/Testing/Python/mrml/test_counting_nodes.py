@@ -8,10 +8,11 @@ from labeled_case import LabeledCase
 from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, spine
 from synthetic_spine import addVolume
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
+from VertebraLabelingLib.core.counting import how_counted, rule_of
 from VertebraLabelingLib.core.label_warning import COUNTS, RULE, VARIANT, LabelWarning
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.solver.chain import solve
-from VertebraLabelingLib.solver.naming import alternative_names, how_counted, rule_of
+from VertebraLabelingLib.solver.naming import alternative_names
 from VertebraLabelingMRML import corrections, points
 from VertebraLabelingMRML.undo import UndoStack
 

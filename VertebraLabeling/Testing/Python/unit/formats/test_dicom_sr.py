@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ import pydicom  # noqa: E402
 from dicom_files import FRAME, STUDY, write_series  # noqa: E402
 from phantoms import affine, assert_same_labels, body, spine  # noqa: E402
 from VertebraLabelingLib.core.anatomy import SNOMED_CODES  # noqa: E402
+from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE  # noqa: E402
+from VertebraLabelingLib.core.counting import COUNT, Count, how_counted  # noqa: E402
+from VertebraLabelingLib.core.label_warning import FIRST_RIB, LAST_RIB, SACRUM  # noqa: E402
 from VertebraLabelingLib.core.volume import to_canonical  # noqa: E402
 from VertebraLabelingLib.errors import InputError  # noqa: E402
 from VertebraLabelingLib.formats.dicom_sr import read_labels, write_labels  # noqa: E402
@@ -64,9 +68,34 @@ def test_the_same_labels_give_the_same_identifiers(series, tmp_path):
     assert pydicom.dcmread(tmp_path / "report.dcm").SOPInstanceUID != first.SOPInstanceUID
 
 
+def counted_spine(rule: str = AS_SEEN):
+    """Labels that say how they were counted."""
+    count = Count((FIRST_RIB, LAST_RIB, SACRUM), 13, 5, 1, "L5", rule, None if rule == AS_SEEN else 0)
+    return replace(spine(("T12", "L1", "L2")), provenance={COUNT: count.to_json()})
+
+
+def test_a_comment_says_how_the_spine_was_counted(series, tmp_path):
+    def comments():
+        content = pydicom.dcmread(tmp_path / "report.dcm").ContentSequence
+        return [item.TextValue for item in content if item.ConceptNameCodeSequence[0].CodeValue == "121106"]
+
+    report_of(series, tmp_path)
+    assert comments() == []
+    files = read_scan(series).dicom_files
+    identifiers = set()
+    for labels in (counted_spine(), counted_spine(FROM_ABOVE)):
+        write_labels(tmp_path / "report.dcm", labels, files)
+        assert comments() == [how_counted(labels)] and "thirteen vertebrae bear ribs" in comments()[0]
+        assert_same_labels(read_labels(tmp_path / "report.dcm"), labels)
+        identifiers.add(pydicom.dcmread(tmp_path / "report.dcm").SOPInstanceUID)
+    assert len(identifiers) == 2, "another text is another report"
+
+
 @pytest.mark.skipif(not shutil.which("dciodvfy"), reason="needs the Debian package dicom3tools")
-def test_the_validators_find_no_error(series, tmp_path):
-    report = report_of(series, tmp_path)
+@pytest.mark.parametrize("labels", [spine(), counted_spine()], ids=["plain", "counted"])
+def test_the_validators_find_no_error(series, tmp_path, labels):
+    report = tmp_path / "report.dcm"
+    write_labels(report, labels, read_scan(series).dicom_files)
     found = subprocess.run(["dciodvfy", "-new", str(report)], capture_output=True, text=True)
     assert "Comprehensive3DSR" in found.stderr and "Error" not in found.stderr + found.stdout
     files = [str(path) for path in sorted(series.iterdir())]

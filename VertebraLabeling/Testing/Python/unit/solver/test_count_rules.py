@@ -10,11 +10,12 @@ from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, name
 from VertebraLabelingLib.background.labeling_process import labels_from_json, labels_to_json
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, RULES
+from VertebraLabelingLib.core.counting import how_counted, rule_of
 from VertebraLabelingLib.core.label_warning import COUNTS, GAP, IMPLANTS, RULE, VARIANT, LabelWarning
 from VertebraLabelingLib.core.labels import CONFIRMED, SpineLabels
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.solver.chain import relabel, solve
-from VertebraLabelingLib.solver.naming import alternative_names, counted_by, how_counted, rule_of
+from VertebraLabelingLib.solver.naming import alternative_names, counted_by
 
 IN_ORDER = (*USUAL_LEVELS, "L6")
 
