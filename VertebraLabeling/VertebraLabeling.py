@@ -264,7 +264,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             run.wait()
         return run
 
-    def labelSequence(self, node, items=None, progress=None, cancelled=None, keep=None):
+    def labelSequence(self, node, items=None, progress=None, cancelled=None, keep=None, count=None):
         """Label the frames of a sequence, one after the other.
 
         The points of all frames are a sequence of their own, "<sequence> vertebrae sequence", which is browsed along
@@ -280,7 +280,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             items: numbers of the frames to label, from 0; all by default.
             progress: called with the fraction 0..1 of all frames, and what is being done.
             cancelled: asked often; returning True ends the run, and keeps what has been labeled.
-            keep: as in :meth:`label`, for each frame.
+            keep, count: as in :meth:`label`, for each frame.
 
         Returns:
             tuple: the point list (None where no frame could be labeled), and a list with a dict for each frame:
@@ -300,7 +300,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             if progress:
                 progress(fraction, what)
 
-        return sequences.labelSequence(node, self.labeler, items, report, cancelled, keep)
+        return sequences.labelSequence(node, self.labeler, items, report, cancelled, keep, count)
 
     def labelFolder(
         self,

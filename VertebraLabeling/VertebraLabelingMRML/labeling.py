@@ -7,7 +7,7 @@ import numpy as np
 import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.count_rules import AS_SEEN
-from VertebraLabelingLib.core.counting import rule_of
+from VertebraLabelingLib.core.counting import check_rule, rule_of
 from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning, note
 from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
@@ -122,7 +122,7 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None,
             settled, provenance = userPoints(pointsNode), provenanceOf(pointsNode)
     kept = _kept(pointsNode, volumeNode, state, settled, places, keep) if settled else {}
     before, kept = _inNamesOf(provenance, settled), _inNamesOf(provenance, kept)
-    count = count or rule_of(before)
+    count = check_rule(count or rule_of(before))
     reading = reading_of(before, count)
     given = given_names(kept) if count == rule_of(before) else {}
     kept = as_seen(kept).by_level

@@ -20,7 +20,7 @@ from .points import createPointsNode, readLabels
 DONE, FAILED, CANCELED = "done", "failed", "canceled"
 
 
-def labelSequence(node, labeler, items=None, progress=None, cancelled=None, keep=None):
+def labelSequence(node, labeler, items=None, progress=None, cancelled=None, keep=None, count=None):
     """Label the frames of a sequence, one after the other; blocks.
 
     Args:
@@ -29,7 +29,7 @@ def labelSequence(node, labeler, items=None, progress=None, cancelled=None, keep
         items: numbers of the frames, from 0; all by default.
         progress: called with a fraction 0..1 of all frames, and what is being done.
         cancelled: asked often; True ends the run after what has been labeled.
-        keep: as in :func:`labeling.prepare`, for each frame.
+        keep, count: as in :func:`labeling.prepare`, for each frame.
 
     Returns:
         The markups node that shows the points of the shown frame, or ``None`` where no frame could be labeled; and a
@@ -41,10 +41,10 @@ def labelSequence(node, labeler, items=None, progress=None, cancelled=None, keep
     """
     browser, sequence = _browserAndSequence(node)
     _checkBrowser(browser, sequence)
-    count, shown = browser.GetNumberOfItems(), browser.GetSelectedItemNumber()
-    items = range(count) if items is None else list(items)
-    if not all(isinstance(item, int) and 0 <= item < count for item in items):
-        raise InputError(f"'{sequence.GetName()}' has frames 0 to {count - 1}: choose among them.")
+    number, shown = browser.GetNumberOfItems(), browser.GetSelectedItemNumber()
+    items = range(number) if items is None else list(items)
+    if not all(isinstance(item, int) and 0 <= item < number for item in items):
+        raise InputError(f"'{sequence.GetName()}' has frames 0 to {number - 1}: choose among them.")
     browser.SetPlaybackActive(False)
     frames = [Frame(browser, sequence, item) for item in items]
     pointsNode = _pointsNodeIn(browser, sequence)
@@ -58,7 +58,7 @@ def labelSequence(node, labeler, items=None, progress=None, cancelled=None, keep
                 if progress:
                     progress((place + fraction) / len(frames), f"{frame}: {stage}")
 
-            results.append(_labelFrame(frame, pointsNode, labeler, report, cancelled, keep))
+            results.append(_labelFrame(frame, pointsNode, labeler, report, cancelled, keep, count))
             if results[-1]["status"] == CANCELED:
                 break
     finally:
@@ -70,14 +70,14 @@ def labelSequence(node, labeler, items=None, progress=None, cancelled=None, keep
     return pointsNode, results
 
 
-def _labelFrame(frame, pointsNode, labeler, report, cancelled, keep):
+def _labelFrame(frame, pointsNode, labeler, report, cancelled, keep, count):
     """Label one frame into the list that shows its points; what goes wrong is told and stays its own."""
     started = time.perf_counter()
     try:
         if cancelled and cancelled():
             raise Cancelled("Labeling was cancelled.")
         _show(frame.browser, frame.item)
-        _labelShown(frame, pointsNode, labeler, report, cancelled, keep)
+        _labelShown(frame, pointsNode, labeler, report, cancelled, keep, count)
     except Cancelled:
         return _result(frame, CANCELED)
     except VertebraLabelingError as error:
@@ -97,9 +97,9 @@ def _labelFrame(frame, pointsNode, labeler, report, cancelled, keep):
     )
 
 
-def _labelShown(frame, pointsNode, labeler, report, cancelled, keep):
+def _labelShown(frame, pointsNode, labeler, report, cancelled, keep, count):
     volumeNode = frame.browser.GetProxyNode(frame.sequence)
-    request = labeling.prepare(volumeNode, pointsNode, keep=keep)
+    request = labeling.prepare(volumeNode, pointsNode, keep=keep, count=count)
     request = replace(request, notes=tuple(note for note in request.notes if note.kind != FRAME))
     labels = labeler.label(request.volume, fixed=request.fixed or None, progress=report, cancelled=cancelled)
     if frame.browser.GetSelectedItemNumber() != frame.item:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.count_rules import AS_SEEN, RULES
+from ..core.count_rules import AS_SEEN
+from ..core.counting import check_rule
 from ..core.labels import PREDICTED, SpineLabels
 from ..errors import InputError, VertebraLabelingError
 from ..formats import csv_table, dicom_sr, mrk_json, verse_json
@@ -72,8 +73,7 @@ class OutputPlan:
         unknown = [name for name in self.formats if name not in WRITERS]
         if unknown or not self.formats:
             raise InputError(f"{', '.join(unknown) or 'Nothing'} is no output format: use {', '.join(WRITERS)}.")
-        if self.count not in RULES:
-            raise InputError(f"{self.count!r} is no way to count: use {', '.join(RULES)}.")
+        check_rule(self.count)
         if PICTURE in self.formats:
             need_matplotlib()
         object.__setattr__(self, "formats", tuple(name for name in WRITERS if name in self.formats))

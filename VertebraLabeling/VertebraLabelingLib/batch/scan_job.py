@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ..core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM
 from ..core.counting import how_counted, rule_of, stored_count
 from ..core.field_of_view import distance_to_face
 from ..core.labels import SpineLabels
@@ -32,12 +31,6 @@ DONE, PRESENT, SKIPPED, FAILED = "done", "present", "skipped", "failed"
 OUTSIDE_MM = 25.0  # a vertebra that the edge of the image cuts may have its center beyond it
 
 _TOO_LITTLE_MEMORY = "There is too little free memory for this scan: close programs or use fewer --jobs."
-
-_NAMED = {
-    AS_SEEN: "named as what is seen",
-    FROM_ABOVE: "named by counting from above",
-    FROM_SACRUM: "named by counting from the sacrum",
-}
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +232,8 @@ def _kept(job: ScanJob, labeler: Labeler, plan: OutputPlan) -> tuple[SpineLabels
         model = labels.provenance.get("model", "another model")
         return None, (f"The points in {points} were those of {model}: the scan was labeled again.",)
     if rule_of(labels) != plan.count:
-        return None, (f"The points in {points} were {_NAMED[rule_of(labels)]}: the scan was labeled again.",)
+        count = rule_of(labels)
+        return None, (f"The points in {points} were made with the count '{count}': the scan was labeled again.",)
     return (None if plan.overwrite else labels), ()
 
 

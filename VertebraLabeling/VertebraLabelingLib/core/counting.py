@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
+from ..errors import InputError
 from .anatomy import USUAL_LEVELS
 from .count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, OTHERWISE, RULES
 from .label_warning import DENS, FIRST_RIB, LANDMARK_WORDS, LANDMARKS, LAST_RIB, SACRUM
@@ -205,6 +206,17 @@ _KNOWN: dict[str, Callable[[object], bool]] = {
     "offset": _is_one_of(None, *range(-_FARTHEST, _FARTHEST + 1)),
     "by_user": _is_one_of(False, True),
 }
+
+
+def check_rule(rule: str) -> str:
+    """The rule.
+
+    Raises:
+        InputError: it is none of :data:`.count_rules.RULES`.
+    """
+    if rule not in RULES:
+        raise InputError(f"{rule!r} is no way to count: use {', '.join(RULES)}.")
+    return rule
 
 
 def stored_count(labels: SpineLabels) -> Count | None:

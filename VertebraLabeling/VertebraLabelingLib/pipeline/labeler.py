@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from ..core.count_rules import AS_SEEN
+from ..core.counting import check_rule
 from ..core.label_warning import NO_GPU, LabelWarning
 from ..core.labels import SpineLabels
 from ..core.volume import Volume
@@ -78,6 +79,7 @@ class VertebraLabeler:
                 such names. :func:`.naming.counted_by` gives a result the names of another rule.
 
         Raises:
+            InputError: an unknown rule; known points that contradict each other.
             NotCtError: the values are not HU of a CT.
             NoSpineError: no vertebra was found.
             WeightsError: the model cannot be loaded.
@@ -85,7 +87,7 @@ class VertebraLabeler:
         """
         started = time.perf_counter()
         report = Reporter(progress, cancelled)
-        engine = Engine(lambda: self.model, self.device, report, fixed, count)
+        engine = Engine(lambda: self.model, self.device, report, fixed, check_rule(count))
         state = run_stages(FIRST_STAGES, State(volume), engine)
         state, engine = _run_networks(state, engine)
         state = run_stages(LAST_STAGES, state, engine)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX
 from ..core.count_rules import AS_SEEN, RULES
-from ..core.counting import COUNT, Count, names_by, place_of, rule_of, stored_count
+from ..core.counting import COUNT, Count, check_rule, names_by, place_of, rule_of, stored_count
 from ..core.label_warning import COUNTS, RULE, VARIANT, LabelWarning
 from ..core.labels import CONFIRMED, LabeledPoint, SpineLabels
 from ..core.spacing import scale_of
@@ -54,9 +54,7 @@ def counted_by(labels: SpineLabels, rule: str, given: Mapping[str, str] | None =
     Raises:
         InputError: the given names contradict each other, or a name of ``labels`` does not exist in their rule.
     """
-    if rule not in RULES:
-        raise InputError(f"{rule!r} is no way to count: use {', '.join(RULES)}.")
-    if rule == rule_of(labels) == AS_SEEN:
+    if check_rule(rule) == rule_of(labels) == AS_SEEN:
         return labels
     return named(as_seen(labels), rule, given)
 

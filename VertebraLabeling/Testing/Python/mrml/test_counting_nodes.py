@@ -104,6 +104,7 @@ class TestRuns(CountingCase):
             self.label(WITH_T13[5:], count="above", fixed={"T13": place})
         with self.assertRaisesRegex(InputError, "use seen, above, sacrum"):
             self.label(T13, count="upwards")
+        self.assertEqual(self.labeler.fixed, [], "that is told before the run")
 
     def test_names_that_a_further_run_sees_otherwise_still_hold(self):
         self.label(WITH_T13[5:], count="above")

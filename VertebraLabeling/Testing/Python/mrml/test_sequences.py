@@ -7,6 +7,7 @@ import slicer
 from changed_case import matrixOf, move
 from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
+from VertebraLabelingLib.core.counting import rule_of
 from VertebraLabelingLib.core.label_warning import FRAME
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingMRML import corrections, points
@@ -94,6 +95,12 @@ class TestShownFrame(SequenceCase):
 
 
 class TestAllFrames(SequenceCase):
+    def test_all_frames_are_named_by_the_chosen_rule(self):
+        self.labelAll(count="above")
+        for item in range(FRAMES):
+            self.show(item)
+            self.assertEqual(rule_of(self.labels()), "above")
+
     def test_each_frame_has_its_own_points(self):
         self.labelAll()
         for item in (0, 3, 1, 2, 0):

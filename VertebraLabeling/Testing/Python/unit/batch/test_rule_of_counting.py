@@ -83,7 +83,7 @@ def test_what_is_there_by_another_rule_is_labeled_again_with_a_word(scan, tmp_pa
         assert (again.status, again.levels, again.counted) == (PRESENT, NAMES[rule], result.counted)
         assert again.warnings == result.warnings or not again.warnings
     (result,) = run(scan, out, "seen")
-    assert "named by counting from the sacrum: the scan was labeled again." in result.warnings[0]
+    assert "made with the count 'sacrum': the scan was labeled again." in result.warnings[0]
     assert [row["level"] for row in csv.DictReader((out / "ct.csv").open())] == list(SEEN)
 
 
