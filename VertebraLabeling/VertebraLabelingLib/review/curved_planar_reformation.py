@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.volume import Volume, ras_to_ijk
+from ..core.sampling import sample
+from ..core.volume import Volume
 
 REACH_MM = 60.0
 STEP_MM = 0.7
@@ -178,22 +179,3 @@ def _view(
     half = STEP_MM / 2
     extent = (columns[0] + half, columns[-1] - half, frame.heights[0] - half, frame.heights[-1] + half)
     return CurvedImage(pixels, extent)
-
-
-def sample(volume: Volume, ras: np.ndarray) -> np.ndarray:
-    """Trilinear values at world positions (N, 3), RAS mm; NaN outside the field of view."""
-    shape = np.array(volume.array.shape[::-1])
-    ijk = ras_to_ijk(volume, ras)
-    outside = ((ijk < -0.5) | (ijk > shape - 0.5)).any(axis=1)
-    ijk = np.clip(ijk, 0, shape - 1)
-    low = np.minimum(ijk.astype(np.intp), shape - 2)
-    share = ijk - low
-    i, j, k = low.T
-    total = np.zeros(len(ijk))
-    for di in (0, 1):
-        for dj in (0, 1):
-            for dk in (0, 1):
-                weight = np.abs(1 - di - share[:, 0]) * np.abs(1 - dj - share[:, 1]) * np.abs(1 - dk - share[:, 2])
-                total += weight * volume.array[k + dk, j + dj, i + di]
-    total[outside] = np.nan
-    return total

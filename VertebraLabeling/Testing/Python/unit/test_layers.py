@@ -12,13 +12,14 @@ LAYERS = (
     {"errors", "__version__"},
     {"system"},
     {"core"},
+    {"reading"},
     {"solver", "preprocessing", "formats", "background"},
     {"networks", "scans", "review"},
     {"pipeline", "batch"},
     {"commands"},
 )
 HEAVY = {"torch", "SimpleITK"}
-OF_MRML = {"core", "solver", "formats", "background", "errors"}
+OF_MRML = {"core", "reading", "solver", "formats", "background", "errors"}
 
 
 def imports(path: Path) -> set[tuple[str, ...]]:
@@ -56,9 +57,9 @@ def rising() -> set[tuple[str, str]]:
 
 
 def heavy() -> set[tuple[str, str]]:
-    """What the core and the solver import of the large libraries."""
-    both = of("VertebraLabelingLib/core") + of("VertebraLabelingLib/solver")
-    return {(file, name[0]) for file, name in both if name[0] in HEAVY}
+    """What the packages that Slicer imports at its start import of the large libraries."""
+    light = [each for package in ("core", "reading", "solver") for each in of(f"VertebraLabelingLib/{package}")]
+    return {(file, name[0]) for file, name in light if name[0] in HEAVY}
 
 
 def training() -> set[tuple[str, str]]:
