@@ -111,12 +111,14 @@ def safe_name(text: str) -> str:
     """``text`` as a file name that every file system takes and no shell, spreadsheet or browser misreads.
 
     Separators and control characters become ``_``; names do not start with a dot, a dash or a formula sign, nor end
-    with a dot or space; Windows device names get an underscore; long names are cut and end with a hash of the whole.
+    with a dot or space, nor with ``.discs``, which would make them those of other files; Windows device names get an
+    underscore; long names are cut and end with a hash of the whole.
     """
     name = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
     name = "".join(char if char.isprintable() else "_" for char in name)
     name = re.sub(r'[/\\:*?"<>|]', "_", name).rstrip(". ").lstrip(" ")
     name = re.sub(r"^[.\-=+@~]+", "_", name) or "unnamed"
+    name = re.sub(r"\.(discs)$", r"_\1", name, flags=re.IGNORECASE)
     if name.split(".")[0].rstrip().casefold() in _WINDOWS_DEVICES:
         name = f"_{name}"
     if len(name.encode("utf-8")) > MAX_NAME_BYTES:

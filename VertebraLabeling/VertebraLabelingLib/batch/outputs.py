@@ -13,10 +13,13 @@ from ..core.count_rules import AS_SEEN
 from ..core.counting import check_rule
 from ..core.labels import PREDICTED, SpineLabels
 from ..errors import InputError, VertebraLabelingError
-from ..formats import csv_table, dicom_sr, mrk_json, verse_json
+from ..formats import csv_table, dicom_sr, mrk_json, sct_discs, verse_json
+from ..reading.discs import discs_of
+from ..reading.report import report
+from ..review.disc_slabs import write_disc_slabs
 from ..review.snapshot import need_matplotlib, write_snapshot
 from ..scans.read_scan import Scan
-from ..system.atomic import new_path
+from ..system.atomic import new_path, write_text
 from ..system.private_log import log_failure
 from .jobs import ScanJob
 from .naming import output_path
@@ -24,6 +27,9 @@ from .naming import output_path
 POINTS = "mrk.json"
 PICTURE = "png"
 DICOM = "dicom"
+DISC_PICTURE = "discs.png"
+DISCS = {POINTS: "discs.mrk.json", "csv": "discs.csv"}
+"""Format of points -> the same of the discs between them."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +52,33 @@ WRITERS: dict[str, Writer] = {
         ".png", lambda path, labels, scan, name: write_snapshot(path, scan.volume, labels, name, notes=scan.notes)
     ),
     DICOM: Writer(".dcm", lambda path, labels, scan, name: dicom_sr.write_labels(path, labels, scan.dicom_files)),
+    "report.txt": Writer(".report.txt", lambda path, labels, scan, name: write_text(path, report(labels) + "\n")),
+    DISCS[POINTS]: Writer(
+        mrk_json.DISCS_SUFFIX,
+        lambda path, labels, scan, name: mrk_json.write_discs(path, discs_of(labels, scan.volume)),
+    ),
+    DISCS["csv"]: Writer(
+        ".discs.csv", lambda path, labels, scan, name: csv_table.write_discs(path, discs_of(labels, scan.volume), name)
+    ),
+    "discs.nii.gz": Writer(
+        ".discs.nii.gz",
+        lambda path, labels, scan, name: sct_discs.write_discs(path, discs_of(labels, scan.volume), scan.volume),
+    ),
+    DISC_PICTURE: Writer(
+        ".discs.png",
+        lambda path, labels, scan, name: write_disc_slabs(path, scan.volume, labels, name, notes=scan.notes),
+    ),
 }
 """Format -> writer. The points come first: they are what no other format may cost, and they tell whose the name is."""
+
+
+def name_in(file: str, suffix: str) -> str:
+    """The output name in a file name, where it is one with this suffix of :data:`WRITERS`; else empty.
+
+    ``ct.discs.csv`` holds the discs of ``ct``, and no points of ``ct.discs``.
+    """
+    ending = max((w.suffix for w in WRITERS.values() if file.casefold().endswith(w.suffix)), key=len, default="")
+    return file[: -len(suffix)] if ending == suffix else ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +105,7 @@ class OutputPlan:
         if unknown or not self.formats:
             raise InputError(f"{', '.join(unknown) or 'Nothing'} is no output format: use {', '.join(WRITERS)}.")
         check_rule(self.count)
-        if PICTURE in self.formats:
+        if {PICTURE, DISC_PICTURE}.intersection(self.formats):
             need_matplotlib()
         object.__setattr__(self, "formats", tuple(name for name in WRITERS if name in self.formats))
 

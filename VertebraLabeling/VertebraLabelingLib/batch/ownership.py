@@ -20,7 +20,7 @@ from ..system.native_output import native_output_to_log
 from .jobs import Inputs, ScanJob, Skip
 from .journal import read_journal
 from .naming import name_key, output_path, own_name, safe_name
-from .outputs import POINTS, WRITERS, OutputPlan, is_corrected
+from .outputs import POINTS, WRITERS, OutputPlan, is_corrected, name_in
 
 _OUR_OWN = "summary"  # files of the batch itself
 _ADOPT = "if it is of this scan, delete the files of {} and run again with --adopt."
@@ -93,8 +93,8 @@ class _Folder:
         }
         for suffix in dict.fromkeys(WRITERS[name].suffix for name in wanted):
             for file in files:
-                name = file[: -len(suffix)]
-                if file.casefold().endswith(suffix) and name and name != _OUR_OWN:
+                name = name_in(file, suffix)
+                if name and name != _OUR_OWN:
                     said = read_source(folder / file) if suffix == WRITERS[POINTS].suffix else None
                     if said is None and suffix == WRITERS[POINTS].suffix:
                         self.silent.add(name_key(name))

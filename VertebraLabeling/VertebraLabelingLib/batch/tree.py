@@ -26,6 +26,10 @@ _OTHER_FORMATS = (
 """Names of files that may hold a CT and are not read."""
 
 
+_OUTPUTS = (".discs.nii.gz",)
+"""Names of volume files that this program writes."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A scan before it has its output name; for ``root`` see :class:`naming.Source`, for ``named`` :class:`ScanJob`."""
@@ -157,6 +161,8 @@ class Tree:
                     self._skip(path, "a link whose file is missing")
                 elif name.endswith(_OTHER_FORMATS):
                     self._skip(path, "not read: convert or unpack it first")
+            elif name.endswith(_OUTPUTS):
+                self._skip(path, "made by this program")
             elif _bids_reason(path.name):
                 self._skip(path, _bids_reason(path.name))
             elif path.is_file():

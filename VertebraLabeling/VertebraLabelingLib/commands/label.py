@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from ..batch.scan_job import FAILED, ScanResult
 from ..core.count_rules import AS_SEEN, RULES
@@ -13,6 +14,7 @@ _EXAMPLES = """\
 examples:
   vertebra-labeling label ct.nii.gz -o out                         one scan
   vertebra-labeling label dicom/ -o out --series 4                 series 4 of a DICOM folder
+  vertebra-labeling label ct.nii.gz -o out --discs --format mrk.json,discs.png,report.txt
   vertebra-labeling label study/ -o out --format mrk.json,csv,png  every CT below a folder
   vertebra-labeling label "data/**/*_ct.nii.gz" @more.txt -o out --jobs 4
 """
@@ -41,7 +43,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default="mrk.json",
         metavar="LIST",
         help="comma-separated: mrk.json (3D Slicer), csv, verse.json (VerSe centroids), png (picture), dicom (TID 1500 "
-        "report, of DICOM scans) (default: mrk.json)",
+        "report, of DICOM scans), report.txt (three sentences), discs.png (a slab along each disc), discs.nii.gz (disc "
+        "labels of the Spinal Cord Toolbox) (default: mrk.json)",
+    )
+    parser.add_argument(
+        "--discs",
+        action="store_true",
+        help="also the points of the discs C2/C3 to L5/S1, beside mrk.json and csv, as .discs.mrk.json and .discs.csv",
     )
     add_engine_options(parser)
     parser.add_argument(
@@ -79,12 +87,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command; returns 1 when any input failed."""
     from ..batch.inputs import find_scans
     from ..batch.label_batch import in_processes, in_this_process, label_batch, on_dask
-    from ..batch.outputs import OutputPlan
+    from ..batch.outputs import DISCS, OutputPlan
     from ..batch.ownership import settle
     from ..batch.progress import JsonLines, Quiet, Terminal
     from ..batch.workers import LabelerSpec, LazyLabeler
 
-    plan = OutputPlan(arguments.output, _formats(arguments.format), arguments.overwrite, arguments.count)
+    formats = _formats(arguments.format)
+    if arguments.discs:
+        formats += _of_discs(formats, DISCS)
+    plan = OutputPlan(arguments.output, formats, arguments.overwrite, arguments.count)
     spec = LabelerSpec(arguments.weights, arguments.device)
     reporter = JsonLines() if arguments.json_lines else Quiet() if arguments.quiet else Terminal()
     inputs = settle(find_scans(arguments.inputs, arguments.series), plan, arguments.adopt)
@@ -107,6 +118,13 @@ def _formats(text: str) -> tuple[str, ...]:
     if not names:
         raise InputError("--format names no format: use mrk.json, csv, verse.json, png or dicom.")
     return names
+
+
+def _of_discs(formats: tuple[str, ...], same: Mapping[str, str]) -> tuple[str, ...]:
+    found = tuple(same[name] for name in formats if name in same)
+    if not found:
+        raise InputError(f"--discs needs a format that can hold disc points: add {' or '.join(same)} to --format.")
+    return found
 
 
 def _positive(text: str) -> int:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.anatomy import LEVEL_INDEX
 from ..core.counting import COUNT, Count
+from ..core.label_warning import LabelWarning
 from ..core.labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
 from ..core.scan_source import ScanSource, digest_of
 from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
+from ..reading.discs import Disc
 from ..system.atomic import write_text
 from .limits import MAX_BYTES, is_place, shown
 
@@ -36,6 +39,7 @@ CUT = "cut"
 
 _MODEL = ("model", "model_version", "weights_sha256")
 _LONGEST_WORD = 256
+_MOST_WARNINGS = 100
 
 _LPS_ORIENTATION = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # the world axes, as Slicer writes them
 _DISPLAY = {
@@ -51,6 +55,16 @@ _DISPLAY = {
     "glyphScale": 2.5,
     "useGlyphScale": True,
 }
+_DISC_DISPLAY = {
+    **_DISPLAY,
+    "selectedColor": [0.95, 0.6, 0.85],
+    "glyphType": "Diamond2D",
+    "glyphScale": 2.0,
+    "textScale": 2.5,
+}
+
+DISCS_SUFFIX = ".discs.mrk.json"
+"""Of files with disc points: their names are no levels, so they are no list of vertebrae."""
 
 
 @dataclass(frozen=True)
@@ -70,37 +84,58 @@ class MarkupPoint:
 def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
     """Write the points as one fiducial list: label = level, description as :attr:`LabeledPoint.description`.
 
-    Of the provenance ``source`` (a :class:`ScanSource` as a dictionary), the model and the count are kept, see
-    :data:`ORIGIN`.
+    Of the provenance ``source`` (a :class:`ScanSource` as a dictionary), the model and the count are kept, and with the
+    count the warnings, see :data:`ORIGIN`.
 
     Raises:
         OSError: the file cannot be written; nothing is left behind.
     """
-    points = [_control_point(number, point) for number, point in enumerate(labels.points, start=1)]
-    markup = {
-        "type": "Fiducial",
-        "coordinateSystem": "LPS",
-        "coordinateUnits": "mm",
-        "locked": False,
-        "fixedNumberOfControlPoints": False,
-        "labelFormat": "%N-%d",
-        "lastUsedControlPointNumber": len(points),
-        "controlPoints": points,
-        "measurements": [],
-        "display": _DISPLAY,
-    }
-    kept = {name: labels.provenance[name] for name in ("source", COUNT, *_MODEL) if name in labels.provenance}
+    points = [
+        _control_point(number, point.level, point.description, point.ras)
+        for number, point in enumerate(labels.points, start=1)
+    ]
+    markup = _fiducial_list(points, _DISPLAY)
+    kept = {name: labels.provenance[name] for name in ("source", *_MODEL) if name in labels.provenance}
+    if COUNT in labels.provenance:
+        told = [warning.to_json() for warning in labels.warnings]
+        kept |= {COUNT: labels.provenance[COUNT], "warnings": told}
     origin = {ORIGIN: {**kept, "points": _digest(points)}} if kept else {}
     write_text(path, json.dumps({"@schema": SCHEMA, **origin, "markups": [markup]}, indent=1) + "\n")
 
 
-def _control_point(number: int, point: LabeledPoint) -> dict:
+def write_discs(path: str | os.PathLike, discs: Sequence[Disc]) -> None:
+    """Write disc points as a locked fiducial list: they are derived, and are made anew from corrected vertebrae.
+
+    Raises:
+        OSError: the file cannot be written; nothing is left behind.
+    """
+    points = [_control_point(number, each.name, each.description, each.ras) for number, each in enumerate(discs, 1)]
+    markup = _fiducial_list(points, _DISC_DISPLAY, locked=True)
+    write_text(path, json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=1) + "\n")
+
+
+def _fiducial_list(points: list[dict], display: dict, locked: bool = False) -> dict:
+    return {
+        "type": "Fiducial",
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "locked": locked,
+        "fixedNumberOfControlPoints": locked,
+        "labelFormat": "%N-%d",
+        "lastUsedControlPointNumber": len(points),
+        "controlPoints": points,
+        "measurements": [],
+        "display": display,
+    }
+
+
+def _control_point(number: int, name: str, description: str, ras: Sequence[float]) -> dict:
     return {
         "id": str(number),
-        "label": point.level,
-        "description": point.description,
+        "label": name,
+        "description": description,
         "associatedNodeID": "",
-        "position": [round(value, 3) for value in ras_to_lps(point.ras).tolist()],
+        "position": [round(value, 3) for value in ras_to_lps(ras).tolist()],
         "orientation": _LPS_ORIENTATION,
         "selected": True,
         "locked": False,
@@ -113,14 +148,22 @@ def read_labels(path: str | os.PathLike) -> SpineLabels:
     """Read the points that have a level as their name; confidence and status come from the descriptions.
 
     A point without a status (placed by hand, or by another program) has confidence 1 and status ``confirmed``. The
-    provenance holds ``source`` and the model as far as the file says them; and, where the points are those that were
-    written here, :data:`AS_WRITTEN` and the count.
+    provenance holds ``source`` and the model as far as the file says them, and :data:`AS_WRITTEN` where the points are
+    those that were written here; then also the count, and the warnings are those of that run.
 
     Raises:
         InputError: as :func:`read_points`.
     """
     data = _load(Path(path))
-    return SpineLabels(tuple(_labeled(point) for point in _points(data, Path(path))), provenance=_origin(data))
+    points, origin = tuple(_labeled(point) for point in _points(data, Path(path))), _origin(data)
+    warnings = _warnings(data[ORIGIN].get("warnings")) if COUNT in origin else ()
+    return SpineLabels(points, warnings, origin)
+
+
+def _warnings(stored: object) -> tuple[LabelWarning, ...]:
+    """The sound ones of stored warnings."""
+    found = map(LabelWarning.from_json, stored[:_MOST_WARNINGS] if isinstance(stored, list) else ())
+    return tuple(warning for warning in found if warning is not None)
 
 
 def read_source(path: str | os.PathLike) -> ScanSource | None:

@@ -63,7 +63,7 @@ def with_end_plates(spine: Spine, volume: Volume) -> Spine:
     Args:
         volume: the CT of the points, HU.
     """
-    vertebrae, sacral = list(spine.vertebrae), spine.sacral
+    vertebrae, sacral, sacral_seen = list(spine.vertebrae), spine.sacral, False
     for row, vertebra in enumerate(vertebrae):
         if row < len(spine.joined):
             if not spine.joined[row] or vertebra.level == "C1":
@@ -75,12 +75,12 @@ def with_end_plates(spine: Spine, volume: Volume) -> Spine:
         elif sacral is not None:
             step = 2 * (between(vertebra.lower, sacral).origin - vertebra.center)
             lower, upper = _plates(volume, vertebra.lower, sacral, step)
-            sacral = upper or sacral
+            sacral, sacral_seen = upper or sacral, upper is not None
         else:
             continue
         if lower is not None:
             vertebrae[row] = replace(vertebrae[row], lower=lower, lower_seen=True)
-    return replace(spine, vertebrae=tuple(vertebrae), sacral=sacral)
+    return replace(spine, vertebrae=tuple(vertebrae), sacral=sacral, sacral_seen=sacral_seen)
 
 
 def _plates(volume: Volume, lower: Plane, upper: Plane, step: np.ndarray) -> tuple[Plane | None, Plane | None]:

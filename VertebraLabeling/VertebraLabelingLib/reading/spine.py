@@ -72,6 +72,7 @@ class Spine:
         sacral: upper end plate of the sacrum where the last vertebra is one of :data:`LAST_ONES`, else ``None``.
         line: through the points.
         scale: size relative to an adult's spine.
+        sacral_seen: the CT shows the end plate of the sacrum there.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -79,6 +80,7 @@ class Spine:
     sacral: Plane | None
     line: SpineLine
     scale: float
+    sacral_seen: bool = False
 
     @classmethod
     def of(cls, points: Iterable[LabeledPoint]) -> Spine:

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..system.atomic import atomic_path
 from .curved_planar_reformation import CurvedImage, SpineFrame, coronal_view, sagittal_view, spine_frame
 
-_BACKGROUND, _INK, _FAINT = "#101418", "#e8ecf0", "#7d8791"
+_BACKGROUND, _INK, FAINT = "#101418", "#e8ecf0", "#7d8791"
 _CONFIDENCE_COLORS = ("#ff5a4f", "#ffb33c", "#d9dc5a", "#58d68d")  # at 0, 1/3, 2/3 and 1
 _WINDOW_HU = (-180.0, 750.0)
 _MARKERS = {MOVED: "D", CONFIRMED: "s"}
@@ -74,8 +74,6 @@ def draw_snapshot(
     notes: Collection[str] = (),
 ):
     """The picture as a matplotlib ``Figure``; see :func:`write_snapshot`."""
-    from matplotlib.figure import Figure
-
     if not labels.points:
         raise InputError("There is no vertebra to show in a picture: label the scan first.")
     frame = spine_frame(volume, np.array([point.ras for point in labels.points]))
@@ -83,10 +81,10 @@ def draw_snapshot(
     height = sagittal.extent[3] - sagittal.extent[2]
     inch = float(np.clip(height, 250, 520) / 52 / height)  # per mm: 4.8 inch for a short field of view, 10 for a long
     widths = [_width(sagittal) * inch, _NAMES_INCH, _width(coronal) * inch]
-    lines = _wrapped([*map(str, labels.warnings), *notes], sum(widths))
+    lines = wrapped([*map(str, labels.warnings), *notes], sum(widths))
     below = _LINE_INCH * max(1, len(lines)) + 1.5 * _MARGIN_INCH
     size = (sum(widths) + 2 * _MARGIN_INCH, height * inch + _TITLE_INCH + below)
-    figure = Figure(figsize=size, dpi=_DPI, facecolor=_BACKGROUND)
+    figure = sheet(size)
 
     left = _MARGIN_INCH
     axes = []
@@ -98,8 +96,15 @@ def draw_snapshot(
     _draw_view(axes[2], coronal, frame, labels, across=0, sides=("R", "L"))
     _draw_names(axes[1], axes[0], axes[2], frame, labels)
     _draw_scale(figure, size, inch)
-    _draw_text(figure, size, title, labels, lines)
+    draw_text(figure, size, title, _summary(labels), lines)
     return figure
+
+
+def sheet(size: tuple[float, float]):
+    """An empty matplotlib ``Figure`` of the pictures' look; ``size`` in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, dpi=_DPI, facecolor=_BACKGROUND)
 
 
 def confidence_color(confidence: float) -> tuple[float, float, float]:
@@ -132,7 +137,7 @@ def _draw_view(axes, view: CurvedImage, frame: SpineFrame, labels: SpineLabels, 
     axes.set_ylim(view.extent[2], view.extent[3])
     axes.set_axis_off()
     for x, align, text in ((0.01, "left", sides[0]), (0.99, "right", sides[1])):
-        axes.text(x, 0.995, text, transform=axes.transAxes, ha=align, va="top", color=_FAINT, fontsize=10)
+        axes.text(x, 0.995, text, transform=axes.transAxes, ha=align, va="top", color=FAINT, fontsize=10)
 
 
 def _draw_names(axes, sagittal, coronal, frame: SpineFrame, labels: SpineLabels) -> None:
@@ -147,7 +152,7 @@ def _draw_names(axes, sagittal, coronal, frame: SpineFrame, labels: SpineLabels)
         color = confidence_color(point.confidence)
         mark = " ?" if point.confidence < LOW_CONFIDENCE else ""
         axes.text(0.16, y, point.level + mark, ha="left", va="center", color=color, fontsize=10, fontweight="bold")
-        axes.text(0.9, y, f"{point.shown_confidence:.2f}", ha="right", va="center", color=_FAINT, fontsize=7)
+        axes.text(0.9, y, f"{point.shown_confidence:.2f}", ha="right", va="center", color=FAINT, fontsize=7)
         for view, across, x in ((sagittal, 1, 0.12), (coronal, 0, 0.94)):
             line = ConnectionPatch(
                 (place[across], place[2]),
@@ -190,17 +195,25 @@ def _draw_scale(figure, size, inch_per_mm: float) -> None:
     figure.text((left + right) / 2, y + 0.04 / size[1], "5 cm", ha="center", va="bottom", color=_INK, fontsize=7)
 
 
-def _draw_text(figure, size, title: str, labels: SpineLabels, lines: Sequence[str]) -> None:
-    """Title, what was found, and the warnings; ``$`` and the like in names are no formulas."""
+def _summary(labels: SpineLabels) -> str:
+    found = [point.level for point in labels.points]
+    lowest = min(point.shown_confidence for point in labels.points)
+    levels = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
+    count = "1 vertebra" if len(found) == 1 else f"{len(found)} vertebrae"
+    return f"{levels}, {count}, lowest confidence {lowest:.2f}"
+
+
+def draw_text(figure, size: tuple[float, float], title: str, summary: str, lines: Sequence[str]) -> None:
+    """Title, what was found, and the warnings below; ``$`` and the like in names are no formulas.
+
+    Args:
+        size: of the figure, inches.
+        lines: :func:`wrapped` sentences.
+    """
     plain = {"parse_math": False, "color": _INK}
     x = _MARGIN_INCH / size[0]
     figure.text(x, 1 - 0.32 / size[1], _shortened(title, size[0]), fontsize=13, fontweight="bold", va="center", **plain)
-    found = [point.level for point in labels.points]
-    lowest = min(point.shown_confidence for point in labels.points)
-    summary = f"{found[0]} to {found[-1]}" if len(found) > 1 else found[0]
-    count = "1 vertebra" if len(found) == 1 else f"{len(found)} vertebrae"
-    text = f"{summary}, {count}, lowest confidence {lowest:.2f}"
-    figure.text(x, 1 - 0.58 / size[1], text, fontsize=8.5, va="center", parse_math=False, color=_FAINT)
+    figure.text(x, 1 - 0.58 / size[1], summary, fontsize=8.5, va="center", parse_math=False, color=FAINT)
     for number, line in enumerate(lines):
         y = (_MARGIN_INCH / 2 + _LINE_INCH * (len(lines) - 1 - number)) / size[1]
         figure.text(x, y, line, fontsize=8.5, va="bottom", parse_math=False, color=_CONFIDENCE_COLORS[1])
@@ -211,7 +224,7 @@ def _shortened(text: str, inches: float) -> str:
     return text if len(text) <= most else f"{text[: most // 2 - 1]}...{text[-(most // 2 - 2) :]}"
 
 
-def _wrapped(sentences: Collection[str], inches: float) -> list[str]:
+def wrapped(sentences: Collection[str], inches: float) -> list[str]:
     """Lines that fit beside the scale bar."""
     from textwrap import wrap
 

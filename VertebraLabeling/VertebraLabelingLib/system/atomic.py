@@ -68,7 +68,8 @@ def new_path(path: str | os.PathLike) -> Iterator[Path]:
 def _beside(path: Path) -> Path:
     """A name in the folder of ``path`` that no other process takes, with its suffix."""
     owner = f"{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return path.parent / f"{_PREFIX}{owner}{_SUFFIX}{path.suffix[:12]}"
+    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix[:12]
+    return path.parent / f"{_PREFIX}{owner}{_SUFFIX}{suffix}"
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
