@@ -156,6 +156,13 @@ def _write(pointsNode, labels, volumeNode, places=None):
         for name, value in attributes.items():
             pointsNode.SetAttribute(name, value)
         recordWritten(pointsNode)
+    _updateDerived(pointsNode)
+
+
+def _updateDerived(pointsNode):
+    from .discs import updateDiscs  # which reads points
+
+    updateDiscs(pointsNode)
 
 
 def _writePoint(pointsNode, index, point):
@@ -252,6 +259,7 @@ def updateStatus(pointsNode):
         labels = _renewed(pointsNode, labels)
         if labels.provenance:
             pointsNode.SetAttribute(PROVENANCE, json.dumps(labels.provenance))
+        _updateDerived(pointsNode)
     return changed
 
 

@@ -7,6 +7,7 @@ are concave and have spurs; a plane fitted to all profiles at once stands firm w
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,10 +24,11 @@ LEAST_MM = 5.0  # half axes of the column where vertebrae are small
 REACH = 0.45  # of the profiles above and below the middle of the disc, in distances between neighbors
 GRID_MM = 2.0  # between profiles
 STEP_MM = 0.5  # along a profile
+SEARCH_MM = 1.0  # between planes that are tried
 SMOOTHING_MM = 0.75  # along a profile: less than the thinnest plate
 WINDOW_HU = (-100.0, 600.0)  # what lies beyond is gas or metal, whose edges are not plates
 STEEPEST = 0.36  # tangent of 20 degrees: the tilt against the plane that the points tell
-TILTS = 15  # tried each way in the first search
+TILTS = 13  # tried each way
 NEAREST, FARTHEST = 0.03, 0.40  # a plate is as far from the middle of the disc, in distances between neighbors
 PLACE_SIGMA = 0.08  # of the same from where the points tell
 DISC_SIGMA = 0.30  # tangent: a disc stands within about 17 degrees of the plane that the points tell
@@ -57,11 +59,13 @@ class _Column:
     gap: float
 
 
-def with_end_plates(spine: Spine, volume: Volume) -> Spine:
+def with_end_plates(spine: Spine, volume: Volume, levels: Collection[str] | None = None) -> Spine:
     """The spine with end plates where the CT shows them; what is not clearly seen stays where the points tell.
 
     Args:
         volume: the CT of the points, HU.
+        levels: only the end plates of these vertebrae are looked for (and those across the discs beside them), which
+            is quicker; all by default.
     """
     vertebrae, sacral, sacral_seen = list(spine.vertebrae), spine.sacral, False
     for row, vertebra in enumerate(vertebrae):
@@ -69,10 +73,12 @@ def with_end_plates(spine: Spine, volume: Volume) -> Spine:
             if not spine.joined[row] or vertebra.level == "C1":
                 continue
             below = vertebrae[row + 1]
+            if levels is not None and not {vertebra.level, below.level}.intersection(levels):
+                continue
             lower, upper = _plates(volume, vertebra.lower, below.upper, below.center - vertebra.center)
             if upper is not None:
                 vertebrae[row + 1] = replace(below, upper=upper, upper_seen=True)
-        elif sacral is not None:
+        elif sacral is not None and (levels is None or vertebra.level in levels):
             step = 2 * (between(vertebra.lower, sacral).origin - vertebra.center)
             lower, upper = _plates(volume, vertebra.lower, sacral, step)
             sacral, sacral_seen = upper or sacral, upper is not None
@@ -112,7 +118,7 @@ def _column(volume: Volume, plane: Plane, gap: float) -> _Column | None:
     if whole.mean() < 0.5:
         return None
     values = _smooth(np.clip(values[whole], *WINDOW_HU))
-    slopes = np.gradient(values, STEP_MM, axis=1)
+    slopes = np.ascontiguousarray(np.gradient(values, STEP_MM, axis=1), dtype=np.float32)
     return _Column(plane, across[whole], deep[whole], heights, slopes, gap)
 
 
@@ -133,7 +139,7 @@ def _smooth(values: np.ndarray) -> np.ndarray:
 def _common_tilt(column: _Column, usual: float) -> np.ndarray:
     """(2,) tilts of the disc against the plane that the points tell: those at which both plates show best together."""
     leans = _leans(np.zeros(2), STEEPEST, TILTS)
-    places = np.arange(NEAREST * column.gap, FARTHEST * column.gap, STEP_MM)
+    places = np.arange(NEAREST * column.gap, FARTHEST * column.gap, SEARCH_MM)
     likely = np.exp(-0.5 * ((places - usual) / (PLACE_SIGMA * column.gap)) ** 2)[:, None]
     total = sum((_slopes(column, sign, places, leans) * likely).max(axis=0) for sign in (1.0, -1.0))
     return leans[(total * _likely_tilt(leans, np.zeros(2), DISC_SIGMA)).argmax()]
@@ -147,7 +153,7 @@ def _plate(column: _Column, usual: float, common: np.ndarray, sign: float) -> Pl
         common: (2,) tilts of the disc.
         sign: 1 above, -1 below.
     """
-    places = np.arange(NEAREST * column.gap, FARTHEST * column.gap, STEP_MM)
+    places = np.arange(NEAREST * column.gap, FARTHEST * column.gap, SEARCH_MM)
     leans = _leans(common, 2 * PLATE_SIGMA, TILTS)
     slopes = _slopes(column, sign, places, leans)
     likely = np.exp(-0.5 * ((places - usual) / (PLACE_SIGMA * column.gap)) ** 2)[:, None]
@@ -196,7 +202,10 @@ def _slopes(column: _Column, sign: float, places: np.ndarray, leans: np.ndarray)
         places: (P,) mm of each from the middle of the disc.
         leans: (T, 2) tilts.
     """
-    rise = leans[:, :1] * column.across + leans[:, 1:] * column.deep  # (T, M) mm
-    row = (sign * places[:, None, None] + rise[None] - column.heights[0]) / STEP_MM
-    row = np.clip(np.round(row).astype(np.intp), 0, len(column.heights) - 1)
-    return sign * column.slopes[np.arange(len(column.across)), row].mean(axis=2)
+    rise = np.round((leans[:, :1] * column.across + leans[:, 1:] * column.deep) / STEP_MM).astype(np.int32)  # (T, M)
+    middle = np.round((sign * places - column.heights[0]) / STEP_MM).astype(np.int32)
+    count = len(column.heights)
+    row = middle[:, None, None] + rise[None]
+    np.clip(row, 0, count - 1, out=row)
+    row += np.arange(len(column.across), dtype=np.int32) * count
+    return sign * column.slopes.ravel().take(row).mean(axis=2)
