@@ -36,7 +36,7 @@ PLATE_SIGMA = 0.10  # tangent: its two plates within about 6 degrees of the disc
 EDGE_MM = 3.0  # from a plane to the edge of a profile that belongs to it: a thick slice
 STRAY_MM = 1.0  # an edge that lies off by more is a spur or a Schmorl node and counts less
 ROUNDS = 5  # of the fit; the last one moves a plate by less than 0.1 mm
-CLEAR_HU = 18.0  # per mm: the mean slope along a plate that counts as seen
+CLEAR_HU = 14.0  # per mm: the mean slope along a plate that counts as seen
 
 
 @dataclass(frozen=True)

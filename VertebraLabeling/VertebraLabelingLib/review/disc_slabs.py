@@ -110,7 +110,7 @@ def _draw_disc(axes, pixels: np.ndarray, disc: Disc) -> None:
     doubt = " ?" if disc.confidence < LOW_CONFIDENCE else ""
     color = confidence_color(disc.confidence)
     if not disc.seen:
-        axes.text(0.5, 0.01, "by the points", transform=axes.transAxes, ha="center", color=FAINT, fontsize=6)
+        axes.text(0.0, 0.01, "by the points", transform=axes.transAxes, color=FAINT, fontsize=6)
     axes.text(0.0, 0.5, "R", transform=axes.transAxes, va="center", color=FAINT, fontsize=7)
     axes.set_title(disc.name + doubt, color=color, fontsize=10, fontweight="bold", pad=3)
 

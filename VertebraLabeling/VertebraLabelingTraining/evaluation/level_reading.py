@@ -16,7 +16,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from VertebraLabelingLib.core.anatomy import VERSE_LABELS
 from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.core.volume import Volume, ijk_to_ras
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.formats.mrk_json import read_points
+from VertebraLabelingLib.formats.mrk_json import read_labels, read_points
 from VertebraLabelingLib.formats.verse_json import read_labels as read_verse
 from VertebraLabelingLib.reading.end_plates import with_end_plates
 from VertebraLabelingLib.reading.level_reader import DISC, VERTEBRA, LevelReader
@@ -176,10 +176,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with labelmaps/ and ct/")
     parser.add_argument("--sample-ct", type=Path, metavar="FILE", help="the CT of LIDC-IDRI-0001")
+    parser.add_argument("--points", type=Path, metavar="DIR", help="read from <case>.mrk.json there, e.g. of a model")
     options = parser.parse_args(arguments)
     rows: dict[str, Reading] = {}
     try:
         for case in masked_spines(options.data, options.sample_ct):
+            if options.points is not None:
+                if not (options.points / f"{case.name}.mrk.json").is_file():
+                    continue
+                case = replace(case, points=read_labels(options.points / f"{case.name}.mrk.json").points)
             rows[case.name] = read_mask(case)
             if case.ct is not None:
                 rows[f"{case.name}, planes on the CT"] = read_mask(case, on_ct=True)

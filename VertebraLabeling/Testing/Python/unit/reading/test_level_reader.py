@@ -179,3 +179,16 @@ def test_reading_is_fast_enough_to_follow_the_mouse():
 
     assert median_ms(lambda: read.at(TOP - (0, 0, 200))) < 2.0
     assert median_ms(lambda: read.on_slice(matrix)) < 2.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_points_in_no_order_give_some_level_and_no_error(seed):
+    """A user may have dragged a point past others; the read-out must not fall over meanwhile."""
+    rng = np.random.default_rng(seed)
+    points = straight(USUAL_LEVELS[seed : seed + 2 + seed])
+    places = rng.permutation([point.ras for point in points]) + rng.normal(0, 20, (len(points), 3))
+    read = reader([LabeledPoint(point.level, tuple(ras)) for point, ras in zip(points, places)])
+    for ras in rng.uniform(-600, 600, (200, 3)) + TOP:
+        found = read.at(ras)
+        assert 0 <= found.fraction <= 1 and np.isfinite(found.away_mm) and found.text()
+    assert all(np.isfinite(plane.up).all() for plane in read.spine.discs.values())
