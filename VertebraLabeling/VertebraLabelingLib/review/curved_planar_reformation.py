@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.sampling import sample
+from ..core.straight_spine import patient_axes
 from ..core.volume import Volume
 
 REACH_MM = 60.0
@@ -22,7 +23,6 @@ CORONAL_SLAB_MM = 8.0
 RIB_SLAB_MM = (-26.0, 2.0)
 """Reach of the rib view along the front axis from the body centers: heads, necks and the first bend of the ribs."""
 
-_UPRIGHT_DEG = 40.0  # a spine within this angle of the patient axis is drawn along that axis
 _MERGE_MM = 2.0
 _SLAB_STEP_MM = 2.0
 _RIB_STEP_MM = 4.0  # a rib is twice as thick
@@ -76,7 +76,7 @@ def spine_frame(
         above_mm, below_mm: how far it runs on at most.
     """
     points = np.asarray(points, dtype=float).reshape(-1, 3)
-    up, front, right = _axes(points)
+    up, front, right = patient_axes(points)
     inside = volume.corners @ up
     knots = points @ up
     low = max(knots.min() - below_mm, min(inside.min(), knots.min()))
@@ -106,18 +106,6 @@ def rib_view(volume: Volume, frame: SpineFrame) -> CurvedImage:
 
 def _centered(slab_mm: float) -> np.ndarray:
     return np.arange(-slab_mm / 2, slab_mm / 2 + 0.1, _SLAB_STEP_MM)
-
-
-def _axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    chain = points[0] - points[-1]
-    length = np.linalg.norm(chain)
-    up = np.array([0.0, 0.0, 1.0])
-    if length > 30 and chain[2] / length < np.cos(np.radians(_UPRIGHT_DEG)):
-        up = chain / length
-    nearest = np.array([0.0, 1.0, 0.0]) if abs(up[1]) < 0.9 else np.array([0.0, 0.0, -1.0])
-    front = nearest - (nearest @ up) * up
-    front /= np.linalg.norm(front)
-    return up, front, np.cross(front, up)
 
 
 def _smooth(knots: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
