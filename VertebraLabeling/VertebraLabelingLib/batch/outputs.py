@@ -18,6 +18,7 @@ from ..reading.discs import discs_of
 from ..reading.report import report
 from ..review.disc_slabs import write_disc_slabs
 from ..review.snapshot import need_matplotlib, write_snapshot
+from ..review.straight_file import write_straight_points, write_straight_volume
 from ..scans.read_scan import Scan
 from ..system.atomic import new_path, write_text
 from ..system.private_log import log_failure
@@ -30,6 +31,7 @@ DICOM = "dicom"
 DISC_PICTURE = "discs.png"
 DISCS = {POINTS: "discs.mrk.json", "csv": "discs.csv"}
 """Format of points -> the same of the discs between them."""
+STRAIGHT, STRAIGHT_POINTS = "straight.nii.gz", "straight.json"
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,10 @@ WRITERS: dict[str, Writer] = {
     PICTURE: Writer(
         ".png", lambda path, labels, scan, name: write_snapshot(path, scan.volume, labels, name, notes=scan.notes)
     ),
+    STRAIGHT: Writer(
+        ".straight.nii.gz", lambda path, labels, scan, name: write_straight_volume(path, scan.volume, labels)
+    ),
+    STRAIGHT_POINTS: Writer(".straight.json", lambda path, labels, scan, name: write_straight_points(path, labels)),
     DICOM: Writer(".dcm", lambda path, labels, scan, name: dicom_sr.write_labels(path, labels, scan.dicom_files)),
     "report.txt": Writer(".report.txt", lambda path, labels, scan, name: write_text(path, report(labels) + "\n")),
     DISCS[POINTS]: Writer(
@@ -87,7 +93,8 @@ class OutputPlan:
 
     Attributes:
         folder: all files of a batch lie directly in it.
-        formats: keys of :data:`WRITERS`. ``dicom`` is made of scans that came as DICOM only.
+        formats: keys of :data:`WRITERS`. ``dicom`` is made of scans that came as DICOM only; the straightened spine
+            comes with its points.
         overwrite: replace files that are there; otherwise only missing ones are made.
         count: the rule by which vertebrae are named, one of :data:`.count_rules.RULES`.
 
@@ -107,7 +114,8 @@ class OutputPlan:
         check_rule(self.count)
         if {PICTURE, DISC_PICTURE}.intersection(self.formats):
             need_matplotlib()
-        object.__setattr__(self, "formats", tuple(name for name in WRITERS if name in self.formats))
+        wanted = {*self.formats, STRAIGHT_POINTS} if STRAIGHT in self.formats else self.formats
+        object.__setattr__(self, "formats", tuple(name for name in WRITERS if name in wanted))
 
     def path(self, job: ScanJob, format_name: str) -> Path:
         """The output file of a scan in one format; never outside the folder."""

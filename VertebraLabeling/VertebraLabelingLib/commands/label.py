@@ -43,8 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default="mrk.json",
         metavar="LIST",
         help="comma-separated: mrk.json (3D Slicer), csv, verse.json (VerSe centroids), png (picture), dicom (TID 1500 "
-        "report, of DICOM scans), report.txt (three sentences), discs.png (a slab along each disc), discs.nii.gz (disc "
-        "labels of the Spinal Cord Toolbox) (default: mrk.json)",
+        "report, of DICOM scans), report.txt (three sentences), straight.nii.gz (the spine straightened, with its "
+        "points), discs.png (a slab along each disc), discs.nii.gz (disc labels of the Spinal Cord Toolbox) "
+        "(default: mrk.json)",
     )
     parser.add_argument(
         "--discs",
@@ -116,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _formats(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
-        raise InputError("--format names no format: use mrk.json, csv, verse.json, png or dicom.")
+        raise InputError("--format names no format: use mrk.json, csv, verse.json, png, straight.nii.gz or dicom.")
     return names
 
 

@@ -1,8 +1,8 @@
 """The spine pulled straight: coordinates that follow the curve through the vertebral bodies, and the way back.
 
-*Straight* coordinates are (right, front, up) in mm, right-handed as RAS. Right and front are distances from the curve in
-the plane across it; up is the way along the curve, 0 at the uppermost body and negative below it, so the difference of
-two of them is a distance along the spine.
+*Straight* coordinates are (right, front, up) in mm, right-handed as RAS. Right and front are distances from the curve
+in the plane across it; up is the way along the curve, 0 at the uppermost body and negative below it, so the difference
+of two of them is a distance along the spine.
 """
 
 from __future__ import annotations
@@ -134,11 +134,11 @@ def straight_spine(points: Sequence[LabeledPoint]) -> StraightSpine:
     line = _smooth_curve(places[::-1])
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     first, last = (arc[np.linalg.norm(line - place, axis=1).argmin()] for place in (places[-1], places[0]))
-    below = np.ceil((first + BELOW_MM) / STEP_MM)
+    below = np.ceil((BELOW_MM - first) / STEP_MM)
     count = int(below + np.ceil((last + ABOVE_MM) / STEP_MM)) + 1
     along = (np.arange(count) - below) * STEP_MM
     center = np.stack([np.interp(along, arc, axis) for axis in line.T], axis=1)
-    for way, end, beyond in ((line[0] - line[1], line[0], -along), (line[-1] - line[-2], line[-1], along - arc[-1])):
+    for way, beyond in ((line[0] - line[1], -along), (line[-1] - line[-2], along - arc[-1])):
         center += np.maximum(beyond, 0.0)[:, None] * way / np.linalg.norm(way)
     up = np.gradient(center, axis=0)
     up /= np.linalg.norm(up, axis=1, keepdims=True)

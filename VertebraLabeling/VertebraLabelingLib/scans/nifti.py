@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from ..core.volume import Volume
-from ..errors import InputError
+from ..errors import InputError, NotCtError
+from ..formats.nifti_mark import STRAIGHTENED
 from .agreement import AGREE_MM, LARGEST_COSINE, corner_distance, largest_cosine, same_axes, unit_columns
 from .nifti_header import HEADER_BYTES, NiftiHeader, nifti2, parse_header
 from .stored_voxels import DEFLATED, RAW, StoredVoxels
@@ -37,6 +38,7 @@ def read_header(path: Path) -> NiftiHeader | None:
 
     Raises:
         InputError: what it says of the voxels' places, sizes or values is damaged, missing or contradicts itself.
+        NotCtError: it is a spine that was straightened here.
     """
     head = _head(path)
     name = path.name
@@ -49,6 +51,8 @@ def read_header(path: Path) -> NiftiHeader | None:
         raise InputError(f"{name} keeps its voxels in another file (.img): save the scan as one .nii file.")
     if header.magic != b"n+1\0":
         raise InputError(f"{name} has no NIfTI signature, so its orientation is unknown: convert the scan again.")
+    if header.notes.startswith(STRAIGHTENED.encode()):
+        raise NotCtError(f"{name} is a straightened spine, whose places are none in a patient: give the CT itself.")
     fault = _geometry_fault(header) or _value_fault(header)
     if fault:
         raise InputError(f"{name} {fault}: convert the scan again.")

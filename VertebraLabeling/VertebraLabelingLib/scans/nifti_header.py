@@ -28,6 +28,7 @@ class NiftiHeader:
         pixdim: (3,) voxel size along I, J, K, mm.
         qfac: what the sign of the third axis of the qform is taken from.
         quaternion: (3,) b, c, d of the qform.
+        notes: what the program that made it says of it, in 80 bytes.
         qform, sform: (4, 4) voxel indices to RAS mm; ``None`` where the code says that there is none.
     """
 
@@ -41,6 +42,7 @@ class NiftiHeader:
     pixdim: np.ndarray
     qfac: float
     quaternion: np.ndarray
+    notes: bytes
     qform: np.ndarray | None
     sform: np.ndarray | None
 
@@ -79,6 +81,7 @@ def parse_header(head: bytes) -> NiftiHeader | None:
         pixdim=sizes,
         qfac=qfac,
         quaternion=quaternion,
+        notes=head[148:228],
         qform=_qform(quaternion, np.array(numbers("3f", 268)) * mm, sizes, qfac) if has_qform else None,
         sform=_affine(np.reshape(numbers("12f", 280), (3, 4)) * mm) if has_sform else None,
     )
