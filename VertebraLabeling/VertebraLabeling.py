@@ -21,9 +21,10 @@ from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingMRML import labeling, sequences, volumes
+from VertebraLabelingMRML import labeling, sequences, straightened, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
 from VertebraLabelingPanel import new_views, sample_data, view_menu
+from VertebraLabelingPanel.later import Later
 from VertebraLabelingPanel.panel import Panel
 from VertebraLabelingPanel.parameters import VertebraLabelingParameterNode
 from VertebraLabelingPanel.run import LabelingRun
@@ -301,6 +302,34 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
                 progress(fraction, what)
 
         return sequences.labelSequence(node, self.labeler, items, report, cancelled, keep, count)
+
+    def straighten(self, volumeNode, pointsNode, voxelMm=0.7, onChanged=None):
+        """Make a volume of the spine pulled straight, with its own points: every vertebra in one picture.
+
+        Both follow what is changed in the points, in the voxels and in transforms, until ``end()`` is called or one of
+        the nodes leaves the scene; what was made stays. They stand in the scene to the right of the patient. Heights
+        are true distances along the spine.
+
+        Args:
+            volumeNode: vtkMRMLScalarVolumeNode, CT or MR, under any linear transform.
+            pointsNode: vtkMRMLMarkupsFiducialNode with at least two of its vertebrae.
+            voxelMm: size of the voxels.
+            onChanged: called with the result after each update and at the end.
+
+        Returns:
+            StraightenedSpine: with ``volumeNode``, ``pointsNode``, ``problem`` (why it cannot be straightened any
+            more), ``toWorld(ras)`` and ``toStraight(ras)`` (``None`` outside), ``alongMm(ras, ras)``, ``jump(ras)``
+            (all slice views to a place of either), ``update()`` and ``end()``.
+
+        Raises:
+            VertebraLabelingError: the nodes cannot be used, or their points give no curve; nothing is made then.
+
+        Example::
+
+            straight = logic.straighten(slicer.util.getNode("CT"), pointsNode)
+            slicer.util.setSliceViewerLayers(background=straight.volumeNode, fit=True)
+        """
+        return straightened.straighten(volumeNode, pointsNode, voxelMm, Later, onChanged)
 
     def labelFolder(
         self,

@@ -1,4 +1,4 @@
-"""The engine as the Slicer side starts it: torch is imported on first use, never when the module is loaded."""
+"""The engine as the Slicer side starts it: torch and SimpleITK are imported on first use, never as the module loads."""
 
 import importlib.metadata
 import importlib.util
@@ -23,6 +23,13 @@ def checkPyTorch():
     """Raise PyTorchMissingError where torch is not installed; imports nothing."""
     if importlib.util.find_spec("torch") is None:
         raise PyTorchMissingError(NO_TORCH)
+
+
+def straightVolume(volume, spine, voxelMm):
+    """See :func:`VertebraLabelingLib.preprocessing.straight_volume.straight_volume`; SimpleITK is loaded now."""
+    from VertebraLabelingLib.preprocessing.straight_volume import straight_volume
+
+    return straight_volume(volume, spine, voxelMm)
 
 
 def makeLabeler():

@@ -11,6 +11,7 @@ WARNINGS = "VertebraLabeling.warnings"
 EVIDENCE = "VertebraLabeling.evidence"
 WRITTEN = "VertebraLabeling.written"
 VOLUME = "VertebraLabeling.volume"  # the role of a node reference
+STRAIGHTENED = "VertebraLabeling.straightened"  # of a straightened spine: the ID of the volume that it was made from
 OWN_ATTRIBUTES = (MODEL, PROVENANCE, WARNINGS, EVIDENCE, WRITTEN)
 
 

@@ -25,7 +25,7 @@ from VertebraLabelingLib.formats.limits import is_stored_place
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
 from . import control_points, found_in
-from .node_attributes import EVIDENCE, MODEL, PROVENANCE, VOLUME, WARNINGS, WRITTEN, allOrNothing, jsonOf
+from .node_attributes import EVIDENCE, MODEL, PROVENANCE, STRAIGHTENED, VOLUME, WARNINGS, WRITTEN, allOrNothing, jsonOf
 from .slice_geometry import localToWorld
 
 MOVED_MM = 0.5  # a point that moved by less was not dragged: a slip of the mouse in a click
@@ -65,7 +65,12 @@ def wasLabeled(pointsNode):
 
 
 def areVertebrae(pointsNode):
-    """Whether the points of a node are vertebrae: labeled by this module, or read from a file and named as levels."""
+    """Whether the points of a node are vertebrae: labeled by this module, or read from a file and named as levels.
+
+    Those of a straightened spine are not: they stand nowhere in the patient.
+    """
+    if pointsNode.GetAttribute(STRAIGHTENED):
+        return False
     return wasLabeled(pointsNode) or 0 < len(levelPoints(pointsNode)) == pointsNode.GetNumberOfDefinedControlPoints()
 
 
@@ -334,6 +339,8 @@ def checkPointsNode(pointsNode):
     """Raise InputError unless the node can take vertebra points."""
     if pointsNode.GetClassName() != "vtkMRMLMarkupsFiducialNode":
         raise InputError(f"'{pointsNode.GetName()}' is not a point list: choose or create a point list for the output.")
+    if pointsNode.GetAttribute(STRAIGHTENED):
+        raise InputError(f"'{pointsNode.GetName()}' shows a straightened spine: choose the points of the scan itself.")
     localToWorld(pointsNode)
     if not control_points.levelIndices(pointsNode):
         control_points.checkRoom(pointsNode, added=1)

@@ -3,6 +3,7 @@
 import slicer
 from VertebraLabelingLib.errors import InputError
 
+from .node_attributes import STRAIGHTENED
 from .slice_geometry import geometryOf
 
 
@@ -31,6 +32,8 @@ def voxelsOf(volumeNode):
     name = volumeNode.GetName()
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(f"'{name}' is a label map: choose the CT that it was made from.")
+    if volumeNode.GetAttribute(STRAIGHTENED):
+        raise InputError(f"'{name}' is a straightened spine: choose the volume that it was made from.")
     if volumeNode.GetClassName() != "vtkMRMLScalarVolumeNode":
         raise InputError(f"'{name}' is not a scalar volume: choose a CT volume with one value per voxel.")
     image = volumeNode.GetImageData()
@@ -50,5 +53,6 @@ def likelyVolume():
 
 
 def isScalarVolume(node):
-    """Whether a node can be a CT that the user sees: neither a label map nor hidden, as the volumes between steps."""
-    return node is not None and node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors()
+    """Whether a node can be a CT that the user sees: no label map, nor straightened, nor hidden between steps."""
+    isVolume = node is not None and node.GetClassName() == "vtkMRMLScalarVolumeNode"
+    return isVolume and not node.GetHideFromEditors() and not node.GetAttribute(STRAIGHTENED)
