@@ -208,7 +208,7 @@ class ChainParameters:
     scale_sd: float = tuned(0.081, "log size", UNRECORDED)
     presence: float = tuned(0.5, "ratio", FOLDS)
     temperature: float = tuned(4.0, "ratio", FOLDS)
-    calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166), "log odds", FOLDS)
+    calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166, 0.0), "log odds", FOLDS)
     shift_sign: float = tuned(3.75, "nat", FOLDS)
     landmark: float = tuned(2.0, "ratio", REASON)
     landmark_most: float = tuned(6.0, "log odds of a sign", REASON)

@@ -27,7 +27,7 @@ from ..core.spacing import EDGES
 from ..errors import InputError, NoSpineError
 from .chain_ends import count_of, landmarks_in_view
 from .chain_graph import FORBIDDEN, ChainGraph, Path
-from .confidence import calibrated, strongest_sign
+from .confidence import calibrated, strongest_sign, terms
 from .corrected_evidence import after_removal, follow_fixed
 from .fixed_points import (
     FixedPoint,
@@ -40,6 +40,7 @@ from .fixed_points import (
     reach_mm,
     with_places,
 )
+from .landmark_costs import contradiction
 from .naming import as_seen, count_in, in_names, reading_of, seen_as
 from .spine_curve import SpineCurve, spine_curve
 from .warnings import warnings_for, warnings_of_places, without_solver_warnings
@@ -268,7 +269,10 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     fixed = solution.clamp[rows] >= 0
     sign = HIGHEST_MARGIN if fixed.any() else sign_of(ordered, rows, levels, graph.parameters)
     posterior = graph.posterior()[rows, levels]
-    confidence = calibrated(posterior, ordered.detection[rows], margin, sign, graph.parameters.calibration)
+    weights = graph.parameters.calibration
+    against = contradiction(ordered.landmarks[rows], levels, graph.parameters)
+    signs = terms(posterior, ordered.detection[rows], margin, sign, against)
+    confidence = calibrated(signs, weights) if weights else posterior.clip(0.0, 1.0)
     confidence[fixed] = 1.0
     points = []
     for (n, k), sure in zip(path.nodes, confidence):

@@ -1,9 +1,10 @@
-"""From the solver's posterior to a confidence that holds: logistic calibration (Platt 1999) with four terms.
+"""From the solver's posterior to a confidence that holds: logistic calibration (Platt 1999) with five terms.
 
 The posterior trusts the networks' costs, which are too sure on a patient unlike those they were trained on. So the
 log-odds that a level is correct are taken as a weighted sum of the log-odds of its posterior, the log-odds of the
-body's detection, the logarithm of the chain's margin to the shifted one, and that of its strongest sign
-(:func:`strongest_sign`). The weights come from scans of patients that the networks have not seen:
+body's detection, the logarithm of the chain's margin to the shifted one, that of its strongest sign
+(:func:`strongest_sign`), and that of what its landmarks say against it (:func:`.landmark_costs.contradiction`). The
+weights come from scans of patients that the networks have not seen:
 ``VertebraLabelingTraining.evaluation.calibration``.
 
 numpy only, as the solver.
@@ -48,29 +49,28 @@ def strongest_sign(unary: np.ndarray, levels: np.ndarray) -> float:
     return min(rises)
 
 
-def terms(posterior: np.ndarray, detection: np.ndarray, margin: float, sign: float) -> np.ndarray:
-    """(M, 5) terms of the sum, the constant first.
+def terms(
+    posterior: np.ndarray, detection: np.ndarray, margin: float, sign: float, contradiction: float = 0.0
+) -> np.ndarray:
+    """(M, 6) terms of the sum, the constant first.
 
     Args:
         posterior: (M,) posterior probability of the level of each vertebra of a chain.
         detection: (M,) their detections.
         margin: of the chain to the shifted one, natural log units, >= 0.
         sign: see :func:`strongest_sign`.
+        contradiction: see :func:`.landmark_costs.contradiction`.
     """
     count = len(posterior)
-    whole = [np.full(count, value) for value in (np.log1p(margin), np.log1p(sign))]
+    whole = [np.full(count, value) for value in (np.log1p(margin), np.log1p(sign), -np.log1p(contradiction))]
     return np.stack([np.ones(count), log_odds(posterior), log_odds(detection), *whole], axis=1)
 
 
-def calibrated(
-    posterior: np.ndarray, detection: np.ndarray, margin: float, sign: float, weights: Sequence[float] | None
-) -> np.ndarray:
-    """(M,) confidence 0..1 of the vertebrae of a chain; the posterior itself where ``weights`` is None.
+def calibrated(rows: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """(M,) confidence 0..1 of the vertebrae of a chain.
 
     Args:
-        posterior, detection, margin, sign: see :func:`terms`.
-        weights: (5,) of the terms.
+        rows: (M, 6) see :func:`terms`.
+        weights: (6,) of the terms.
     """
-    if weights is None:
-        return np.clip(posterior, 0.0, 1.0)
-    return 1.0 / (1.0 + np.exp(-(terms(posterior, detection, margin, sign) @ np.asarray(weights, dtype=float))))
+    return 1.0 / (1.0 + np.exp(-(rows @ np.asarray(weights, dtype=float))))

@@ -52,3 +52,20 @@ def end_costs(landmarks: np.ndarray, p: ChainParameters) -> np.ndarray:
     cost = np.zeros((len(landmarks), len(LEVELS)))
     cost[:, MAY_BE_LAST] = -np.maximum(log_likelihood(landmarks[:, LAST], p), 0.0)[:, None]
     return cost
+
+
+def contradiction(landmarks: np.ndarray, levels: np.ndarray, p: ChainParameters) -> float:
+    """Log-odds, summed over a chain, by which what single vertebrae look like speaks against their names.
+
+    Args:
+        landmarks: (M, 4) log-odds of the vertebrae of the chain, head to foot.
+        levels: (M,) their level indices.
+        p: limits each sign.
+    """
+    against = np.clip(landmarks, -p.landmark_most, p.landmark_most)
+    against[levels == LEVEL_INDEX["C2"], C2] *= -1
+    against[levels == LEVEL_INDEX["T1"], FIRST_RIB] *= -1
+    against[np.isin(levels, [LEVEL_INDEX[level] for level in THORACIC]), RIB] *= -1
+    if len(levels) and levels[-1] in MAY_BE_LAST:
+        against[-1, LAST] = 0.0  # whether it is the last one is not known
+    return float(np.maximum(against, 0.0).sum())

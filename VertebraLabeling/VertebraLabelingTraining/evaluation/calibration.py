@@ -1,8 +1,10 @@
 """Calibrate the confidence and the flags on held-out scans and crops.
 
-    python -m VertebraLabelingTraining.evaluation.calibration --data DATA --evidence CV --crops CROPS --plot FILE.png
+    python -m VertebraLabelingTraining.evaluation.calibration --data DATA --evidence CV --crops CROPS --counts COUNTS \
+        --plot FILE.png
 
-``CV`` is the output of :mod:`.crossval`, ``CROPS`` that of :mod:`.field_of_view_crops`. What is printed and drawn was
+``CV`` is the output of :mod:`.crossval`, ``CROPS`` that of :mod:`.field_of_view_crops`, ``COUNTS`` that of
+:mod:`.count_scores`. What is printed and drawn was
 chosen on two folds and measured on the third, for each fold in turn; the parameters at the end, for
 :class:`.parameters.ChainParameters`, are fitted on all.
 """
@@ -24,6 +26,7 @@ from VertebraLabelingLib.system.atomic import atomic_path
 from ..data.cases import fold_names
 from ..data.evidence_folder import read_samples
 from .calibration_fit import Measured, fit, measure
+from .changed_counts import USUAL
 from .crop_scores import share
 from .draw_crops import patients_of
 from .field_of_view_crops import CROPS
@@ -61,10 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with splits.json")
     parser.add_argument("--evidence", type=Path, required=True, help="output folder of crossval: whole scans")
     parser.add_argument("--crops", type=Path, required=True, help="output folder of field_of_view_crops")
+    parser.add_argument("--counts", type=Path, required=True, help="output folder of count_scores: changed counts")
     parser.add_argument("--plot", type=Path, help="draw the reliability of the confidence into this PNG")
     options = parser.parse_args(arguments)
     try:
-        measured = measure_folders(options.data / "splits.json", options.evidence, options.crops)
+        measured = measure_folders(options.data / "splits.json", options.evidence, options.crops, options.counts)
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
@@ -82,13 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure_folders(splits: Path, scans: Path, crops: Path) -> list[Measured]:
-    """Solve all scans and crops; scans of no fold (the demo patient) are left out."""
+def measure_folders(splits: Path, scans: Path, crops: Path, counts: Path) -> list[Measured]:
+    """Solve all scans, crops and changed counts; scans of no fold (the demo patient) are left out."""
     fold_of = {name: fold for fold in range(FOLDS) for name in fold_names(splits, fold)}
     listed = json.loads((crops / CROPS).read_text(encoding="utf-8")) if (crops / CROPS).is_file() else {}
     measured = []
-    for sample in [*read_samples(scans), *read_samples(crops)]:
-        case = sample.name.split("__")[0]
+    changed = [sample for sample in read_samples(counts) if not sample.name.endswith(f"+{USUAL}")]
+    for sample in [*read_samples(scans), *read_samples(crops), *changed]:
+        case = sample.name.split("__")[0].split("+")[0]
         if case not in fold_of:
             continue
         patient = patients_of(splits, [case])[case]
@@ -108,7 +113,8 @@ def flag_table(ways: dict[str, Sequence[Judged]]) -> str:
     lines = ["| | confidence | wrong: flagged | correct: flagged |", "|---|---|---|---|"]
     kinds: dict[str, Callable[[Judged], bool]] = {
         "crops": lambda item: item.measured.is_crop,
-        "whole scans": lambda item: not item.measured.is_crop,
+        "whole scans": lambda item: not item.measured.is_crop and not item.measured.is_changed,
+        "changed counts": lambda item: item.measured.is_changed,
     }
     for kind, member in kinds.items():
         for name, judged in ways.items():

@@ -1,6 +1,6 @@
 """Fit the solver's confidence and its shift warning to scans of patients that the network has not seen.
 
-The confidence is a logistic function of four terms (``solver/confidence.py``), fitted by penalized maximum likelihood;
+The confidence is a logistic function of five terms (``solver/confidence.py``), fitted by penalized maximum likelihood;
 each scan has one vote, shared by its points. A point is correct where it is a strict hit, wrong where it counts as a
 false positive, and left out on a vertebra that the image cuts. The shift warning asks for a sign
 (:func:`_warning_sign`) at which the flags (warning, or a point of low confidence) reach no more of the correct crops
@@ -22,6 +22,7 @@ from VertebraLabelingLib.solver.chain import shift_margin, sign_of
 from VertebraLabelingLib.solver.chain_ends import missing_at_ends, skipped
 from VertebraLabelingLib.solver.chain_graph import ChainGraph
 from VertebraLabelingLib.solver.confidence import calibrated, terms
+from VertebraLabelingLib.solver.landmark_costs import contradiction
 from VertebraLabelingLib.solver.spine_curve import spine_curve
 
 from ..data.evidence_folder import Sample
@@ -44,6 +45,7 @@ class Measured:
         detection: (M,) detection of each point.
         margin: to the shifted chain, at temperature 1.
         sign: the strongest one against a shift, a landmark among the names taken in.
+        against: what the landmarks say against the names.
         correct: (M,) bool, the point is a strict hit.
         counts: (M,) bool, the point is correct or wrong.
         skips: the chain passes over a vertebra between two others, or lacks one at an end.
@@ -58,6 +60,7 @@ class Measured:
     detection: np.ndarray
     margin: float
     sign: float
+    against: float
     correct: np.ndarray
     counts: np.ndarray
     skips: bool = False
@@ -68,16 +71,23 @@ class Measured:
         return "__" in self.name
 
     @property
+    def is_changed(self) -> bool:
+        """One of the changed counts of :mod:`.changed_counts`."""
+        return "+" in self.name
+
+    @property
     def all_correct(self) -> bool:
         """Every whole vertebra is named correctly and nothing else is placed."""
         return not self.case.missed and not self.case.false_positives
 
     def confidence(self, parameters: ChainParameters) -> np.ndarray:
         """(M,) confidence as the product gives it."""
-        margin = self.margin / parameters.temperature
-        return calibrated(
-            self.posterior[parameters.temperature], self.detection, margin, self.sign, parameters.calibration
-        )
+        heat, weights = parameters.temperature, parameters.calibration
+        return calibrated(self.terms(heat), weights) if weights else self.posterior[heat].clip(0.0, 1.0)
+
+    def terms(self, heat: float) -> np.ndarray:
+        """(M, 6) see :func:`.confidence.terms`, at a temperature."""
+        return terms(self.posterior[heat], self.detection, self.margin / heat, self.sign, self.against)
 
     def flagged(self, parameters: ChainParameters) -> bool:
         """The user is told of a possible shift, a missing vertebra, low confidence, or that none was found."""
@@ -94,7 +104,7 @@ def measure(
     path = graphs[1.0].best_path() if graphs else None
     if path is None or path.cost >= graphs[1.0].rejected_cost:
         case, none = score_case(sample.name, {}, sample.truth, sample.cut), np.zeros(0)
-        return Measured(*about, case, dict.fromkeys(TEMPERATURES, none), none, 0.0, 0.0, *[none.astype(bool)] * 2)
+        return Measured(*about, case, dict.fromkeys(TEMPERATURES, none), none, 0.0, 0.0, 0.0, *[none.astype(bool)] * 2)
     rows, levels = (np.array(column) for column in zip(*path.nodes))
     names, points = [LEVELS[k] for k in levels], evidence.points[rows]
     case = score_case(sample.name, dict(zip(names, map(tuple, points))), sample.truth, sample.cut)
@@ -105,7 +115,13 @@ def measure(
     margin = shift_margin(graphs[1.0], path)
     sign = sign_of(evidence, rows, levels, parameters)
     missing = missing_at_ends(names, points, float(np.exp(path.log_scale)), evidence)
-    found = (posterior, evidence.detection[rows], margin, sign)
+    found = (
+        posterior,
+        evidence.detection[rows],
+        margin,
+        sign,
+        contradiction(evidence.landmarks[rows], levels, parameters),
+    )
     return Measured(*about, case, *found, correct, correct | wrong, bool(skipped(names) or missing))
 
 
@@ -129,9 +145,7 @@ def fit(measured: Sequence[Measured], parameters: ChainParameters) -> ChainParam
     vote = np.concatenate([np.full(item.counts.sum(), 1.0 / item.counts.sum()) for item in chosen])
     best = None
     for heat in TEMPERATURES:
-        rows = np.concatenate(
-            [terms(item.posterior[heat], item.detection, item.margin / heat, item.sign)[item.counts] for item in chosen]
-        )
+        rows = np.concatenate([item.terms(heat)[item.counts] for item in chosen])
         weights, loss = _nonnegative(rows, correct, vote)
         if best is None or loss < best[0]:
             best = loss, heat, weights

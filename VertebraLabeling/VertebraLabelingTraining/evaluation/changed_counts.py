@@ -17,6 +17,7 @@ from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 
 from ..networks.variant_counts import UNNAMED, above, below, counted_names
 
+USUAL = "usual"  # the scan as it is
 THIRTEEN, ELEVEN, SIX, FOUR = "thirteen ribs", "eleven ribs", "six lumbar", "four lumbar"
 CHANGES = {  # what is made -> levels that come twice or are left out
     THIRTEEN: (("T11", 1), ("T6", 1)),

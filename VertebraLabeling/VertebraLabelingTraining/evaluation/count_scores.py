@@ -29,13 +29,11 @@ from ..data.added_truth import read_truth
 from ..data.cases import find_cases, fold_names
 from ..data.evidence_folder import evidence_path, nothing_found, read_samples, truth_path
 from .altered_scans import unseen_names
-from .changed_counts import CHANGES, changed_scans
+from .changed_counts import CHANGES, USUAL, changed_scans
 from .crop_scores import Scored, score_sample
 from .crossval import LabelerOf, held_out_labeler
 from .draw_crops import patients_of
 from .level_network_scores import NO_RUN, level_labeler
-
-USUAL = "usual"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,14 +1,14 @@
-"""Evidence of scans that the shipped model has never seen, kept for tests of all that follows the networks.
+"""Evidence of scans whose patients no network has seen, kept for tests of all that follows the networks.
 
-    python -m VertebraLabelingTraining.evaluation.golden_evidence --data DATA --out FOLDER     (labels, some minutes)
-    python -m VertebraLabelingTraining.evaluation.golden_evidence --out FOLDER --table-only    (solves again, seconds)
+    python -m VertebraLabelingTraining.evaluation.golden_evidence --pack CV CROPS COUNTS --out FOLDER
+    python -m VertebraLabelingTraining.evaluation.golden_evidence --out FOLDER                  (only solves again)
 
-Writes ``evidence.json.gz`` (what the solver was given, and the truth as text), ``cases.csv`` (one line a case: what is
-named, which whole vertebrae are missed, which points lie on none of the truth, what is told) and ``points.csv`` (one
-line a point). The tables are what the solver of today makes of the evidence: a reviewer reads their difference. Solving
-needs neither torch nor the scans.
-
-The scans are those of :data:`HELD_OUT`, whole, and fields of view drawn from them (:mod:`.draw_crops`).
+``CV``, ``CROPS`` and ``COUNTS`` are output folders of :mod:`.crossval`, :mod:`.field_of_view_crops` and
+:mod:`.count_scores`: whole scans, fields of view of them, and whole scans of changed counts. Writes
+``evidence.json.gz`` (what the solver was given, and the truth as text), ``cases.csv`` (one line a case: what is named,
+which whole vertebrae are missed, which points lie on none of the truth, what is told) and ``points.csv`` (one line a
+point). The tables are what the solver of today makes of the evidence: a reviewer reads their difference. Solving needs
+neither torch nor the scans, and takes seconds.
 """
 
 from __future__ import annotations
@@ -27,30 +27,15 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.parameters import SHIPPED, ChainParameters
-from VertebraLabelingLib.core.volume import Volume, to_canonical
 from VertebraLabelingLib.errors import NoSpineError
-from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
 from VertebraLabelingLib.solver.chain import solve
 from VertebraLabelingLib.system.atomic import atomic_path, write_text
 
-from .draw_crops import draw_crop
+from ..data.evidence_folder import read_samples
+from .changed_counts import USUAL
 
-HELD_OUT = (
-    "lidc_idri_0001",
-    "acrin_nsclc042",
-    "crlm1004",
-    "crlm1006",
-    "gewb_f67",
-    "lidc002",
-    "lidc0314",
-    "lscc04457_head",
-    "lung4d_113",
-    "maastro_thorax",
-    "nlst_ohif",
-    "radiogenomics_r01001",
-)
-CROPS_OF_EACH, SEED = 5, 0
 EVIDENCE, CASES, POINTS = "evidence.json.gz", "cases.csv", "points.csv"
+_AS_IT_IS = f"+{USUAL}"  # count_scores labels unchanged scans too, and crossval has them
 CASE_COLUMNS = (
     "case",
     "whole",
@@ -68,13 +53,12 @@ POINT_COLUMNS = ("case", "level", "r", "a", "s", "confidence")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of CT with truth")
+    parser.add_argument("--pack", type=Path, nargs="+", help="folders of evidence to keep from now on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the evidence and its tables")
-    parser.add_argument("--table-only", action="store_true", help="keep the evidence and write its tables anew")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    if not options.table_only:
-        write_evidence(options.out, dict(label_cases(options.data)))
+    if options.pack:
+        write_evidence(options.out, {case: data for folder in options.pack for case, data in packed(folder)})
     cases, points = tables(read_evidence(options.out))
     write_text(options.out / CASES, cases)
     write_text(options.out / POINTS, points)
@@ -82,61 +66,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def held_out_scans(
-    data: Path, names: Sequence[str] = HELD_OUT
-) -> Iterator[tuple[str, Volume, tuple[MarkupPoint, ...]]]:
-    """Name, canonical volume and truth of scans that the shipped model has never seen; the demo CT is downloaded."""
-    from VertebraLabelingLib.scans.read_scan import read_volume
-    from VertebraLabelingLib.scans.sample_ct import fetch_sample
-
-    for name in names:
-        path = data / "ct" / f"{name}.nii.gz"
-        volume = to_canonical(read_volume(path if path.is_file() else fetch_sample(Path(".cache"))))
-        yield name, volume, read_points(data / "ct" / f"{name}.mrk.json")
-
-
-def held_out_cases(
-    data: Path, crops: int = CROPS_OF_EACH
-) -> Iterator[tuple[str, Volume, tuple[MarkupPoint, ...], list[str]]]:
-    """Name, volume, truth and whole levels of each held-out scan and of the first ``crops`` fields of view of it."""
-    for name, volume, truth in held_out_scans(data):
-        yield name, volume, truth, [point.level for point in truth if not point.cut]
-        rng = np.random.default_rng([SEED, *name.encode()])
-        for number in range(crops):
-            crop = draw_crop(volume, truth, rng)
-            if crop is not None:
-                yield f"{name}__{number}", crop.volume, truth, list(crop.whole)
-
-
-def label_cases(data: Path) -> Iterator[tuple[str, dict]]:
-    """Case name -> evidence and truth, of each held-out scan and its fields of view; runs the networks."""
-    from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-
-    labeler = VertebraLabeler(device="cpu")
-    for name, volume, truth, whole in held_out_cases(data):
-        yield name, _case(labeler, volume, truth, whole)
-
-
-def _case(labeler, volume: Volume, truth: Sequence[MarkupPoint], whole: Sequence[str]) -> dict:
-    try:
-        evidence = labeler.label(volume).evidence
-    except NoSpineError:
-        evidence = None
-    return {
-        "evidence": None if evidence is None else json.loads(evidence.to_json()),
-        "truth": {point.level: [round(float(value), 1) for value in point.ras] for point in truth},
-        "whole": list(whole),
-    }
+def packed(folder: Path) -> Iterator[tuple[str, dict]]:
+    """Case name -> evidence and truth, of each case of a folder of evidence."""
+    for sample in read_samples(folder):
+        if not sample.name.endswith(_AS_IT_IS):
+            yield (
+                sample.name,
+                {
+                    "evidence": json.loads(sample.evidence.to_json()) if len(sample.evidence.points) else None,
+                    "truth": {level: [round(float(value), 1) for value in ras] for level, ras in sample.truth.items()},
+                    "whole": [level for level in sample.truth if level not in sample.cut],
+                },
+            )
 
 
 def write_evidence(folder: Path, cases: dict[str, dict]) -> None:
     """Write all cases into one file, the same bytes for the same cases."""
     text = json.dumps(cases, sort_keys=True, separators=(",", ":"))
-    packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
+    written = io.BytesIO()
+    with gzip.GzipFile(fileobj=written, mode="wb", mtime=0) as stream:
         stream.write(text.encode())
     with atomic_path(folder / EVIDENCE) as path:
-        path.write_bytes(packed.getvalue())
+        path.write_bytes(written.getvalue())
 
 
 def read_evidence(folder: Path) -> dict[str, dict]:

@@ -1,11 +1,11 @@
-"""How far the answers move when a chosen number moves by a third, on scans that the shipped model has never seen.
+"""How far the answers move when a chosen number moves by a third, on scans whose patients no network has seen.
 
-    python -m VertebraLabelingTraining.evaluation.parameter_effects --golden FOLDER --data DATA --out docs/parameters.md
+    python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --runs R0 R1 R2 --out docs/parameters.md
 
-The numbers of the solver are moved on the golden evidence (:mod:`.golden_evidence`), in minutes and without torch.
-Those of the other stages are moved where the networks run: on the scans of :data:`.golden_evidence.HELD_OUT`, whole,
-and two fields of view of each; those of the pose search on some of the scans turned, upside down and small. Each run
-begins with the stage whose number is moved; what the detection network says of a pose is kept. Some hours on two cores;
+The numbers of the solver are moved on the golden evidence (:mod:`.golden_evidence`), in a minute and without torch.
+Those of the other stages are moved where the networks of the folds ``R0`` to ``R2`` run: on :data:`HELD_OUT`, whole,
+and two fields of view of each; those of the pose search on some of them turned, upside down and small. Each run begins
+with the stage whose number is moved; what the detection network says of a pose is kept. Some hours on two cores;
 ``--stages`` names the stages to measure anew, the rows of the others stay as they are in ``--out``.
 """
 
@@ -23,31 +23,47 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.parameters import GROUPS, SHIPPED, PipelineParameters, chosen_numbers
+from VertebraLabelingLib.core.volume import Volume, to_canonical
 from VertebraLabelingLib.errors import NoSpineError
+from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
 from VertebraLabelingLib.system.atomic import write_text
 
-from .golden_evidence import evidence_of, held_out_cases, held_out_scans, named, read_evidence
+from ..data.cases import find_cases, fold_names, truth_file
+from .draw_crops import draw_crop
+from .golden_evidence import evidence_of, named, read_evidence
 
 PART = 1 / 3
-CROPS = 2  # of each scan, of those of the golden evidence
-POSED = ("lidc_idri_0001", "crlm1006", "nlst_ohif", "gewb_f67")
+CROPS, SEED = 2, 0  # fields of view of each scan
+POSED = ("ct/acrin_nsclc042", "ct/crlm1006", "ct/nlst_ohif", "ct/gewb_f67")
+HELD_OUT = (
+    *POSED,
+    "ct/acrin_flt_A_headneck",
+    "ct/lidc002",
+    "ct/lidc0314",
+    "ct/lscc04457_head",
+    "ct/lung4d_113",
+    "ct/maastro_thorax",
+    "ct/radiogenomics_r01001",
+    "ct/tcga_lihc_acq1",
+)  # one of each patient
 POSES = ("turned by 45 degrees", "on the belly", "feet first", "size 0.65")
 HEAD = ("| stage | number | value | on | a third less | a third more |", "|---|---|---|---|---|---|")
 TEXT = """# Chosen numbers
 
 Every number of the pipeline that was chosen on data (`core/parameters.py`, where each is explained). The card of a
 model holds them. The last two columns tell what changes when one number alone moves by a third (shares and
-probabilities to at most 0.99), on scans that the shipped model has never seen: whole vertebrae that are strictly
-identified, gained or lost; mean distance (mm); mean confidence ("sure"); cases whose warnings change. "=": nothing.
+probabilities to at most 0.99), on scans whose patients the networks have not seen (those of the folds): whole
+vertebrae that are strictly identified, gained or lost; mean distance (mm); mean confidence ("sure"); cases whose
+warnings change. "=": nothing.
 
-`chain`: 72 cases of the golden evidence (12 scans, 60 fields of view). `pose`: 4 scans, each turned by 45 degrees, on
-the belly, feet first and at 0.65 of its size. Other stages: the 12 scans, and 24 fields of view.
+`chain`: all cases of the golden evidence. `pose`: 4 scans, each turned by 45 degrees, on the belly, feet first and at
+0.65 of its size. Other stages: 12 scans, and 24 fields of view.
 
 Chosen on:
 {sources}.
 
 ```sh
-python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --out docs/parameters.md
+python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --runs R0 R1 R2 --out docs/parameters.md
 ```
 
 """
@@ -144,10 +160,16 @@ def golden(folder: Path) -> tuple[Labeled, dict[str, Truth]]:
 class Runs:
     """Scans labeled from a stage on, again and again."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, runs: Sequence[Path]) -> None:
         from VertebraLabelingLib.networks.weights import load_model
 
-        self.data, self.model = data, load_model()
+        from .crossval import MODEL, held_out_labeler
+
+        self.data = data
+        self.fold_of = {name: fold for fold in range(len(runs)) for name in fold_names(data / "splits.json", fold)}
+        for fold, run in enumerate(runs):
+            held_out_labeler(run, [name for name, its in self.fold_of.items() if its == fold], fold)
+        self.models = [load_model(run / MODEL) for run in runs]
         self.kept: dict[tuple, Evidence] = {}
 
     def of(self, group: str) -> tuple[Labeled, dict[str, Truth]]:
@@ -167,45 +189,61 @@ class Runs:
         every = (*stages.FIRST_STAGES, *stages.NETWORK_STAGES, *stages.LAST_STAGES)
         first = every.index(chosen[group])
         begun = {
-            name: stages.run_stages(every[:first], stages.State(volume), self._engine(SHIPPED))
-            for name, (volume, _) in cases.items()
+            case: stages.run_stages(every[:first], stages.State(volume), self._engine(case, SHIPPED))
+            for case, (volume, _) in cases.items()
         }
 
         def label(parameters: PipelineParameters) -> dict[str, SpineLabels | None]:
-            engine = self._engine(parameters)
-
-            def one(state) -> SpineLabels | None:
+            def one(case: str, state: stages.State) -> SpineLabels | None:
                 try:
-                    done = stages.run_stages(every[first:], state, engine)
+                    done = stages.run_stages(every[first:], state, self._engine(case, parameters))
                 except NoSpineError:
                     return None
                 return replace(done.labels, warnings=(*done.labels.warnings, *done.warnings))
 
-            return {name: one(state) for name, state in begun.items()}
+            return {case: one(case, state) for case, state in begun.items()}
 
         return label, {name: truth for name, (_, truth) in cases.items()}
 
-    def _engine(self, parameters: PipelineParameters):
+    def _engine(self, case: str, parameters: PipelineParameters):
         from VertebraLabelingLib.pipeline import stages
         from VertebraLabelingLib.pipeline.reporting import Reporter
 
-        model = replace(self.model, parameters=parameters)
+        model = replace(self.models[self.fold_of[case.split("__")[0]]], parameters=parameters)
         return stages.Engine(lambda: model, "cpu", Reporter(None, None))
 
-    def usual(self):
-        """Whole scans, and fields of view of them."""
-        for name, volume, points, whole in held_out_cases(self.data, CROPS):
-            yield name, (volume, Truth({point.level: point.ras for point in points}, frozenset(whole)))
+    def scans(self, names: Sequence[str]) -> Iterator[tuple[str, Volume, list[MarkupPoint]]]:
+        """Name, canonical volume and truth."""
+        from VertebraLabelingLib.scans.read_scan import read_volume
 
-    def posed(self):
+        found = find_cases([self.data])
+        for name in names:
+            yield name, to_canonical(read_volume(found[name])), read_points(truth_file(found[name], name))
+
+    def usual(self) -> Iterator[tuple[str, tuple[Volume, Truth]]]:
+        """Whole scans, and fields of view of them."""
+        for name, volume, points in self.scans(HELD_OUT):
+            yield name, (volume, _truth(points, [point.level for point in points if not point.cut]))
+            rng = np.random.default_rng([SEED, *name.encode()])
+            for number in range(CROPS):
+                crop = draw_crop(volume, points, rng)
+                if crop is not None:
+                    yield f"{name}__{number}", (crop.volume, _truth(points, crop.whole))
+
+    def posed(self) -> Iterator[tuple[str, tuple[Volume, Truth]]]:
         """Scans in which the patient lies or is otherwise than the networks know."""
         from .alterations import ALTERATIONS
 
-        for name, volume, points in held_out_scans(self.data, POSED):
+        for name, volume, points in self.scans(POSED):
             for pose in POSES:
                 altered, places = ALTERATIONS[pose](volume, np.array([point.ras for point in points]))
-                truth = {point.level: tuple(place) for point, place in zip(points, places.tolist())}
-                yield f"{name}, {pose}", (altered, Truth(truth, frozenset(p.level for p in points if not p.cut)))
+                there = [replace(point, ras=tuple(place)) for point, place in zip(points, places.tolist())]
+                whole = [point.level for point in points if not point.cut]
+                yield f"{name}__{pose}", (altered, _truth(there, whole))
+
+
+def _truth(points: Sequence[MarkupPoint], whole: Sequence[str]) -> Truth:
+    return Truth({point.level: point.ras for point in points}, frozenset(whole))
 
 
 def keep_looks(kept: dict) -> None:
@@ -236,9 +274,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--golden", type=Path, default=Path("VertebraLabeling/Testing/Python/data/golden"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of CT with truth")
+    parser.add_argument("--runs", type=Path, nargs="+", help="of fold 0, 1, 2; needed for all stages but the chain")
     parser.add_argument("--out", type=Path, required=True, help="the table, Markdown")
     parser.add_argument("--stages", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="to measure anew")
     options = parser.parse_args(arguments)
+    if not options.runs and set(options.stages) != {"chain"}:
+        parser.error("give --runs, or --stages chain")
     rows = rows_of(options.out)
     runs = None
     for group in options.stages:
@@ -246,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             label, truths = golden(options.golden)
         else:
             if runs is None:
-                runs = Runs(options.data)
+                runs = Runs(options.data, options.runs)
                 keep_looks(runs.kept)
             label, truths = runs.of(group)
         rows |= {(group, name): cells for name, *cells in effects(group, label, truths)}

@@ -24,27 +24,27 @@ from VertebraLabelingTraining.evaluation.calibration_fit import Measured, _warni
 PLAIN = ChainParameters(
     1.0, None, spacing_sd=0.066, temperature=1.0, calibration=None, shift_sign=0.0, landmark_sign=0.0
 )
-WEIGHTS = (-1.0, 0.5, 1.0, 0.5, 0.5)
+WEIGHTS = (-1.0, 0.5, 1.0, 0.5, 0.5, 0.5)
 
 
-def test_without_weights_the_confidence_is_the_posterior():
-    posterior = np.array([0.2, 1.0])
-    assert calibrated(posterior, np.array([0.5, 0.5]), 3.0, 2.0, None).tolist() == posterior.tolist()
+def confidence(posterior, detection, margin, sign, against) -> np.ndarray:
+    return calibrated(terms(np.array(posterior), np.array(detection), margin, sign, against), WEIGHTS)
 
 
 @pytest.mark.parametrize(
-    ("posterior", "detection", "margin", "sign"),
+    "better",
     [
-        ([0.9, 0.9], [0.5, 0.5], 3.0, 2.0),
-        ([0.8, 0.8], [0.7, 0.7], 3.0, 2.0),
-        ([0.8, 0.8], [0.5, 0.5], 9.0, 2.0),
-        ([0.8, 0.8], [0.5, 0.5], 3.0, 5.0),
+        {"posterior": [0.9, 0.9]},
+        {"detection": [0.7, 0.7]},
+        {"margin": 9.0},
+        {"sign": 5.0},
+        {"against": 1.0},
     ],
-    ids=["likelier level", "clearer bodies", "wider margin", "clearer landmark"],
+    ids=["likelier level", "clearer bodies", "wider margin", "clearer landmark", "no contradiction"],
 )
-def test_confidence_rises_with_each_sign_of_a_sure_chain(posterior, detection, margin, sign):
-    low = calibrated(np.array([0.8, 0.8]), np.array([0.5, 0.5]), 3.0, 2.0, WEIGHTS)
-    high = calibrated(np.array(posterior), np.array(detection), margin, sign, WEIGHTS)
+def test_confidence_rises_with_each_sign_of_a_sure_chain(better):
+    usual = {"posterior": [0.8, 0.8], "detection": [0.5, 0.5], "margin": 3.0, "sign": 2.0, "against": 4.0}
+    low, high = confidence(**usual), confidence(**{**usual, **better})
     assert (high > low).all()
     assert (low > 0).all() and (high < 1).all()
 
@@ -65,7 +65,7 @@ def test_a_chain_that_a_shift_would_suit_better_has_no_sign_against_it():
 
 def test_certain_posteriors_give_finite_log_odds():
     assert np.isfinite(log_odds(np.array([0.0, 1.0]))).all()
-    assert terms(np.zeros(0), np.zeros(0), 0.0, 0.0).shape == (0, 5)
+    assert terms(np.zeros(0), np.zeros(0), 0.0, 0.0).shape == (0, 6)
 
 
 def test_the_solver_gives_the_calibrated_confidence_and_1_where_a_level_is_fixed():
@@ -74,12 +74,12 @@ def test_the_solver_gives_the_calibrated_confidence_and_1_where_a_level_is_fixed
     given = evidence(levels, points, strength=0.3, noise=0.3)
     parameters = replace(PLAIN, calibration=WEIGHTS)
     plain, labels = solve(given, parameters=PLAIN), solve(given, parameters=parameters)
-    expected = calibrated(
-        np.array([point.confidence for point in plain.points]),
+    expected = confidence(
+        [point.confidence for point in plain.points],
         np.full(len(levels), 0.95),
         plain.provenance["shift_margin"],
         plain.provenance["strongest_sign"],
-        WEIGHTS,
+        0.0,
     )
     assert [point.confidence for point in labels.points] == pytest.approx(expected.tolist(), abs=1e-3)
     fixed = relabel(labels, {labels.points[2].level: labels.points[2].ras}, parameters=parameters)
@@ -93,7 +93,7 @@ def made_up(number: int, wrong: bool, posterior: float, detection: float, sign: 
     p = np.full(points, posterior)
     return Measured(
         *(case.name, f"p{number}", number % 3, (), case, {heat: p for heat in (1.0, 2.0, 4.0)}),
-        *(np.full(points, detection), 5.0, sign, correct, np.ones(points, bool)),
+        *(np.full(points, detection), 5.0, sign, 0.0, correct, np.ones(points, bool)),
     )
 
 
@@ -130,7 +130,7 @@ def test_the_shift_warning_reaches_all_wrong_scans_and_then_keeps_its_distance_t
     """The wrong ones have signs of 1 and 2, the correct ones 0.5 and 4, 5, ... 22: three of 20 may be flagged."""
     wrong = [made_up(number, True, 0.98, 0.9, sign) for number, sign in enumerate((1.0, 2.0))]
     correct = [made_up(number + 2, False, 0.98, 0.9, sign) for number, sign in enumerate((0.5, *range(4, 23)))]
-    sure = replace(PLAIN, calibration=(9.0, 0.0, 0.0, 0.0, 0.0))
+    sure = replace(PLAIN, calibration=(9.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     chosen = _warning_sign([*wrong, *correct], sure)
     assert 2.0 < chosen < 6.0
     assert chosen == pytest.approx((4.0 + 6.0) / 2)
@@ -211,7 +211,8 @@ def test_the_command_prints_flags_and_parameters_and_draws_the_plot(tmp_path, ca
         points = positions(levels)
         wrong = row % 3 == 0
         truth = dict(zip(USUAL_LEVELS[5 + row : 11 + row] if wrong else levels, map(tuple, points)))
-        for folder, case in ((tmp_path / "cv", name), (tmp_path / "crops", f"{name}__0")):
+        changed = (tmp_path / "counts", f"{name}+six-lumbar+L3"), (tmp_path / "counts", f"{name}+usual")
+        for folder, case in ((tmp_path / "cv", name), (tmp_path / "crops", f"{name}__0"), *changed):
             for path in (evidence_path(folder, case), truth_path(folder, case)):
                 path.parent.mkdir(parents=True, exist_ok=True)
             given = evidence(levels, points, strength=0.2 if wrong else 2.0, noise=0.2, seed=row)
@@ -219,8 +220,9 @@ def test_the_command_prints_flags_and_parameters_and_draws_the_plot(tmp_path, ca
             write_truth(truth_path(folder, case), truth, frozenset())
     picture = tmp_path / "reliability.png"
     folders = ["--evidence", str(tmp_path / "cv"), "--crops", str(tmp_path / "crops")]
+    folders += ["--counts", str(tmp_path / "counts")]
     assert calibration.main(["--data", str(tmp_path), *folders, "--plot", str(picture)]) == 0
     printed = capsys.readouterr().out
-    assert "| crops | calibrated |" in printed
+    assert "| crops | calibrated |" in printed and "| changed counts | calibrated |" in printed
     assert {"temperature", "calibration", "shift_sign"} == set(json.loads(printed.split("all folds: ")[1]))
     assert picture.read_bytes().startswith(b"\x89PNG")

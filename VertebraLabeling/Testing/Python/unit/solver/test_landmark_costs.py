@@ -12,7 +12,7 @@ from VertebraLabelingLib.core.counting import COUNT, Count
 from VertebraLabelingLib.core.evidence import LANDMARK_SIGNS, Evidence
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.solver.chain import relabel, solve
-from VertebraLabelingLib.solver.landmark_costs import below_costs, end_costs, node_costs
+from VertebraLabelingLib.solver.landmark_costs import below_costs, contradiction, end_costs, node_costs
 
 P = SHIPPED.chain
 
@@ -37,6 +37,33 @@ def test_each_level_is_cheapest_for_what_looks_like_it():
     thoracic, lumbar = (node_costs(signs([level]), P)[0] for level in ("T5", "L1"))
     assert thoracic[LEVEL_INDEX["L1"]] - thoracic.min() > 8 and lumbar[LEVEL_INDEX["T11"]] - lumbar.min() > 8
     assert lumbar[LEVEL_INDEX["T12"]] - lumbar.min() < 6, "twelfth ribs may be missing"
+
+
+def indices(levels) -> np.ndarray:
+    return np.array([LEVEL_INDEX[level] for level in levels])
+
+
+@pytest.mark.parametrize("levels", [USUAL_LEVELS, WITH_T13, WITH_L6, NO_T12, FOUR_LUMBAR, USUAL_LEVELS[8:15]])
+def test_nothing_speaks_against_a_spine_that_looks_as_it_is_named(levels):
+    last = levels[-1] if levels[-1].startswith("L") else None
+    assert contradiction(signs(levels, last), indices(levels), P) == 0.0
+
+
+def test_each_sign_that_its_name_does_not_have_speaks_against_a_chain():
+    levels = USUAL_LEVELS[1:15]  # C2 to T8
+    shifted = USUAL_LEVELS[2:16]
+    assert contradiction(signs(levels), indices(shifted), P) == 4 * ODDS, "C2 is C3; C7, no rib, is T1; T1 is T2"
+    ribs = signs(USUAL_LEVELS[16:21])  # T10 to L2
+    ribs[3] = signs(["T12"])[0]
+    assert contradiction(ribs, indices(USUAL_LEVELS[16:21]), P) == ODDS, "L1 bears a rib"
+
+
+def test_the_sacrum_below_a_vertebra_speaks_against_another_one_there():
+    levels = ("L2", "L3", "L4", "L5")
+    assert contradiction(signs(levels, last="L4"), indices(levels), P) == ODDS
+    assert contradiction(signs(levels), indices(levels), P) == 0.0, "the sacrum may not be in view"
+    assert contradiction(np.zeros((4, len(LANDMARK_SIGNS))), indices(levels), P) == 0.0
+    assert contradiction(np.zeros((0, len(LANDMARK_SIGNS))), indices(()), P) == 0.0
 
 
 def test_no_sign_says_more_than_its_most():
