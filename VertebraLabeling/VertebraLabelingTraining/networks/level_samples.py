@@ -22,8 +22,8 @@ from VertebraLabelingLib.preprocessing.straightening import STEP_MM, Sections, s
 
 from ..augmentation.intensity import vary_look
 from ..data.cases import Case
-from .hidden_ribs import STUMP_MM, without_ribs
-from .level_targets import Piece, Targets, targets
+from .hidden_ribs import STUMP_MM, with_ribs_below, without_ribs
+from .level_targets import SOME_RIB, Piece, Targets, targets
 from .variant_counts import (
     DOUBLED,
     FIRST_LAST,
@@ -40,7 +40,10 @@ FEWEST = 3
 SHORT_MM = (30.0, 44.0)  # from the middle: stubs of 1 to 2 cm
 BONE_HU = 130.0  # cells of 4 mm: marrow with its cortex, and little contrast medium
 _BLEND = 6  # sections over which a splice fades from one patient to the other
-_T1, _T12, _T13 = (LEVEL_INDEX[level] for level in ("T1", "T12", "T13"))
+_T1, _T12, _T13, _L1 = (LEVEL_INDEX[level] for level in ("T1", "T12", "T13", "L1"))
+_RIBS_CHANGED = [LEVEL_INDEX[level] for level in ("T8", "T9", "T10", "T11", "T12")]
+T12_SHARE = 0.5  # of the pieces with changed ribs that show T12
+LUMBAR_RIBS = 0.3  # of those: L1 bears ribs
 _REAL = ("ct/", "openkbp/")  # in drawn spines L1 may bear ribs and L4 lie on the sacrum
 _ARRAYS = ("levels", "cut", "whole")
 
@@ -51,7 +54,7 @@ class SampleSettings:
 
     splice: float = 0.55  # share of samples made from two patients
     variant: float = 0.45  # share of those in which a vertebra comes twice, or is left out
-    hidden_ribs: float = 0.2  # share with ribs of T12 shortened or painted out, where it is in view
+    changed_ribs: float = 0.4  # share with ribs of one vertebra shortened, painted out, or at L1 too
     cut_field: float = 0.7  # share with a field of view cut to a run of vertebrae
     jitter: float = 2.5  # sd of each point that the curve follows
     offset: float = 3.0  # sd of the curve as a whole, across
@@ -90,8 +93,8 @@ def draw_sample(
         bottom = straight_piece(joint.lower, max(b - 1, 0), b + last, False, True, rng, settings)
         piece = _splice(top, bottom, joint.last, joint.first)
     piece.names = counted_names(piece.levels, piece.whole)
-    if rng.random() < settings.hidden_ribs:
-        piece = _with_hidden_ribs(piece, rng)
+    if rng.random() < settings.changed_ribs:
+        piece = _with_changed_ribs(piece, rng)
     return _finish(piece, rng, settings)
 
 
@@ -241,24 +244,42 @@ def _disc(piece: Piece, upper: int, lower: int) -> int:
     return round(sum(float(piece.rows[np.flatnonzero(piece.levels == k)[0]]) for k in (upper, lower)) / 2)
 
 
-def _with_hidden_ribs(piece: Piece, rng: np.random.Generator) -> Piece:
-    """The piece with short ribs or none at T12, where it shows them.
+def _with_changed_ribs(piece: Piece, rng: np.random.Generator) -> Piece:
+    """The piece with short ribs or none at a vertebra of the lower chest, or with those of T12 at L1 as well.
 
-    Without ribs T12 is only known by counting from above.
+    T12 is the one whose ribs are often rudimentary; the others are changed too, so that ribs are looked for and not
+    told from the looks of the body. Without ribs T12 is only known by counting from above.
     """
-    at = np.flatnonzero((piece.levels == _T12) & piece.whole)
-    if len(at) != 1 or at[0] + 1 >= len(piece.rows):
+    at = np.flatnonzero(np.isin(piece.levels, _RIBS_CHANGED) & piece.whole)
+    at = at[at + 1 < len(piece.rows)]
+    if not len(at):
         return piece
-    n = int(at[0])
+    last = at[piece.levels[at] == _T12]
+    n = int(rng.choice(last if len(last) and rng.random() < T12_SHARE else at))
+    row, gap = piece.rows[n], piece.rows[n + 1] - piece.rows[n]
+    if n in last and piece.levels[n + 1] == _L1 and rng.random() < LUMBAR_RIBS:
+        return _with_lumbar_ribs(piece, n, row, gap)
     gone = rng.random() < 0.5
-    beyond = STUMP_MM if gone else rng.uniform(*SHORT_MM)
-    image = without_ribs(piece.image, piece.rows[n], piece.rows[n + 1] - piece.rows[n], beyond, rng)
+    image = without_ribs(piece.image, row, gap, STUMP_MM if gone else rng.uniform(*SHORT_MM), rng)
     if image is None:
         return piece
     names = piece.names
-    if gone and not (piece.levels[piece.whole] <= _T1).any():
+    if gone and n in last and not (piece.levels[piece.whole] <= _T1).any():
         names = np.full(len(names), UNNAMED)
     return replace(piece, image=image, names=names, ribs={n: NO_RIB if gone else SHORT_RIB})
+
+
+def _with_lumbar_ribs(piece: Piece, n: int, row: float, gap: float) -> Piece:
+    """The piece with ribs at its L1, which follows vertebra ``n``: that makes thirteen.
+
+    It is the last rib-bearing one where the next one is in view, and known from above where T1 is.
+    """
+    counted = piece.whole[n + 2 :].any() or (piece.levels[piece.whole] == _T1).any()
+    image = with_ribs_below(piece.image, row, gap) if counted else None
+    if image is None:
+        return piece
+    seen = np.where(np.arange(len(piece.levels)) == n + 1, _T13, piece.levels)
+    return replace(piece, image=image, names=counted_names(seen, piece.whole), ribs={n + 1: SOME_RIB})
 
 
 def _finish(piece: Piece, rng: np.random.Generator, settings: SampleSettings) -> Sample:

@@ -15,6 +15,7 @@ from VertebraLabelingLib.preprocessing.straightening import STEP_MM
 from .variant_counts import UNNAMED
 
 IGNORE = -100
+SOME_RIB = -1  # short or long
 CENTER_SIGMA_MM = 3.0
 _NONE = len(LEVELS)
 _C1, _C2, _T1, _T12, _T13, _L1, _L5 = (LEVEL_INDEX[level] for level in ("C1", "C2", "T1", "T12", "T13", "L1", "L5"))
@@ -32,7 +33,7 @@ class Piece:
         cut: (N,) whether the image edge cuts it.
         whole: (N,) whether the field of view was meant to show it; all by default.
         names: (N,) what it is called in this piece, ``UNNAMED`` where nothing settles it; ``levels`` by default.
-        ribs: vertebra -> class of its ribs, where they were changed.
+        ribs: vertebra -> class of its ribs, or :data:`SOME_RIB`, where they were changed.
         exact: the truth knows all ribs and which vertebra is the last one; not so for drawn spines.
     """
 
@@ -122,10 +123,10 @@ def targets(piece: Piece, sections: int) -> Targets:
 def _possible_ribs(look: int, changed: int | None, exact: bool) -> np.ndarray:
     """(3,) 1 for each class that the ribs of a vertebra may be of."""
     classes = np.eye(RIB_CLASSES)
-    if changed is not None:
+    if changed not in (None, SOME_RIB):
         return classes[changed]
-    if look in (_T12, _T13):  # from stubs to long ones
-        return classes[SHORT_RIB:].sum(axis=0) if exact else np.zeros(RIB_CLASSES)
+    if changed == SOME_RIB or look in (_T12, _T13):  # from stubs to long ones
+        return classes[SHORT_RIB:].sum(axis=0) if exact or changed == SOME_RIB else np.zeros(RIB_CLASSES)
     if _T1 <= look < _T12:
         return classes[-1]
     return np.zeros(RIB_CLASSES) if not exact and look in (_T1 - 1, _L1) else classes[NO_RIB]

@@ -37,7 +37,7 @@ PLAIN = SampleSettings(
     narrow=0,
     displaced=0,
     variant=0,
-    hidden_ribs=0,
+    changed_ribs=0,
 )  # nothing varies but which vertebrae are shown
 
 

@@ -12,9 +12,9 @@ from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.networks.level_network import NO_RIB, SHORT_RIB
 from VertebraLabelingLib.preprocessing.straightening import CELL_MM, DEPTH_CELLS, SIDE_CELLS
 from VertebraLabelingTraining.networks import level_samples
-from VertebraLabelingTraining.networks.hidden_ribs import STUMP_MM, without_ribs
+from VertebraLabelingTraining.networks.hidden_ribs import STUMP_MM, with_ribs_below, without_ribs
 from VertebraLabelingTraining.networks.level_samples import SampleSettings, draw_sample
-from VertebraLabelingTraining.networks.level_targets import Piece
+from VertebraLabelingTraining.networks.level_targets import Piece, targets
 from VertebraLabelingTraining.networks.variant_counts import (
     DOUBLED,
     OMITTED,
@@ -129,15 +129,47 @@ class TestHiddenRibs:
         image = torch.full((60, DEPTH_CELLS, SIDE_CELLS), 40.0)
         assert without_ribs(image, 27.0, 15.0, STUMP_MM, np.random.default_rng(0)) is None
 
-    @pytest.mark.parametrize("levels", [("T10", "T11", "T12", "L1"), ("T1", "T11", "T12", "L1")])
-    def test_without_ribs_t12_is_known_from_above_alone(self, levels):
+    def test_the_next_vertebra_bears_the_same_ribs(self):
+        image = self.chest()
+        more = with_ribs_below(image, 27.0, 15.0)
+        side = int((SIDE_CELLS / 2) - STUMP_MM / CELL_MM)
+        assert torch.equal(more[38:41, :, :side], image[23:26, :, :side])
+        assert torch.equal(more[:, :, 12:20], image[:, :, 12:20]) and torch.equal(more[:35], image[:35])
+        assert with_ribs_below(image, 42.0, 15.0) is None, "there are none to copy"
+        assert with_ribs_below(image[:45], 27.0, 15.0) is None, "the image ends"
+
+    def changed(self, levels: tuple[str, ...], count: int = 40) -> list[Piece]:
+        """What becomes of a piece of a spine in many draws."""
         index = np.array([LEVEL_INDEX[level] for level in levels])
         piece = Piece(self.chest(), np.array([-3.0, 12.0, 27.0, 42.0]), index, np.zeros(4, bool))
-        seen = set()
-        for seed in range(8):
-            changed = level_samples._with_hidden_ribs(replace(piece), np.random.default_rng(seed))
-            (kind,) = changed.ribs.values()
-            seen.add(kind)
-            unnamed = kind == NO_RIB and levels[0] != "T1"
-            assert (changed.names == (UNNAMED if unnamed else index)).all()
-        assert seen == {NO_RIB, SHORT_RIB}
+        return [level_samples._with_changed_ribs(replace(piece), np.random.default_rng(seed)) for seed in range(count)]
+
+    @pytest.mark.parametrize("levels", [("T10", "T11", "T12", "L1"), ("T1", "T11", "T12", "L1")])
+    def test_without_ribs_t12_is_known_from_above_alone(self, levels):
+        of_t12 = [piece for piece in self.changed(levels) if 2 in piece.ribs]
+        assert {piece.ribs[2] for piece in of_t12} == {NO_RIB, SHORT_RIB}
+        for piece in of_t12:
+            unnamed = piece.ribs[2] == NO_RIB and levels[0] != "T1"
+            assert (piece.names == (UNNAMED if unnamed else piece.levels)).all()
+
+    def test_a_vertebra_above_without_ribs_keeps_its_name(self):
+        of_t11 = [piece for piece in self.changed(("T10", "T11", "T12", "L1")) if 1 in piece.ribs]
+        assert of_t11 and all((piece.names == piece.levels).all() for piece in of_t11)
+
+    @pytest.mark.parametrize(
+        ("levels", "names"),
+        [
+            (("T11", "T12", "L1", "L2"), ["T10", "T11", "T12", "L1"]),
+            (("T1", "T12", "L1", "L2"), ["T1", "T2", "T3", "L1"]),
+            (("T10", "T11", "T12", "L1"), None),
+        ],
+        ids=["from the last rib", "from the first rib", "neither in view"],
+    )
+    def test_an_l1_with_ribs_is_named_as_the_last_rib_bearing_one(self, levels, names):
+        n = levels.index("L1")
+        of_l1 = [piece for piece in self.changed(levels) if n in piece.ribs]
+        assert bool(of_l1) == bool(names)
+        for piece in of_l1:
+            assert [LEVELS[k] for k in piece.names] == names
+            row = round(piece.rows[n] / 2)
+            assert targets(piece, len(piece.image)).rib[row].tolist() == [[0, 1, 1]] * 2, "it bears ribs, short or long"
