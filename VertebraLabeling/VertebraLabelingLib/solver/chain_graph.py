@@ -33,6 +33,7 @@ VARIANT_COSTS = {T13: 4.0, NO_T12: 4.0, L6: 3.0}  # minus the logarithm of 2, 2 
 SCALE_SDS = np.linspace(-2.5, 2.5, 13)  # sizes of the spine that are tried: 99 of 100 people, in steps below 4 %
 SCALE_COST = 0.5 * SCALE_SDS**2 + np.log(np.exp(-0.5 * SCALE_SDS**2).sum())  # (S,) their priors sum to one
 _K = len(LEVELS)
+_VARIANT = np.isin(LEVELS, ("T13", "L6"))
 _FROM_LAST = np.isin(np.arange(_K), MAY_BE_LAST)
 
 
@@ -202,8 +203,12 @@ def _node_costs(
 
 
 def _log_presence(presence: np.ndarray, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
-    """(26,) weighted log(2p) of a level in the chain, and log(2(1-p)) of one that is not; zero at p = 0.5."""
-    q = np.clip(presence, 1e-3, 1 - 1e-3)
+    """(26,) weighted log(2p) of a level in the chain, and log(2(1-p)) of one that is not; zero at p = 0.5.
+
+    Of T13 and L6 nothing is taken: how rare they are is told by :data:`VARIANT_COSTS`, and networks that have seen few
+    know no more.
+    """
+    q = np.where(_VARIANT, 0.5, np.clip(presence, 1e-3, 1 - 1e-3))
     return p.presence * np.log(2 * q), p.presence * np.log(2 * (1 - q))
 
 
@@ -246,7 +251,10 @@ def _outside(evidence: Evidence, later: np.ndarray, earlier: np.ndarray) -> np.n
 
 
 def _terminal_costs(evidence: Evidence, curve: SpineCurve, p: ChainParameters) -> tuple[np.ndarray, np.ndarray]:
-    """(N, K, S) costs of the first and of the last vertebra: levels beyond it that should be in view but are not."""
+    """(N, K, S) costs of the first and of the last vertebra: levels beyond it that should be in view but are not.
+
+    A chain that begins with T13 or L6 is as rare as one that comes to it.
+    """
     table = distance_from()
     scale = np.exp(SCALE_SDS * p.scale_sd)
     index = np.arange(_K)
@@ -258,4 +266,6 @@ def _terminal_costs(evidence: Evidence, curve: SpineCurve, p: ChainParameters) -
         absent = -np.einsum("nkjs,j->nks", seen, _log_presence(evidence.presence, p)[1])
         unseen = UNSEEN * np.minimum(seen.sum(axis=2), UNSEEN_MOST)
         costs.append(absent + unseen)
-    return costs[0], costs[1] + end_costs(evidence.landmarks, p)[:, :, None]
+    begins = np.zeros(_K)
+    begins[_VARIANT] = VARIANT_COSTS[T13], VARIANT_COSTS[L6]  # no hop leads to it that would cost so
+    return costs[0] + begins[:, None], costs[1] + end_costs(evidence.landmarks, p)[:, :, None]

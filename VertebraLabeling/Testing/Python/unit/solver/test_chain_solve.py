@@ -91,6 +91,25 @@ def test_enumeration_variants_are_found_and_told(levels, warning):
     assert warning is None or warning in map(str, labels.warnings)
 
 
+@pytest.mark.parametrize(("levels", "variant"), [(WITH_T13, "T13"), (WITH_L6, "L6")], ids=["T13", "L6"])
+def test_a_detection_network_that_knows_no_variant_does_not_speak_against_one(levels, variant):
+    given = evidence(levels, positions(levels), strength=2.0, margin_mm=60.0)
+    unheard = np.where(np.array(LEVELS) == variant, 0.001, given.presence)
+    assert names(solve(replace(given, presence=unheard))) == list(levels)
+
+
+@pytest.mark.parametrize(("first", "variant"), [("T12", "T13"), ("L5", "L6")])
+def test_a_chain_begins_with_a_variant_only_where_it_is_seen(first, variant):
+    """Few vertebrae below the edge of the image: a first one that looks like a variant no less."""
+    levels = USUAL_LEVELS[USUAL_LEVELS.index(first) :][:4]
+    points = positions(USUAL_LEVELS)[USUAL_LEVELS.index(first) :][:4]
+    given = evidence(levels, points, strength=2.0, presence=False)
+    alike = given.unary.copy()
+    alike[0, LEVELS.index(variant)] = 0.0
+    alike[0, LEVELS.index(first)] = 0.5
+    assert names(solve(replace(given, unary=alike))) == list(levels)
+
+
 @pytest.mark.parametrize("scale", [0.7, 0.85, 1.15])
 @pytest.mark.parametrize(
     "levels", [USUAL_LEVELS, USUAL_LEVELS[6:18], USUAL_LEVELS[15:]], ids=["whole", "chest", "abdomen"]
