@@ -1,4 +1,4 @@
-"""CT of unusual numbers of vertebrae, made from held-out scans: a slab of slices twice, or left out.
+"""CT of unusual counts, made from held-out scans: a slab of slices twice, or left out, or rudimentary twelfth ribs.
 
 The slab reaches from disc to disc, and what lies below moves along in its own plane, so that the spine goes on. Other
 than the straightened pieces of :mod:`..networks.level_samples`, these are whole scans of one patient with all their
@@ -16,9 +16,12 @@ from VertebraLabelingLib.core.volume import AIR_HU, Volume, apply_affine, ras_to
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 
 from ..networks.variant_counts import UNNAMED, above, below, counted_names
+from .rudimentary_ribs import with_rudimentary_ribs
 
 USUAL = "usual"  # the scan as it is
 THIRTEEN, ELEVEN, SIX, FOUR = "thirteen ribs", "eleven ribs", "six lumbar", "four lumbar"
+RUDIMENTARY = "rudimentary ribs"
+KINDS = (THIRTEEN, ELEVEN, SIX, FOUR, RUDIMENTARY)
 CHANGES = {  # what is made -> levels that come twice or are left out
     THIRTEEN: (("T11", 1), ("T6", 1)),
     ELEVEN: (("T7", -1), ("T10", -1)),
@@ -33,8 +36,8 @@ class Changed:
     """A scan with a changed number of vertebrae.
 
     Attributes:
-        kind: one of :data:`CHANGES`.
-        level: what comes twice or is left out.
+        kind: one of :data:`KINDS`.
+        level: what comes twice, is left out, or bears such ribs.
         volume: the CT, canonical.
         truth: the names that are right when what is seen is named, at their places.
     """
@@ -60,6 +63,9 @@ def changed_scans(volume: Volume, truth: Sequence[MarkupPoint]) -> Iterator[Chan
                 made = changed(volume, truth, level, step)
                 if made is not None:
                     yield Changed(kind, level, *made)
+    rudimentary = with_rudimentary_ribs(volume, truth) if whole.intersection(("T1", "L5")) else None
+    if rudimentary is not None:  # counted from the other end, they change no name
+        yield Changed(RUDIMENTARY, "T12", rudimentary, list(truth))
 
 
 def changed(

@@ -29,7 +29,7 @@ from ..data.added_truth import read_truth
 from ..data.cases import find_cases, fold_names
 from ..data.evidence_folder import evidence_path, nothing_found, read_samples, truth_path
 from .altered_scans import unseen_names
-from .changed_counts import CHANGES, USUAL, changed_scans
+from .changed_counts import KINDS, USUAL, changed_scans
 from .crop_scores import Scored, score_sample
 from .crossval import LabelerOf, held_out_labeler
 from .draw_crops import patients_of
@@ -107,7 +107,7 @@ def score_folder(out: Path, splits: Path) -> list[Scored]:
 def table(scored: Sequence[Scored]) -> str:
     """Markdown: a line for each kind of change."""
     lines = ["| count | cases (patients) | all correct | wrong, flagged | correct, flagged |", "|---|---|---|---|---|"]
-    kinds = {kind: kind.replace(" ", "-") for kind in (USUAL, *CHANGES)}
+    kinds = {kind: kind.replace(" ", "-") for kind in (USUAL, *KINDS)}
     groups = {kind: [item for item in scored if item.name.split("+")[1] == key] for kind, key in kinds.items()}
     groups["all changed"] = [item for item in scored if item.name.split("+")[1] != USUAL]
     for kind, own in groups.items():
