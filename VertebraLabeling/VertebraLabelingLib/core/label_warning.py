@@ -66,12 +66,13 @@ class LabelWarning:
 
     Attributes:
         kind: ``shift``: the levels may be shifted by one; ``variant``: T13 or L6 is named; ``counts``: another count
-            gives a vertebra another name; ``gap``: levels between two named ones were not found; ``end``: a level
-            beyond an end of the chain was not found; ``cut``: the image edge cuts a vertebra; ``further``: vertebral
-            bodies are seen far from the chain; ``implants``: metal; ``turned``: how the patient lies; ``small``: size
-            of the spine; ``clipped``: values that the scan lacks; ``no_gpu``: labeled on the CPU; ``astray``: settled
-            points are far from all that was seen; ``frame``: only this one of a sequence was labeled; ``rule``: the
-            chosen rule cannot name all; ``note``: a sentence from elsewhere.
+            gives a vertebra another name; ``gap``: levels between two named ones were not found, or, without levels, a
+            vertebra may be missing there; ``end``: a level beyond an end of the chain was not found; ``cut``: the image
+            edge cuts a vertebra; ``further``: vertebral bodies are seen far from the chain; ``implants``: metal;
+            ``turned``: how the patient lies; ``small``: size of the spine; ``clipped``: values that the scan lacks;
+            ``no_gpu``: labeled on the CPU; ``astray``: settled points are far from all that was seen; ``frame``: only
+            this one of a sequence was labeled; ``rule``: the chosen rule cannot name all; ``note``: a sentence from
+            elsewhere.
         levels: what it is about, head to foot; of ``rule`` the one that would have no name.
         beside: of ``gap`` the named levels above and below it, of ``end`` the last named one, of ``counts`` what the
             vertebra is called by the other count.
@@ -189,6 +190,9 @@ def _rule(warning: LabelWarning, translate: Callable[[str], str]) -> str:
 
 def _gap(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     above, below = warning.beside
+    if not warning.levels:
+        text = _("{above} and {below} lie twice as far apart as neighbors do: a vertebra may be missing between them.")
+        return translate(text).format(above=above, below=below)
     text = translate(_("{levels} not found between {above} and {below}."))
     return text.format(levels=span(warning.levels), above=above, below=below)
 

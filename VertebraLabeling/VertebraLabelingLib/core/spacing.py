@@ -142,3 +142,19 @@ def lacks_t12(levels: Sequence[str], points: np.ndarray, scale: float) -> bool:
     neighbors, with_t12 = VERSE_SPACING["T11", "L1"], VERSE_SPACING["T11", "T12"] + VERSE_SPACING["T12", "L1"]
     apart = np.linalg.norm(points[row + 1] - points[row]) / scale
     return bool(apart**2 < neighbors * with_t12)  # nearer to the former, as logarithms
+
+
+def twice_apart(levels: Sequence[str], points: np.ndarray, scale: float) -> list[tuple[str, str]]:
+    """Neighbors of a chain that lie about twice as far apart as neighbors do: a vertebra may lie between them.
+
+    C1 is left out: its point lies at the dens, whose height varies.
+
+    Args:
+        levels, points, scale: see :func:`lacks_t12`.
+    """
+    pairs = []
+    for pair, vector in zip(zip(levels, levels[1:]), np.diff(points, axis=0)):
+        usual = VERSE_SPACING.get(pair, np.inf) * scale
+        if pair[0] != "C1" and np.linalg.norm(vector) > np.sqrt(2.0) * usual:  # nearer to twice, as logarithms
+            pairs.append(pair)
+    return pairs

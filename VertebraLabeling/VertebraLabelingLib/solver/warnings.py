@@ -10,7 +10,7 @@ import numpy as np
 from ..core.evidence import Evidence
 from ..core.label_warning import CUT, END, FURTHER, GAP, OF_PLACES, SHIFT, SOLVER_KINDS, LabelWarning
 from ..core.labels import LabeledPoint
-from ..core.spacing import lacks_t12
+from ..core.spacing import lacks_t12, twice_apart
 from .chain_ends import (
     count_of,
     cut_levels,
@@ -42,6 +42,7 @@ def warnings_for(
         said.append(LabelWarning(SHIFT, landmarks=tuple(landmarks_in_view(levels, points, evidence))))
     said += contradictions(levels, points, evidence, count_of(levels, points, scale, evidence))
     said += _gaps(levels, lacks_t12(levels, points, scale))
+    said += [LabelWarning(GAP, beside=pair) for pair in twice_apart(levels, points, scale)]
     said += [LabelWarning(END, (level,), (end,)) for level, end, _ in missing_at_ends(levels, points, scale, evidence)]
     said += [LabelWarning(CUT, (level,)) for level in cut_levels(levels, points, scale, evidence)]
     if has_further_bodies(points, evidence):
@@ -98,6 +99,11 @@ def warnings_after_renaming(warnings: Sequence[LabelWarning], names: Mapping[str
     """
     cut = [LabelWarning(CUT, (new,)) for old, new in names.items() if LabelWarning(CUT, (old,)) in warnings]
     further = [warning for warning in warnings if warning.kind == FURTHER]
+    between = [
+        LabelWarning(GAP, beside=(names[warning.beside[0]], names[warning.beside[1]]))
+        for warning in warnings
+        if warning.kind == GAP and not warning.levels and set(warning.beside) <= set(names)
+    ]
     before, after = (list(its) for its in (names, names.values()))
     ends = [
         LabelWarning(END, (new,), (end_of(after, step),))
@@ -111,7 +117,7 @@ def warnings_after_renaming(warnings: Sequence[LabelWarning], names: Mapping[str
         else warning
         for warning in without_solver_warnings(warnings)
     ]
-    return (*_gaps(after), *ends, *cut, *further, *others)
+    return (*_gaps(after), *between, *ends, *cut, *further, *others)
 
 
 def _gaps(levels: Sequence[str], no_t12: bool = False) -> list[LabelWarning]:

@@ -25,8 +25,8 @@ from VertebraLabelingLib.system.atomic import atomic_path
 
 from ..data.cases import fold_names
 from ..data.evidence_folder import read_samples
+from ..networks.variant_counts import USUAL
 from .calibration_fit import Measured, fit, measure
-from .changed_counts import USUAL
 from .crop_scores import share
 from .draw_crops import patients_of
 from .field_of_view_crops import CROPS

@@ -18,7 +18,6 @@ from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 from ..networks.variant_counts import UNNAMED, above, below, counted_names
 from .rudimentary_ribs import with_rudimentary_ribs
 
-USUAL = "usual"  # the scan as it is
 THIRTEEN, ELEVEN, SIX, FOUR = "thirteen ribs", "eleven ribs", "six lumbar", "four lumbar"
 RUDIMENTARY = "rudimentary ribs"
 KINDS = (THIRTEEN, ELEVEN, SIX, FOUR, RUDIMENTARY)

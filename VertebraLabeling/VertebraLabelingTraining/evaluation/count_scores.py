@@ -28,8 +28,9 @@ from VertebraLabelingLib.system.atomic import write_text
 from ..data.added_truth import read_truth
 from ..data.cases import find_cases, fold_names
 from ..data.evidence_folder import evidence_path, nothing_found, read_samples, truth_path
+from ..networks.variant_counts import USUAL
 from .altered_scans import unseen_names
-from .changed_counts import KINDS, USUAL, changed_scans
+from .changed_counts import KINDS, changed_scans
 from .crop_scores import Scored, score_sample
 from .crossval import LabelerOf, held_out_labeler
 from .draw_crops import patients_of

@@ -32,7 +32,7 @@ from VertebraLabelingLib.solver.chain import solve
 from VertebraLabelingLib.system.atomic import atomic_path, write_text
 
 from ..data.evidence_folder import read_samples
-from .changed_counts import USUAL
+from ..networks.variant_counts import USUAL
 
 EVIDENCE, CASES, POINTS = "evidence.json.gz", "cases.csv", "points.csv"
 _AS_IT_IS = f"+{USUAL}"  # count_scores labels unchanged scans too, and crossval has them

@@ -172,7 +172,7 @@ def test_older_and_foreign_sentences(sentence, kind):
         {"kind": ["shift"]},
         {"kind": "gap", "levels": ["T5"]},
         {"kind": "gap", "levels": ["T5"], "beside": ["T4"]},
-        {"kind": "gap", "levels": [], "beside": ["T4", "T6"]},
+        {"kind": "gap", "levels": [], "beside": ["T4"]},
         {"kind": "cut", "levels": ["<b>"]},
         {"kind": "astray"},
         {"kind": "cut", "levels": "T5"},

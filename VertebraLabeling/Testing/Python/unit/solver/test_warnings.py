@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, USUAL_LEVELS
-from VertebraLabelingLib.core.label_warning import ASTRAY, IMPLANTS, NO_GPU, SHIFT, SOLVER_KINDS, LabelWarning
+from VertebraLabelingLib.core.label_warning import (
+    ASTRAY,
+    IMPLANTS,
+    NO_GPU,
+    REVIEW_KINDS,
+    SHIFT,
+    SOLVER_KINDS,
+    LabelWarning,
+)
 from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.core.stored_sentences import from_sentence
 from VertebraLabelingLib.solver.warnings import warnings_after_renaming, warnings_for, warnings_of_places
@@ -52,6 +60,30 @@ def test_a_gap_of_several_levels_is_one_sentence():
     points = positions(USUAL_LEVELS)[[USUAL_LEVELS.index(level) for level in levels]]
     sentences = told(levels, points, 1.0, evidence(levels, points), False)
     assert sentences == ("T5-T7 not found between T4 and T8.",)
+
+
+@pytest.mark.parametrize("levels", [USUAL_LEVELS[3:12], USUAL_LEVELS[1:5], USUAL_LEVELS[14:22]])
+@pytest.mark.parametrize(("times", "is_told"), [(1.35, False), (1.5, True), (2.0, True)])
+def test_neighbors_as_far_apart_as_every_other_one_are_told(levels, times, is_told):
+    """A body between them was rejected, or not seen, and the names run on."""
+    points = positions(levels)
+    points[3:] += (times - 1.0) * (points[3] - points[2])
+    said = warnings_for(levels, points, 1.0, evidence(levels, points), False)
+    text = (
+        f"{levels[2]} and {levels[3]} lie twice as far apart as neighbors do: a vertebra may be missing between them."
+    )
+    assert [str(warning) for warning in said] == ([text] if is_told else [])
+    assert all(warning.kind in REVIEW_KINDS for warning in said)
+    assert [LabelWarning.from_json(json.loads(json.dumps(each.to_json()))) for each in said] == list(said)
+    names = dict(zip(levels, USUAL_LEVELS[USUAL_LEVELS.index(levels[0]) + 1 :]))
+    renamed = warnings_after_renaming(said, names)
+    assert [warning.beside for warning in renamed] == [(names[levels[2]], names[levels[3]])] * is_told
+
+
+def test_the_dens_may_be_high():
+    points = positions(USUAL_LEVELS[:5])
+    points[0] += 1.0 * (points[0] - points[1])
+    assert warnings_for(USUAL_LEVELS[:5], points, 1.0, evidence(USUAL_LEVELS[:5], points), False) == ()
 
 
 def test_several_kinds_at_once():
