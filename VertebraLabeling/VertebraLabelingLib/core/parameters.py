@@ -88,6 +88,7 @@ class LevelParameters:
         compact: sd of a level's rows over their number, at most; 0.29 for one body, 0.58 for two that share it evenly.
         fewest_rows: mass of a level that has a mean row; the lowest body, of C3, fills three.
         end_room: share of the last gap below a body's center; with less in view the body counts as cut.
+        rib_prior: added to the log-odds of ribs: training shows many more twelfth ribs that are missing than there are.
     """
 
     weight: float = tuned(0.85, "share", FOLDS)
@@ -100,6 +101,7 @@ class LevelParameters:
     compact: float = tuned(0.45, "ratio", FOLDS)
     fewest_rows: float = tuned(1.5, "rows of 4 mm", REASON)
     end_room: float = tuned(0.3, "of a gap", FOLDS)
+    rib_prior: float = tuned(0.0, "log odds", FOLDS)
 
 
 @dataclass(frozen=True)

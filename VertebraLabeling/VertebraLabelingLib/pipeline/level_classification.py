@@ -25,6 +25,7 @@ from ..preprocessing.prepared_scan import PreparedScan
 from ..preprocessing.resampling import block_factors, grid_axes, metal_free_block_mean, to_working_grid
 from ..preprocessing.straightening import STEP_MM, Sections, along, rows_on, sections_through, straighten
 from ..solver.chain import cheapest_chain
+from ..solver.landmark_costs import RIB
 
 GRID_MM = 2.0  # half a cell of the sections: finer detail is averaged away there
 MARGIN_MM = 100.0  # of the box around the candidates: wider than the sections, at any tilt
@@ -160,7 +161,9 @@ def named_by_rows(evidence: Evidence, rows: RowLevels, p: LevelParameters = SHIP
     read[far] = read[far].mean(axis=1, keepdims=True)
     keep = far | (row <= rows.last - p.end_room * rows.gap)
     unary = ((1 - p.weight) * evidence.unary + p.weight * read).clip(0, MAX_COST)
-    landmarks = np.where(far[:, None], 0.0, between(rows.landmarks, row))
+    landmarks = between(rows.landmarks, row)
+    landmarks[:, RIB] += p.rib_prior
+    landmarks[far] = 0.0
     return replace(evidence, unary=unary, landmarks=landmarks).kept(keep)
 
 

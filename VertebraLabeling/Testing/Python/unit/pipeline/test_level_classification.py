@@ -224,6 +224,14 @@ class TestMixing:
         assert spread[1] < 1e-9  # the same for every level
         assert (spread[[0, 2]] > 0.1).all()
 
+    def test_candidates_look_as_their_rows_do_and_ribs_are_usual(self):
+        signs = np.zeros((40, 4))
+        signs[16] = 1.0, 2.0, 3.0, 4.0
+        count = replace(random_count(), landmarks=signs)
+        points = np.concatenate([on_curve([16]), on_curve([16], NUMBERS.farthest_mm + 1)])
+        mixed = named_by_rows(evidence_at(points), count, replace(NUMBERS, rib_prior=2.0))
+        assert mixed.landmarks.tolist() == [[1.0, 2.0, 5.0, 4.0], [0.0, 0.0, 0.0, 0.0]]
+
     @pytest.mark.parametrize(
         ("last", "kept"),
         [
