@@ -15,7 +15,7 @@ from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 STUB_MM = 38.0  # from the middle: about 2 cm of rib, as long as a transverse process of L1
 RIB_HU = 150.0
 SEED_MM = 30.0  # from the middle, where the neck of the rib is
-LEAST_MM3, MOST_MM3 = 200.0, 25000.0  # of one rib beyond the stub; more is fused with another one
+LEAST_MM3, MOST_MM3 = 200.0, 16000.0  # of one rib beyond the stub; more is fused with another one
 REACH_MM = 150.0  # to the side and to the back
 GROWN_MM = 2.0  # partial volume around bone
 _TISSUE_HU = (-150.0, 130.0)
