@@ -29,6 +29,10 @@ class Editor:
         what = _("shift down") if step > 0 else _("shift up")
         self._change(pointsNode, what, lambda: corrections.shift(pointsNode, step))
 
+    def countBy(self, pointsNode, rule):
+        """Give all vertebrae the names of another rule of counting, one of ``core.count_rules.RULES``."""
+        self._change(pointsNode, _("names by another count"), lambda: corrections.countBy(pointsNode, rule))
+
     def addBelow(self, pointsNode, index):
         """Add a missed vertebra below a control point."""
         self._change(pointsNode, _("added vertebra"), lambda: corrections.addBelow(pointsNode, index))

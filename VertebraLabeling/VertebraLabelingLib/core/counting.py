@@ -11,7 +11,7 @@ place of a vertebra in its spine: the first is C1, or the one on the sacrum L5, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from ..errors import InputError
 from .anatomy import USUAL_LEVELS
@@ -146,9 +146,11 @@ class Count:
             else:
                 parts.append(translate(what).format(level=self.name(subject)))
             parts += self._by_another_rule(subject, translate)
-        if self.lumbar not in (None, LUMBAR):
-            text = _("{number} vertebrae lie between the last rib and the sacrum, the lowest is named {level}")
-            parts.append(translate(text).format(number=translate(lumbar), level=self.name(self.last)))
+        if self.last not in (None, "L5"):
+            text = _("the vertebra on the sacrum is named {level}")
+            if lumbar:
+                text = _("{number} vertebrae lie between the last rib and the sacrum, the lowest is named {level}")
+            parts.append(translate(text).format(number=translate(lumbar or ""), level=self.name(self.last)))
             parts += [] if self.more else self._by_another_rule(self.last, translate)
         return parts
 
@@ -175,10 +177,11 @@ class Count:
         """Read what :meth:`to_json` made; ``None`` for anything else, as a damaged scene may hold it."""
         if not isinstance(data, Mapping) or not isinstance(data.get("landmarks"), list):
             return None
-        values = {item.name: data.get(item.name, item.default) for item in fields(cls)}
-        if not all(_KNOWN[name](value) for name, value in values.items()):
+        if not all(name in data and is_known(data[name]) for name, is_known in _KNOWN.items()):
             return None
-        return cls(**{**values, "landmarks": tuple(values["landmarks"])})
+        values = {name: data[name] for name in _KNOWN}
+        count = cls(**{**values, "landmarks": tuple(values["landmarks"])})
+        return count if count.name(count.last or "L1") else None
 
 
 def place_of(name: str) -> int | None:

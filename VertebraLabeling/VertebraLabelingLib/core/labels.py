@@ -64,7 +64,8 @@ class SpineLabels:
     Attributes:
         points: one :class:`LabeledPoint` per vertebra; no level twice.
         warnings: what the user must know of this result; ``str`` of each is a sentence.
-        provenance: model version, weights SHA-256, device, seconds.
+        provenance: model version, weights SHA-256, device, seconds; how it was counted, :class:`.counting.Count` as
+            JSON.
         evidence: kept for :func:`chain.relabel`; ``None`` when the points were read from a file.
     """
 

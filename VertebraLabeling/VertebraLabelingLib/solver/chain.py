@@ -131,6 +131,9 @@ def relabel(
     to another, or no chain leads through both) is an error. To shift a spine with several confirmed points, give them
     all with their new levels.
 
+    The names are those of the rule that ``labels`` follow (:mod:`.naming`), given ones and those of the answer. Where
+    vertebrae are counted one by one, the others follow the given names, also against the landmarks.
+
     Args:
         labels: an earlier result with evidence.
         fixed: level -> world RAS mm; kept exactly, as confirmed points with confidence 1.
@@ -141,7 +144,8 @@ def relabel(
             bear the names that the chain gives them.
 
     Raises:
-        InputError: the labels hold no evidence, or the fixed points contradict each other or earlier corrections.
+        InputError: the labels hold no evidence, the fixed points contradict each other or earlier corrections, or the
+            rule has no such name.
         NoSpineError: nothing is left.
     """
     if labels.evidence is None:

@@ -83,10 +83,11 @@ def counted_by_user(labels: SpineLabels) -> SpineLabels:
 
 def count_in(labels: SpineLabels) -> Count:
     """The count of a result; of one that keeps none, as far as its evidence tells."""
-    count = stored_count(labels)
-    if count is not None or labels.evidence is None or not labels.points:
-        return count or Count()
-    levels = [point.level for point in labels.points]
+    count, levels = stored_count(labels), [point.level for point in labels.points]
+    if count is not None or labels.evidence is None or not levels:
+        count = count or Count()
+        has_t13 = count.offset is None and "T13" in levels  # the user may have named one since
+        return replace(count, more=1) if has_t13 else count
     points = np.array([point.ras for point in labels.points])
     scale = scale_of(points, np.array([LEVEL_INDEX[level] for level in levels]))
     return count_of(levels, points, scale, labels.evidence)

@@ -1,9 +1,7 @@
 """Rules of counting on real nodes: runs, corrections, Shift, undo, and a scene that is saved and opened again."""
 
 import json
-import tempfile
 
-import slicer
 from labeled_case import LabeledCase
 from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, spine
 from synthetic_spine import addVolume
@@ -14,7 +12,7 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.solver.chain import solve
 from VertebraLabelingLib.solver.naming import alternative_names
 from VertebraLabelingMRML import corrections, points
-from VertebraLabelingMRML.undo import UndoStack
+from VertebraLabelingMRML.editor import Editor
 
 from VertebraLabeling import VertebraLabelingLogic
 
@@ -49,14 +47,6 @@ class CountingCase(LabeledCase):
     def name(self, level, other):
         """Name the vertebra of this level otherwise."""
         corrections.nameAs(self.node, self.index(level), other)
-
-    def reopen(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = f"{folder}/scene.mrb"
-            slicer.util.saveScene(path, properties={})
-            slicer.mrmlScene.Clear()
-            slicer.util.loadScene(path, properties={})
-        self.node = slicer.util.getNode("CT vertebrae")
 
 
 class TestRuns(CountingCase):
@@ -129,16 +119,16 @@ class TestCountingAnew(CountingCase):
 
     def test_it_can_be_undone(self):
         self.label(WITH_T13[5:])
-        stack, before = UndoStack(), self.labels()
+        editor, before = Editor(), self.labels()
         for change in (
-            lambda: corrections.countBy(self.node, "sacrum"),
-            lambda: self.name("T9", "T9"),
-            lambda: corrections.shift(self.node, 1),
-            lambda: corrections.countBy(self.node, "above"),
+            lambda: editor.countBy(self.node, "sacrum"),
+            lambda: editor.name(self.node, self.index("T9"), "T9"),
+            lambda: editor.shift(self.node, -1),
+            lambda: editor.countBy(self.node, "above"),
+            lambda: editor.delete(self.node, [0]),
         ):
-            stack.remember(self.node, "something")
             change()
-        while stack.undo(self.node):
+        while editor.undo(self.node):
             pass
         after = self.labels()
         self.assertEqual((after.points, after.warnings), (before.points, before.warnings))
@@ -173,12 +163,12 @@ class TestCountingAnew(CountingCase):
 class TestCorrections(CountingCase):
     def test_corrections_after_a_reload_are_read_in_the_rule(self):
         self.label(WITH_T13[5:], count="above")
-        self.reopen()
+        self.reload()
         self.name("L4", "L4")
         self.assertEqual(self.levels(), list(ABOVE[5:]))
         self.name("L4", "L3")
         self.assertEqual(self.levels(), list(ABOVE[4:-1]))
-        self.reopen()
+        self.reload()
         self.name("L3", "L4")
         self.assertEqual((self.levels(), rule_of(self.labels())), (list(ABOVE[5:]), "above"))
 

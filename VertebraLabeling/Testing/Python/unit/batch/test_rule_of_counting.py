@@ -111,7 +111,7 @@ def test_points_of_a_version_that_kept_no_count_are_those_of_what_is_seen(scan, 
     assert (result.status, result.levels) == (DONE, NAMES["above"])
 
 
-@pytest.mark.parametrize("damage", [None, 5, {"landmarks": "all"}, {"landmarks": [], "rule": "<b>"}])
+@pytest.mark.parametrize("damage", [None, 5, {"landmarks": "all"}, {**Count().to_json(), "rule": "<b>"}])
 def test_a_damaged_count_is_none(scan, tmp_path, damage):
     run(scan, tmp_path / "out", "seen")
     data = json.loads((tmp_path / "out" / "ct.mrk.json").read_text())

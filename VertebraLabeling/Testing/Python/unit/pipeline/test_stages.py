@@ -1,14 +1,21 @@
-"""The first stage: what it mends in a CT, it tells, and slices too far apart it refuses."""
+"""The first stage: what it mends in a CT, it tells, and slices too far apart it refuses. The last one: whose names."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ct_habits import CT, volume
 from phantoms import affine
+from spine_factory import WITH_T13, spine
+from VertebraLabelingLib.core.counting import rule_of
+from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.pipeline.stages import State, check
+from VertebraLabelingLib.pipeline.reporting import Reporter
+from VertebraLabelingLib.pipeline.stages import Engine, State, check, name
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
@@ -42,3 +49,15 @@ def test_slices_between_which_a_vertebra_may_lie_are_refused(distance_mm, axis):
 def test_thick_slices_are_told(distance_mm, told, axis):
     warnings = check(in_slices(distance_mm, axis), None).warnings
     assert ["mm apart" in warning.sentence() for warning in warnings] == [True] * told
+
+
+@pytest.mark.parametrize(("rule", "last"), [("seen", "L5"), ("above", "L6"), ("sacrum", "L5")])
+def test_the_last_stage_names_by_the_chosen_rule_around_known_points(rule, last):
+    """Thirteen vertebrae of this spine bear ribs."""
+    evidence = spine(WITH_T13[5:])
+    engine = Engine(lambda: SimpleNamespace(parameters=SHIPPED), "cpu", Reporter(None, None), count=rule)
+    labels = name(State(None, evidence=evidence), engine).labels
+    assert labels.points[-1].level == last and rule_of(labels) == rule
+    known = {last: labels.points[-1].ras}
+    again = name(State(None, evidence=evidence), replace(engine, fixed=known)).labels
+    assert [point.level for point in again.points] == [point.level for point in labels.points]

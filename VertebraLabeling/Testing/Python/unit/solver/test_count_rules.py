@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -10,14 +12,20 @@ from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13, evidence, name
 from VertebraLabelingLib.background.labeling_process import labels_from_json, labels_to_json
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, RULES
-from VertebraLabelingLib.core.counting import how_counted, rule_of
-from VertebraLabelingLib.core.label_warning import COUNTS, GAP, IMPLANTS, RULE, VARIANT, LabelWarning
-from VertebraLabelingLib.core.labels import CONFIRMED, SpineLabels
+from VertebraLabelingLib.core.counting import COUNT, Count, how_counted, rule_of
+from VertebraLabelingLib.core.label_warning import COUNTS, FIRST_RIB, GAP, IMPLANTS, RULE, VARIANT, LabelWarning
+from VertebraLabelingLib.core.labels import CONFIRMED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.solver.chain import relabel, solve
 from VertebraLabelingLib.solver.naming import alternative_names, counted_by
 
 IN_ORDER = (*USUAL_LEVELS, "L6")
+
+
+@lru_cache(maxsize=32)
+def solved(levels: tuple[str, ...], rule: str = AS_SEEN) -> SpineLabels:
+    """A spine that is seen as it is, named by a rule."""
+    return solve(spine(levels), rule=rule)
 
 
 def told(labels: SpineLabels) -> list[str]:
@@ -39,11 +47,11 @@ PARTS = {name: levels[5:] for name, levels in SPINES.items()}
 
 @pytest.mark.parametrize("levels", PARTS.values(), ids=PARTS)
 def test_each_rule_names_one_vertebra_after_the_other(levels):
-    seen = solve(spine(levels))
+    seen = solved(levels)
     assert names(seen) == list(levels)
-    above = solve(spine(levels), rule=FROM_ABOVE)
+    above = solved(levels, FROM_ABOVE)
     assert names(above) == in_order(levels[0], len(levels))
-    sacrum = solve(spine(levels), rule=FROM_SACRUM)
+    sacrum = solved(levels, FROM_SACRUM)
     assert names(sacrum)[-1] == "L5" and names(sacrum) == in_order(names(sacrum)[0], len(levels))
     for labels, rule in ((seen, AS_SEEN), (above, FROM_ABOVE), (sacrum, FROM_SACRUM)):
         assert rule_of(labels) == rule and RULE not in told(labels) and GAP not in told(labels)
@@ -53,9 +61,9 @@ def test_each_rule_names_one_vertebra_after_the_other(levels):
 @pytest.mark.parametrize("levels", PARTS.values(), ids=PARTS)
 @pytest.mark.parametrize("rule", RULES)
 def test_a_result_can_be_named_by_any_other_rule_and_back(levels, rule):
-    labels = solve(spine(levels), rule=rule)
+    labels = solved(levels, rule)
     for other in RULES:
-        assert said(counted_by(labels, other)) == said(solve(spine(levels), rule=other))
+        assert said(counted_by(labels, other)) == said(solved(levels, other))
         assert said(counted_by(counted_by(labels, other), rule)) == said(labels)
 
 
@@ -69,7 +77,7 @@ def test_a_result_can_be_named_by_any_other_rule_and_back(levels, rule):
     ],
 )
 def test_other_names_are_one_call_away(levels, rules):
-    labels = solve(spine(levels))
+    labels = solved(levels)
     found = alternative_names(labels)
     assert list(found) == rules
     for rule, others in found.items():
@@ -79,7 +87,7 @@ def test_other_names_are_one_call_away(levels, rules):
 
 
 def test_a_usual_spine_is_told_alike_by_every_rule():
-    labels = [solve(spine(USUAL_LEVELS[6:]), rule=rule) for rule in RULES]
+    labels = [solved(USUAL_LEVELS[6:], rule) for rule in RULES]
     assert all(each.points == labels[0].points and each.warnings == labels[0].warnings for each in labels)
 
 
@@ -92,7 +100,7 @@ def test_a_usual_spine_is_told_alike_by_every_rule():
     ],
 )
 def test_a_rule_that_names_nothing_is_told_and_what_is_seen_is_named(levels, rule, words):
-    labels = solve(spine(levels), rule=rule)
+    labels = solved(levels, rule)
     assert names(labels) == list(levels) and rule_of(labels) == rule
     (warning,) = (warning for warning in labels.warnings if warning.kind == RULE)
     assert str(warning).startswith(words)
@@ -105,7 +113,7 @@ def test_a_rule_that_names_nothing_is_told_and_what_is_seen_is_named(levels, rul
 @pytest.mark.parametrize("rule", [FROM_ABOVE, FROM_SACRUM])
 class TestCorrections:
     def test_accepted_names_stay(self, levels, rule):
-        labels = solve(spine(levels), rule=rule)
+        labels = solved(levels, rule)
         for row in (2, 13, len(levels) - 2):
             point = labels.points[row]
             again = relabel(labels, {point.level: point.ras})
@@ -115,26 +123,26 @@ class TestCorrections:
         assert names(both) == names(labels)
 
     def test_a_name_is_read_in_the_rule_and_the_others_follow(self, levels, rule):
-        labels = solve(spine(levels), rule=rule)
+        labels = solved(levels, rule)
         for step in (-1, 1):
             wanted = [IN_ORDER[IN_ORDER.index(name) + step] for name in names(labels)[:-1]]
             again = relabel(labels, {wanted[14]: labels.points[14].ras})
             assert names(again)[: len(wanted)] == wanted
 
     def test_a_deleted_vertebra_takes_its_name_along(self, levels, rule):
-        labels = solve(spine(levels), rule=rule)
+        labels = solved(levels, rule)
         again = relabel(labels, {}, removed=[labels.points[0].ras])
         assert names(again) == names(labels)[1:]
         assert names(relabel(again, {names(labels)[0]: labels.points[0].ras})) == names(labels)
 
     def test_corrections_hold_after_the_result_was_kept_and_read(self, levels, rule):
-        labels = labels_from_json(labels_to_json(solve(spine(levels), rule=rule)))
+        labels = labels_from_json(labels_to_json(solved(levels, rule)))
         again = labels_from_json(labels_to_json(relabel(labels, {names(labels)[4]: labels.points[4].ras})))
         assert names(again) == names(labels) and rule_of(again) == rule
         assert names(counted_by(again, AS_SEEN)) == list(levels)
 
     def test_known_points_of_a_first_run_bear_names_of_the_rule(self, levels, rule):
-        wanted = solve(spine(levels), rule=rule)
+        wanted = solved(levels, rule)
         for rows in ((3,), (15,), (3, 15)):
             known = {wanted.points[row].level: wanted.points[row].ras for row in rows}
             labels = solve(spine(levels), known, rule=rule)
@@ -143,7 +151,7 @@ class TestCorrections:
 
 
 def test_a_name_that_the_rule_does_not_give_is_refused():
-    labels = solve(spine(PARTS["T13"]), rule=FROM_ABOVE)
+    labels = solved(PARTS["T13"], FROM_ABOVE)
     with pytest.raises(InputError, match="There is no T13 where vertebrae are counted one by one"):
         relabel(labels, {"T13": labels.points[14].ras})
     with pytest.raises(InputError, match="not a vertebral level"):
@@ -154,7 +162,7 @@ def test_a_name_that_the_rule_does_not_give_is_refused():
 
 def test_names_that_fit_no_count_are_not_kept_in_silence():
     """T12 and L3 are accepted, and one of the two between them is no vertebra."""
-    labels = solve(spine(PARTS["T13"]), rule=FROM_ABOVE)
+    labels = solved(PARTS["T13"], FROM_ABOVE)
     by_level = labels.by_level
     labels = relabel(labels, {level: by_level[level].ras for level in ("T12", "L3")})
     again = relabel(labels, {}, removed=[by_level["L2"].ras])
@@ -165,7 +173,7 @@ def test_names_that_fit_no_count_are_not_kept_in_silence():
 
 
 def test_warnings_of_places_bear_the_names_of_the_rule():
-    labels = solve(spine(PARTS["T13"]))
+    labels = solved(PARTS["T13"])
     metal = LabelWarning(IMPLANTS, ("T13", "L1"))
     labels = counted_by(replace(labels, warnings=(*labels.warnings, metal)), FROM_ABOVE)
     assert LabelWarning(IMPLANTS, ("L1", "L2")) in labels.warnings
@@ -175,7 +183,7 @@ def test_warnings_of_places_bear_the_names_of_the_rule():
 @pytest.mark.parametrize("rule", RULES)
 def test_an_unusual_number_is_told_once_with_the_other_name(rule):
     for name, levels in PARTS.items():
-        labels = solve(spine(levels), rule=rule)
+        labels = solved(levels, rule)
         assert VARIANT not in told(labels) and told(labels).count(COUNTS) == (name != "usual"), name
         assert bool(labels.points[0].confidence > 0.9) == (name == "usual")
 
@@ -189,18 +197,46 @@ def test_a_missed_twelfth_vertebra_is_no_missing_twelfth_vertebra():
 
 
 def test_every_result_says_how_it_was_counted():
-    assert how_counted(solve(spine(PARTS["usual"]))).startswith("Counted from the first rib, the last rib and the")
-    assert "the first rib is not in view" in how_counted(solve(spine(USUAL_LEVELS[14:])))
-    assert "no landmark is in view" in how_counted(solve(spine(USUAL_LEVELS[9:16])))
-    labels = solve(spine(PARTS["T13"]), rule=FROM_ABOVE)
+    assert how_counted(solved(PARTS["usual"])).startswith("Counted from the first rib, the last rib and the")
+    assert "the first rib is not in view" in how_counted(solved(USUAL_LEVELS[14:]))
+    assert "no landmark is in view" in how_counted(solved(USUAL_LEVELS[9:16]))
+    labels = solved(PARTS["T13"], FROM_ABOVE)
     assert "the last is named L1; counted from the sacrum it is T12" in how_counted(labels)
     corrected = relabel(labels, {"T5": labels.by_level["T5"].ras})
     assert how_counted(corrected).startswith("Counted from what the user has named;")
     assert how_counted(SpineLabels(())) == "", "of points from elsewhere nothing is known"
 
 
+def test_a_thirteenth_vertebra_that_the_user_has_named_counts():
+    labels = solved(PARTS["usual"])
+    place = tuple(np.mean([labels.by_level[level].ras for level in ("T12", "L1")], axis=0))
+    labels = labels.with_points((*labels.points, LabeledPoint("T13", place)))
+    assert names(counted_by(labels, FROM_ABOVE)) == in_order("C6", len(labels.points))
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("offset", [None, -3, 0, 3])
+@pytest.mark.parametrize("last", [None, "L4", "L6"])
+def test_a_count_that_is_another_spines_ends_in_names_or_one_sentence(more, offset, last):
+    """A damaged scene: whatever it says, nothing else is raised, and no vertebra is lost."""
+    labels = solved(PARTS["T13"], FROM_ABOVE)
+    count = Count((FIRST_RIB,), 11, 6, more, last, FROM_SACRUM, offset)
+    labels = replace(labels, provenance={COUNT: count.to_json()})
+    point = labels.points[4]
+    for change in (
+        lambda: counted_by(labels, FROM_ABOVE),
+        lambda: counted_by(labels, AS_SEEN),
+        lambda: relabel(labels, {point.level: point.ras}),
+    ):
+        with suppress(InputError):
+            assert len(change().points) == len(labels.points)
+    assert how_counted(labels) == "" or how_counted(labels).startswith("Counted from the first rib; ")
+    with suppress(InputError):
+        alternative_names(labels)
+
+
 def test_a_result_that_does_not_tell_its_count_is_counted_by_its_evidence():
-    labels = replace(solve(spine(PARTS["T13"])), provenance={})
+    labels = replace(solved(PARTS["T13"]), provenance={})
     assert names(counted_by(labels, FROM_ABOVE)) == in_order("C6", len(PARTS["T13"]))
     bare = replace(labels, evidence=None)
     assert names(counted_by(bare, FROM_ABOVE)) == names(labels) and RULE in told(counted_by(bare, FROM_ABOVE))
