@@ -33,7 +33,7 @@ def _slice(node):
     def putBack():
         slicer.util.updateVTKMatrixFromArray(node.GetSliceToRAS(), matrix)
         node.UpdateMatrices()
-        width, height = node.GetDimensions()[:2]
+        width, height = (max(1, pixels) for pixels in node.GetDimensions()[:2])  # none in a view that is not shown
         node.SetFieldOfView(size[0], size[0] * height / width, size[2])  # the window may have another shape now
         node.SetXYZOrigin(*origin)
 

@@ -17,7 +17,7 @@ from VertebraLabelingLib.core.volume import apply_affine
 from .display import copyLook
 from .name_places import importance, place
 from .points import headToFoot
-from .view_windows import project
+from .view_windows import isDrawn, project
 
 REACH_MM = 20.0  # of a vertebra from its center, where the next one is far or missing
 OPACITY = 0.6
@@ -50,12 +50,12 @@ class SliceNames:
         found = headToFoot(pointsNode) if across or along else []
         places = np.array([each.point.ras for each in found]).reshape(-1, 3)
         groups = {}
-        for viewID in across:
-            passed = passedVertebra(slicer.mrmlScene.GetNodeByID(viewID), places)
-            groups[viewID, PASSED] = _Group([] if passed is None else [(found[passed], places[passed])])
-        for viewID in along:
-            for kind, group in self._placed(pointsNode, slicer.mrmlScene.GetNodeByID(viewID), found, places).items():
-                groups[viewID, kind] = group
+        for viewNode in _drawn(across):
+            passed = passedVertebra(viewNode, places)
+            groups[viewNode.GetID(), PASSED] = _Group([] if passed is None else [(found[passed], places[passed])])
+        for viewNode in _drawn(along):
+            for kind, group in self._placed(pointsNode, viewNode, found, places).items():
+                groups[viewNode.GetID(), kind] = group
         for key in set(self._nodes) - set(groups):
             _remove(self._nodes.pop(key))
         for key, group in groups.items():
@@ -99,6 +99,10 @@ class SliceNames:
             shown = [(found[row], places[row]) for row in sorted(order) if uncertain[row]]
             groups[POINTS] = _Group(shown, {"PointLabelsVisibility": False})
         return groups
+
+
+def _drawn(viewIDs):
+    return filter(isDrawn, map(slicer.mrmlScene.GetNodeByID, viewIDs))
 
 
 @dataclass

@@ -48,6 +48,13 @@ def isOnScreen(viewNode):
     return renderWindow(viewNode) is not None and cameraOf(viewNode) is not None
 
 
+def isDrawn(viewNode):
+    """Whether a view has an extent: a slice view that no layout has shown yet may have none, and no place a pixel."""
+    if not viewNode.IsA("vtkMRMLSliceNode"):
+        return True
+    return bool(np.linalg.matrix_rank(slicer.util.arrayFromVTKMatrix(viewNode.GetXYToRAS())) == 4)
+
+
 def cameraOf(viewNode):
     """The camera node of a 3D view, or ``None``."""
     cameras = slicer.util.getNodesByClass("vtkMRMLCameraNode")

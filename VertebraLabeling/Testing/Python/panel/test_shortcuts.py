@@ -3,7 +3,8 @@
 import qt
 import slicer
 from panel_case import PanelCase, centers
-from VertebraLabelingMRML import points
+from VertebraLabelingMRML import points, slice_views
+from VertebraLabelingMRML.look import Look
 
 LEVELS = list(centers())
 
@@ -121,6 +122,35 @@ class TestRest(ShortcutCase):
             self.settle()
             self.assertTrue(self.shortcuts()["Down"].enabled)
 
+    def test_where_one_types_no_key_moves_confirms_or_renames_a_vertebra(self):
+        editable = qt.QComboBox()
+        editable.editable = True
+        kinds = (qt.QLineEdit, qt.QTextEdit, qt.QSpinBox, qt.QDoubleSpinBox, qt.QDateEdit, qt.QKeySequenceEdit)
+        for field in (*(make() for make in kinds), editable):
+            self.chooseRows("T10")
+            place = self.axialHeight()
+            inner = [each for each in field.findChildren(qt.QWidget) if each.focusPolicy]
+            for each in (field, *inner):
+                with self.subTest(f"{type(field).__name__}: {type(each).__name__}"):
+                    field.setParent(self.window)
+                    field.show()
+                    each.setFocus()
+                    self.settle()
+                    focused = slicer.app.focusWidget()
+                    if focused is self.window:  # takes none
+                        continue
+                    for key in self.shortcuts():
+                        self.press(key)
+                    self.assertEqual((self.levels(), self.chosen()), (LEVELS, "T10"))
+                    self.assertEqual((set(self.column(2)), self.axialHeight()), ({"predicted"}, place))
+                    self.window.setFocus()
+                    self.settle()
+            self.takeAway(field)
+
+    def axialHeight(self):
+        axial = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        return slicer.util.arrayFromVTKMatrix(axial.GetSliceToRAS())[2, 3]
+
     def test_the_table_of_vertebrae_has_them_too(self):
         self.widget.panel.shortcuts._onFocusChanged(None, self.ui.levelTable)
         self.assertTrue(self.shortcuts()["U"].enabled)
@@ -151,3 +181,40 @@ class TestRest(ShortcutCase):
         }
         for key, button in told.items():
             self.assertTrue(button.toolTip.replace("\N{MINUS SIGN}", "-").endswith(f"Key: {key}"), button.toolTip)
+
+
+class TestLayouts(ShortcutCase):
+    """Views of other layouts: Four-Up, Dual 3D, Conventional, comparisons, and those that users name."""
+
+    def addView(self, className, name, size=None):
+        view = slicer.mrmlScene.AddNewNodeByClass(className, name)
+        view.SetLayoutName(name)
+        if size is not None:
+            view.SetDimensions(*size, 1)
+        self.addCleanup(slicer.mrmlScene.RemoveNode, view)
+        return view
+
+    def test_whatever_a_view_is_called_the_keys_do_what_they_do(self):
+        names = ("Slice4", "Compare1", "Red+", "Vue sagittale é", "右 1", "", "View %1", "x" * 300)
+        for className in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
+            for name in names:
+                self.addView(className, name)
+        self.addView("vtkMRMLSliceNode", "not shown yet", (0, 0))
+        self.addView("vtkMRMLSliceNode", "no field of view").SetFieldOfView(0, 0, 1)
+        self.waitUntil(lambda: slice_views.isFollowed(self.node))
+        self.settle()
+        seen = []
+        for key in ("Down", "Down", "Up", "Return", "+", "U", "-", "U"):
+            self.press(key)
+            seen.append(self.chosen())
+        self.assertEqual(seen[:3], [LEVELS[0], LEVELS[1], LEVELS[0]])
+        self.assertEqual(self.column(2)[0], "confirmed")
+        self.assertEqual((self.levels(), self.ui.errorLabel.text), (LEVELS, ""))
+
+    def test_a_view_that_is_not_shown_is_put_back_like_the_others(self):
+        self.addView("vtkMRMLSliceNode", "not shown yet", (0, 0))
+        axial = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        look, offset = Look(None), axial.GetSliceOffset()
+        axial.SetSliceOffset(offset + 20)
+        look.restore()
+        self.assertAlmostEqual(axial.GetSliceOffset(), offset)
