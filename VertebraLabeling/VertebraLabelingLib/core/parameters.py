@@ -58,7 +58,8 @@ class PoseParameters:
         unsure, dubious: certainty, and the sum of certainty and named share, below which likely turns are tried; it is
             less only where the patient lies otherwise, or little of the spine is seen.
         doubtful, hardly_named: certainty and named share below which all turns are tried, as nothing is sure then.
-        convincing: certainty that another pose must reach, about that of a usual scan of few vertebrae.
+        convincing: certainty that another pose must reach, about that of a usual scan of few vertebrae; a glance that
+            reaches it, and ``dubious``, ends the search.
         turned_gain: times as much that must be named in it: clearly more, not by chance.
     """
 

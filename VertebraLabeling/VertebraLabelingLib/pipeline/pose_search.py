@@ -4,13 +4,14 @@ The networks know adults whose front points to world anterior, give or take 20 d
 some scans say supine of a prone patient, some arrays were saved upside down; children are smaller. There the first
 network finds little, so it looks again: enlarged, where the vertebrae that it names are too close together; and where
 it is not sure, at the patient turned about the long axis, with the head up and the head down. These are glances: at a
-column around the spine, the likeliest pose first, until one is clear. The pose that they find is looked at in full and
-kept where clearly more is named in it. A mirrored scan needs nothing of its own: people are nearly symmetric.
+column around the spine, the likeliest pose first, until one is clear or a dozen were tried. The pose that they find is
+looked at in full and kept where clearly more is named in it. A mirrored scan needs nothing of its own: people are
+nearly symmetric.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,16 +23,20 @@ from ..core.spacing import VERSE_SPACING
 from ..preprocessing.pose import PatientPose
 from ..solver.chain import cheapest_chain
 
+GLANCES = 12  # poses glanced at before the likeliest is taken: with that, about three times as long as a usual scan
 LARGEST = 2.0  # enlargement: a newborn's vertebrae are half as high as an adult's
-LIKELY_DEG = 30  # turned for a puncture
-AROUND_DEG = (180, 90, 270, 135, 225)  # on the belly, on the sides, between
-HALF_WAY_DEG = (45, 315)  # between lying as usual and on a side
+LIKELY_DEG = (30, 330)  # turned for a puncture
+BELLY_DEG, SIDES_DEG = 180, (90, 270)  # he lies so, or the scan's header says that he does
+HALF_WAY_DEG, BETWEEN_DEG = (45, 315), (135, 225)  # between lying as usual and on a side; on a side and on the belly
 HALF_SEEN = 0.16  # certainty that is hardly reached by who lies on his belly or side, but half way there
-FINE_DEG = 15  # the networks know turns of up to 20 degrees: none is farther from a fine step
+TURNS_DEG = tuple(degrees for degrees in range(0, 360, 15) if degrees % 90 not in (15, 75))
+"""The networks know turns of up to 20 degrees: none is farther from these. 15 degrees beside a right angle a scan is
+looked at along its own axes (:data:`.resampling.MAX_OBLIQUITY_DEG`), so it looks no other there."""
 ALIKE = 0.03  # certainty: by less two poses do not differ
 STANDING = 0.42
-"""Certainty from which on the patient lies as he is looked at: upside down, or turned by 30 degrees or more, it is 0.40
-at most. He may be seen so well and still make no chain, as where a vertebra is missing."""
+"""Certainty from which on the patient lies about as he is looked at: upside down, or turned by 45 degrees or more, it
+is 0.45 at most, and mostly less than 0.40 (nine scans). He may be seen so well and still make no chain, as where a
+vertebra is missing."""
 SURELY_NAMED = 1.0  # two vertebrae, seen and named for certain; less is also named by chance in a wrong pose
 
 
@@ -75,12 +80,25 @@ class Findings:
         """Whether the patient lies as the networks know it, as far as can be told."""
         return self.certainty >= p.unsure and self.plausibility >= p.dubious
 
+    def clear(self, p: PoseParameters) -> bool:
+        """Whether a pose in which so much is seen is worth a full look, and no other is tried before."""
+        standing = self.certainty >= STANDING
+        return self.named >= SURELY_NAMED and (
+            standing or (self.certainty >= p.convincing and self.plausibility >= p.dubious)
+        )
+
 
 def _size(chain: np.ndarray, levels: np.ndarray) -> float:
     pairs = [(LEVELS[upper], LEVELS[lower]) for upper, lower in zip(levels, levels[1:])]
     apart = np.linalg.norm(np.diff(chain, axis=0), axis=1)
     ratios = [distance / VERSE_SPACING[pair] for distance, pair in zip(apart, pairs) if pair in VERSE_SPACING]
     return float(np.median(ratios)) if len(ratios) >= 2 else 1.0
+
+
+def _beside(degrees: int) -> tuple[int, int]:
+    """The turns next to one of :data:`TURNS_DEG`."""
+    at = TURNS_DEG.index(degrees % 360)
+    return TURNS_DEG[at - 1], TURNS_DEG[(at + 1) % len(TURNS_DEG)]
 
 
 Look = Callable[[PatientPose], Evidence]
@@ -92,7 +110,7 @@ def find_pose(evidence: Evidence, look: Look, glance: Look, parameters: Pipeline
     Args:
         evidence: of the detection network, the patient as the scan says.
         look: the detection network's evidence for another pose.
-        glance: the same of the spine alone, which takes a fifth of the time or less.
+        glance: the same of the spine alone, which takes a fifth of the time, in a small scan a half.
         parameters: the chosen numbers.
     """
     search = _Search(_Seen(look, parameters), _Seen(glance, parameters), parameters.pose)
@@ -141,8 +159,8 @@ class _Search:
         first = self.looks.at(start)
         best = start if first.certainty >= STANDING else self.glanced_around(start, first)
         then = self.looks.at(best)
-        if not then.sure(self.p) or then.certainty < STANDING:  # glances mistake head and feet
-            other = replace(best, head_down=not best.head_down)
+        other = replace(best, head_down=not best.head_down)
+        if (not then.sure(self.p) or then.certainty < STANDING) and self._may_name_more(other, best):
             seen = self.looks.at(other)
             if seen.certainty >= first.certainty and seen.named > then.named:
                 best, then = other, seen
@@ -152,42 +170,50 @@ class _Search:
         plausible = then.certainty >= self.p.convincing and then.plausibility > first.plausibility
         return best if then.named > self.p.turned_gain * first.named and plausible else start
 
+    def _may_name_more(self, other: PatientPose, best: PatientPose) -> bool:
+        """Whether a pose must be looked at in full; glances mistake head and feet, unless one names clearly less."""
+        if not self.glances.found:
+            return True
+        named = self.glances.found.get(best, self.looks.at(best)).named
+        return self.p.turned_gain * self.glances.at(other).named > named
+
     def glanced_around(self, start: PatientPose, first: Findings) -> PatientPose:
-        """The pose in which glances name most, the likeliest tried first, until one is clear."""
-        here, best = self.glances.at(start), start
-
-        def glance(pose: PatientPose) -> Findings:
-            nonlocal best
-            then = self.glances.at(pose)
-            if then.certainty >= here.certainty and then.named > self.glances.at(best).named:
-                best = pose
-            return then
-
-        glance(replace(start, head_down=True))
-        seen = self.glances.at(best)
-        if seen.certainty < STANDING or seen.named < SURELY_NAMED:
-            for pose in self._other_poses(start, first):
-                then = glance(pose)
-                if then.named >= SURELY_NAMED and (then.sure(self.p) or then.certainty >= STANDING):
-                    break
-        last = None
-        while best not in (start, last):  # up to the highest point
-            last = best
-            steps = [replace(best, degrees=(best.degrees + step) % 360) for step in (-FINE_DEG, FINE_DEG)]
+        """The pose in which glances name most, the likeliest tried first, until one is clear or enough were tried."""
+        others = self._other_poses(start, first)
+        best = next((pose for pose in others if self._is_clear(pose, first)), None)
+        if best is None:
+            best = self._most_named(start, [start, *others])
+            if best == start:
+                return start
+            best = self._most_named(best, [best, replace(best, head_down=not best.head_down)])
+        last, found = None, self.glances.found
+        while best != last and found[best].certainty < STANDING and len(found) < GLANCES:  # up to the highest point
+            last, steps = best, [replace(best, degrees=degrees) for degrees in _beside(best.degrees)]
             aside = max(steps, key=lambda pose: self.glances.at(pose).certainty)
-            if self.glances.at(aside).certainty > self.glances.at(best).certainty + ALIKE:
+            if found[aside].certainty > found[best].certainty + ALIKE:
                 best = aside
         return best
 
+    def _is_clear(self, pose: PatientPose, first: Findings) -> bool:
+        then = self.glances.at(pose)
+        return then.clear(self.p) and then.certainty >= first.certainty and then.named > first.named
+
+    def _most_named(self, start: PatientPose, poses: list[PatientPose]) -> PatientPose:
+        """Of poses that are glanced at as surely as ``start`` at least."""
+        least = self.glances.at(start).certainty
+        sure = [pose for pose in poses if self.glances.at(pose).certainty >= least]
+        return max(sure, key=lambda pose: self.glances.at(pose).named)
+
     def _other_poses(self, start: PatientPose, first: Findings) -> list[PatientPose]:
-        """All but upside down: a child, and turned a little, or where hardly anything is seen, turned anyhow."""
+        """Upside down; a child, and turned a little, or where hardly anything is seen, turned anyhow."""
 
-        def turned(all_degrees: Iterable[int], head_down: bool = False) -> list[PatientPose]:
-            return [replace(start, degrees=degrees, head_down=head_down) for degrees in all_degrees]
+        def turned(*all_degrees: int) -> list[PatientPose]:
+            return [replace(start, degrees=degrees) for degrees in all_degrees]
 
+        upside_down = replace(start, head_down=True)
         child = replace(start, enlarged=round(min(start.enlarged * self.p.child, LARGEST), 2))
         if first.certainty >= self.p.doubtful and first.named_share >= self.p.hardly_named:
-            return [*turned((LIKELY_DEG, 360 - LIKELY_DEG)), child]
-        near, far = [child, *turned(HALF_WAY_DEG)], turned(AROUND_DEG)
-        upright = near + far if first.certainty >= HALF_SEEN else far + near
-        return upright + turned((*AROUND_DEG, *HALF_WAY_DEG), head_down=True)
+            return [upside_down, *turned(*LIKELY_DEG), child]
+        near, far = [*turned(*HALF_WAY_DEG), child], turned(BELLY_DEG, *SIDES_DEG)
+        likely = near + far if first.certainty >= HALF_SEEN else far + near
+        return [upside_down, *likely, *turned(*BETWEEN_DEG)]

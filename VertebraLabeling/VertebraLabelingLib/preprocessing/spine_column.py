@@ -56,7 +56,7 @@ class SpineColumn:
         """
         center = self.axis.mean(axis=0)
         grid = self.scan.in_pose(pose, center).grid
-        return crop_around(grid, _around((self.axis - center) @ pose.matrix.T + center, REACH_MM), 0)
+        return crop_around(grid, (self.axis - center) @ pose.matrix.T + center, REACH_MM)
 
 
 def spine_axis(grid: Volume) -> np.ndarray:

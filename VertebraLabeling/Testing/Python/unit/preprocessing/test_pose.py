@@ -9,11 +9,11 @@ import pytest
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.parameters import SHIPPED
-from VertebraLabelingLib.core.volume import Volume, apply_affine
+from VertebraLabelingLib.core.volume import Volume, apply_affine, to_canonical
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.pipeline.pose_search import LARGEST, Findings, find_pose
+from VertebraLabelingLib.pipeline.pose_search import GLANCES, LARGEST, STANDING, TURNS_DEG, Findings, find_pose
 from VertebraLabelingLib.preprocessing.pose import PatientPose
-from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
+from VertebraLabelingLib.preprocessing.resampling import MAX_OBLIQUITY_DEG, metal_free_block_mean, obliquity_deg
 from VertebraLabelingLib.scans.read_scan import read_volume
 
 EVERY_TURN = [PatientPose(degrees, head_down) for head_down in (False, True) for degrees in range(0, 360, 15)]
@@ -40,15 +40,17 @@ def network_looking_at(patient: PatientPose):
 
 
 @pytest.mark.parametrize("patient", EVERY_TURN)
-def test_each_turn_is_found_within_half_a_fine_step_where_it_matters(patient):
+def test_each_turn_is_found_as_well_as_the_network_needs_it(patient):
+    """The nearest turn that is tried, or one in which as much is seen as of patients who lie as usual."""
     look = network_looking_at(patient)
-    found = find_pose(look(PatientPose()), look, look)
-    assert found.enlarged == 1
+    found, _, glances = counted(look)
+    assert found.enlarged == 1 and len(glances) == len(set(glances)) <= GLANCES + 1
     if Findings.of(look(PatientPose())).sure(SHIPPED.pose):
         assert found == PatientPose() and not patient.head_down and min(patient.degrees, 360 - patient.degrees) <= 30
     else:
         assert found.head_down == patient.head_down
-        assert abs((found.degrees - patient.degrees + 180) % 360 - 180) <= 7.5
+        off = abs((found.degrees - patient.degrees + 180) % 360 - 180)
+        assert off <= 15 or Findings.of(look(found)).certainty >= STANDING
 
 
 def counted(look):
@@ -64,7 +66,7 @@ def counted(look):
 
 @pytest.mark.parametrize(
     ("patient", "most"),
-    [(PatientPose(180), 6), (PatientPose(90), 7), (PatientPose(270), 8), (PatientPose(0, True), 4)],
+    [(PatientPose(180), 2), (PatientPose(90), 3), (PatientPose(270), 4), (PatientPose(0, True), 1)],
     ids=("on the belly", "on the right", "on the left", "feet first"),
 )
 def test_likely_poses_are_glanced_at_first_and_only_the_one_taken_is_looked_at(patient, most):
@@ -73,10 +75,44 @@ def test_likely_poses_are_glanced_at_first_and_only_the_one_taken_is_looked_at(p
     assert len(glances) == len(set(glances)) <= most
 
 
-def test_where_nothing_is_found_that_is_known_after_seventeen_glances():
+def test_where_nothing_is_found_that_is_known_after_ten_glances():
     found, looks, glances = counted(lambda pose: evidence(0.1))
     assert (found, looks) == (PatientPose(), [PatientPose(head_down=True)])
-    assert len(glances) == len(set(glances)) == 17
+    assert len(glances) == len(set(glances)) == 10
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_however_much_a_pose_shows_few_are_tried(seed):
+    """The budget: at most three poses in full, and so many glances as take about as long."""
+    rng = np.random.default_rng(seed)
+    shown = {}
+
+    def look(pose):
+        return shown.setdefault(pose, evidence(rng.uniform(0, 0.6), rng.uniform(0, 4), rng.integers(1, 8)))
+
+    _, looks, glances = counted(look)
+    assert len(looks) <= 3 and len(glances) <= GLANCES + 2
+
+
+def test_a_glance_at_the_other_way_up_that_names_clearly_less_saves_a_look():
+    belly = PatientPose(180)
+    look = network_looking_at(belly)
+
+    def dimly(pose):
+        return replace(look(pose), detection=0.5 * look(pose).detection)
+
+    found, looks, _ = counted(dimly)
+    assert (found, looks) == (belly, [belly])
+
+
+@pytest.mark.parametrize("degrees", range(0, 360, 15))
+def test_beside_a_right_angle_another_turn_shows_another_picture(degrees):
+    """Up to 15 degrees the networks look along the scan's own axes: to glance there again would be in vain."""
+    if degrees in TURNS_DEG:
+        canonical = to_canonical(PatientPose(degrees).to_usual(Volume(np.zeros((9, 8, 7)), np.eye(4)), np.zeros(3)))
+        assert degrees % 90 == 0 or obliquity_deg(canonical) > MAX_OBLIQUITY_DEG + 1
+    else:
+        assert abs((degrees + 45) % 90 - 45) <= MAX_OBLIQUITY_DEG
 
 
 def test_a_sure_spine_that_makes_no_chain_is_looked_at_upside_down_and_no_more():
@@ -87,10 +123,9 @@ def test_a_sure_spine_that_makes_no_chain_is_looked_at_upside_down_and_no_more()
     assert (found, looks, glances) == (PatientPose(), [PatientPose(head_down=True)], [])
 
 
-def test_a_spine_that_is_clear_by_itself_is_not_turned():
+def test_a_spine_that_a_glance_shows_best_as_it_lies_is_not_turned():
     def glance(pose):
-        assert not pose.degrees and pose.enlarged == 1
-        return evidence(0.1 if pose.head_down else 0.7)
+        return evidence(0.7 if pose == PatientPose() else 0.3)
 
     assert find_pose(evidence(0.2), lambda pose: evidence(0.1), glance) == PatientPose()
 

@@ -61,6 +61,12 @@ def test_in_its_pose_the_spine_is_in_the_middle_and_little_else_is_there(degrees
     assert 4 * np.hypot(*(spine[:, :2].mean(axis=0) - middle)) < 35
 
 
+@pytest.mark.parametrize("degrees", range(0, 360, 15))
+def test_the_column_is_no_wider_where_it_is_looked_at_along_oblique_axes(degrees):
+    seen = SpineColumn.of(body()).in_pose(PatientPose(degrees))
+    assert max(seen.array.shape[1:]) <= 2 * REACH_MM / 4 + 3
+
+
 def test_an_enlarged_column_is_cut_from_the_scan_itself():
     fine = Volume(body().array.repeat(2, 0).repeat(2, 1).repeat(2, 2), body().ijk_to_ras @ np.diag([0.5, 0.5, 0.5, 1]))
     scan = PreparedScan.of(fine)
