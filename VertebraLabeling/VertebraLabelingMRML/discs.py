@@ -1,9 +1,12 @@
 """Points of the discs as a list of their own, in step with the vertebrae that they are derived from.
 
 The list is locked and bears the names ``C2/C3`` to ``L5/S1``; it is no list of vertebrae. It refers to the point list
-of its vertebrae. What this module writes there brings it up to date; a :class:`DiscFollower` does so after what the
-user does in Markups, too.
+of its vertebrae and never tells of others than these are now: what this module writes there brings it up to date, and
+whatever else changes them does so too, at once from the points alone. Where a :class:`DiscFollower` keeps up with a
+list, it waits until the user has let go of a vertebra and looks at the CT, too.
 """
+
+from weakref import WeakSet
 
 import slicer
 from slicer.util import VTKObservationMixin
@@ -19,6 +22,8 @@ VERTEBRAE = "VertebraLabeling.vertebrae"  # the role of a node reference, from t
 COLOR = (0.95, 0.6, 0.85)  # apart from the regions of vertebrae and from amber
 SETTLE_MS = 50
 GLYPH_SCALE, TEXT_SCALE = 2.0, 2.5  # percent of the view: smaller than those of vertebrae
+
+_watched, _followed = WeakSet(), WeakSet()  # lists of vertebrae: whose changes are heard of, and those with a follower
 
 
 def discPoints(pointsNode, onCt=True):
@@ -62,23 +67,61 @@ def writeDiscs(pointsNode):
     if node is None:
         node = _created(pointsNode)
     _write(node, discs)
+    _watch(pointsNode)
     return node
 
 
-def updateDiscs(pointsNode):
+def updateDiscs(pointsNode, onCt=True):
     """Bring the list of discs up to date where there is one; returns it, or ``None``.
 
     Where the vertebrae cannot be read now, the list is emptied: it must not tell of other vertebrae than these.
+
+    Args:
+        onCt: as of :func:`discPoints`.
     """
     node = discsNodeOf(pointsNode)
     if node is None:
         return None
     try:
-        discs = discPoints(pointsNode)
+        discs = discPoints(pointsNode, onCt)
     except InputError:
         discs = ()
     _write(node, discs)
+    _watch(pointsNode)
     return node
+
+
+def resume():
+    """Bring all lists of discs in the scene up to date, and keep them so; after a scene was opened."""
+    for node in slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode"):
+        pointsNode = node.GetNodeReference(VERTEBRAE)
+        if pointsNode is not None and pointsNode not in _watched:
+            updateDiscs(pointsNode)
+
+
+def _watch(pointsNode):
+    """Hear of changes of a list of vertebrae for as long as it exists."""
+    if pointsNode not in _watched:
+        _watched.add(pointsNode)
+        for event in _changes():
+            pointsNode.AddObserver(event, _onChanged)
+
+
+def _onChanged(pointsNode, event):
+    if pointsNode not in _followed and pointsNode.GetScene() is not None:
+        updateDiscs(pointsNode, onCt=False)
+
+
+def _changes():
+    """The events by which a list of vertebrae tells that its points have changed or moved."""
+    markups = slicer.vtkMRMLMarkupsNode
+    return (
+        markups.PointModifiedEvent,
+        markups.PointAddedEvent,
+        markups.PointRemovedEvent,
+        markups.PointPositionDefinedEvent,
+        slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+    )
 
 
 def _created(pointsNode):
@@ -145,18 +188,17 @@ class DiscFollower(VTKObservationMixin):
         if pointsNode is self._node:
             return
         self.removeObservers()
+        if self._node is not None:
+            _followed.discard(self._node)
+            if self._settling or self._held:
+                _onChanged(self._node, None)
         self._node, self._settling, self._held = pointsNode, False, False
         if pointsNode is None:
             return
-        markups = slicer.vtkMRMLMarkupsNode
-        for event in (
-            markups.PointModifiedEvent,
-            markups.PointAddedEvent,
-            markups.PointRemovedEvent,
-            markups.PointPositionDefinedEvent,
-            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-        ):
+        _followed.add(pointsNode)
+        for event in _changes():
             self.addObserver(pointsNode, event, self._onChange)
+        markups = slicer.vtkMRMLMarkupsNode
         self.addObserver(pointsNode, markups.PointStartInteractionEvent, self._onHeld)
         self.addObserver(pointsNode, markups.PointEndInteractionEvent, self._onReleased)
         self._onChange(pointsNode, None)

@@ -3,7 +3,7 @@
 import slicer
 import vtk
 from slicer.util import VTKObservationMixin
-from VertebraLabelingMRML import slice_views
+from VertebraLabelingMRML import discs, slice_views
 from VertebraLabelingMRML.points import wasLabeled
 
 from .later import Later
@@ -12,7 +12,7 @@ SETTLE_MS = 50  # a layout gives its views their orientation after it has added 
 
 
 class NewViews(VTKObservationMixin):
-    """Arranges labeled points anew where a slice view was added, or a scene was opened."""
+    """Arranges labeled points anew where a slice view was added, or a scene was opened; lists of discs are kept up."""
 
     def __init__(self):
         super().__init__()
@@ -35,6 +35,7 @@ class NewViews(VTKObservationMixin):
         self._later.start(SETTLE_MS)
 
     def _arrange(self):
+        discs.resume()
         for node in slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode"):
             if wasLabeled(node) and not slice_views.isFollowed(node):
                 slice_views.arrange(node)
