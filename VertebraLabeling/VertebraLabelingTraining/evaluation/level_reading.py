@@ -13,25 +13,23 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from VertebraLabelingLib.core.anatomy import VERSE_LABELS
 from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.core.volume import Volume, ijk_to_ras
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.mrk_json import read_labels, read_points
-from VertebraLabelingLib.formats.verse_json import read_labels as read_verse
 from VertebraLabelingLib.reading.end_plates import with_end_plates
 from VertebraLabelingLib.reading.level_reader import DISC, VERTEBRA, LevelReader
 from VertebraLabelingLib.reading.planes import between, degrees_between
 from VertebraLabelingLib.reading.spine import Spine
 from VertebraLabelingLib.scans.read_scan import read_volume
 
+from ..synthetic.sources import LabelMapSource, trunk_maps, vertebra_maps
 from .mask_planes import end_plates_of
 
 FEWEST_VOXELS = 1000
@@ -47,7 +45,7 @@ class MaskedSpine:
         mask: the label map.
         ids: level -> its value in the mask.
         points: body centers, world RAS mm.
-        ct: file of the CT on the grid of the mask, if there is one.
+        ct: the CT of the mask, HU, if there is one.
         cut: levels that the image edge cuts.
     """
 
@@ -55,7 +53,7 @@ class MaskedSpine:
     mask: Volume
     ids: dict[str, int]
     points: tuple[LabeledPoint, ...]
-    ct: Path | None = None
+    ct: Volume | None = None
     cut: frozenset[str] = frozenset()
 
     def voxels(self, level: str) -> np.ndarray:
@@ -90,31 +88,31 @@ def masked_spines(data: Path, sample_ct: Path | None = None) -> Iterator[MaskedS
     Args:
         sample_ct: the CT of LIDC-IDRI-0001, which is no part of the folder.
     """
-    folder = data / "labelmaps"
-    for name in ("ts_s0327", "ts_s0328"):
-        if (folder / f"{name}_labels.nii.gz").is_file():
-            ids = json.loads((folder / f"{name}_labels.json").read_text(encoding="utf-8"))
-            bone = folder / f"{name}_boneonly_ct.nii.gz"
-            ids = {text: int(number) for number, text in ids.items()}
-            yield _spine(name, folder / f"{name}_labels.nii.gz", ids, folder / f"{name}.mrk.json", bone)
-    lidc, truth = folder / "lidc_idri_0001_totalseg", data / "ct" / "lidc_idri_0001.mrk.json"
+    for source in (*trunk_maps(data), *vertebra_maps(data)):
+        yield _of_source(source)
+    lidc, truth = data / "labelmaps" / "lidc_idri_0001_totalseg", data / "ct" / "lidc_idri_0001.mrk.json"
     if lidc.with_suffix(".csv").is_file() and truth.is_file():
         with lidc.with_suffix(".csv").open(encoding="utf-8") as table:
-            ids = {row["structure"]: int(row["id"]) for row in csv.DictReader(table)}
-        yield _spine("lidc_idri_0001", lidc.with_suffix(".nii.gz"), ids, truth, sample_ct)
-    verse = folder / "sub-verse004_seg-vert_msk.nii.gz"
-    if verse.is_file():
-        mask = read_volume(verse)
-        points = read_verse(folder / "sub-verse004_seg-subreg_ctd.json", mask).points
-        yield MaskedSpine("verse004", mask, VERSE_LABELS, points)
+            ids = _of_vertebrae({row["structure"]: int(row["id"]) for row in csv.DictReader(table)})
+        found = read_points(truth)
+        points = tuple(LabeledPoint(point.level, point.ras) for point in found)
+        cut = frozenset(point.level for point in found if point.cut)
+        ct = read_volume(sample_ct) if sample_ct else None
+        yield MaskedSpine("lidc_idri_0001", read_volume(lidc.with_suffix(".nii.gz")), ids, points, ct, cut)
 
 
-def _spine(name: str, mask: Path, ids: dict[str, int], truth: Path, ct: Path | None) -> MaskedSpine:
-    ids = {text.removeprefix("vertebrae_"): number for text, number in ids.items() if text.startswith("vertebrae_")}
-    found = read_points(truth)
-    points = tuple(LabeledPoint(point.level, point.ras) for point in found)
-    cut = frozenset(point.level for point in found if point.cut)
-    return MaskedSpine(name, read_volume(mask), ids, points, ct if ct and ct.is_file() else None, cut)
+def _of_source(source: LabelMapSource) -> MaskedSpine:
+    matrix = np.diag([source.spacing_mm] * 3 + [1.0])
+    ids = _of_vertebrae({name: number for number, name in source.names.items()})
+    points = tuple(LabeledPoint(level, tuple(map(float, place))) for level, place in source.truth.items())
+    ct = Volume(source.bone_hu, matrix) if source.bone_hu is not None else None
+    return MaskedSpine(source.name, Volume(source.labels, matrix), ids, points, ct, source.cut)
+
+
+def _of_vertebrae(ids: dict[str, int]) -> dict[str, int]:
+    """Level -> number, of structures named as TotalSegmentator names them."""
+    start = "vertebrae_"
+    return {name.removeprefix(start): number for name, number in ids.items() if name.startswith(start)}
 
 
 def read_mask(case: MaskedSpine, on_ct: bool = False) -> Reading:
@@ -125,7 +123,7 @@ def read_mask(case: MaskedSpine, on_ct: bool = False) -> Reading:
     """
     spine = Spine.of(case.points)
     if on_ct and case.ct is not None:
-        spine = with_end_plates(spine, read_volume(case.ct))
+        spine = with_end_plates(spine, case.ct)
     result, plates = Reading(), {}
     for vertebra in spine.vertebrae:
         voxels = case.voxels(vertebra.level)
