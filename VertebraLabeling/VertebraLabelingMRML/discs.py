@@ -9,6 +9,7 @@ list, it waits until the user has let go of a vertebra and looks at the CT, too.
 from weakref import WeakSet
 
 import slicer
+import vtk
 from slicer.util import VTKObservationMixin
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.errors import InputError
@@ -23,7 +24,11 @@ COLOR = (0.95, 0.6, 0.85)  # apart from the regions of vertebrae and from amber
 SETTLE_MS = 50
 GLYPH_SCALE, TEXT_SCALE = 2.0, 2.5  # percent of the view: smaller than those of vertebrae
 
-_watched, _followed = WeakSet(), WeakSet()  # lists of vertebrae: whose changes are heard of, and those with a follower
+WATCHED = vtk.vtkCommand.UserEvent + 2511
+"""Nobody invokes this event: a list of vertebrae that has an observer of it is watched. Python's own references to a
+node come and go while it lives, so none of them could tell."""
+
+_followed = WeakSet()  # lists of vertebrae with a follower, which holds them
 
 
 def discPoints(pointsNode, onCt=True):
@@ -95,15 +100,14 @@ def resume():
     """Bring all lists of discs in the scene up to date, and keep them so; after a scene was opened."""
     for node in slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode"):
         pointsNode = node.GetNodeReference(VERTEBRAE)
-        if pointsNode is not None and pointsNode not in _watched:
+        if pointsNode is not None and not pointsNode.HasObserver(WATCHED):
             updateDiscs(pointsNode)
 
 
 def _watch(pointsNode):
     """Hear of changes of a list of vertebrae for as long as it exists."""
-    if pointsNode not in _watched:
-        _watched.add(pointsNode)
-        for event in _changes():
+    if not pointsNode.HasObserver(WATCHED):
+        for event in (WATCHED, *_changes()):
             pointsNode.AddObserver(event, _onChanged)
 
 

@@ -1,5 +1,6 @@
 """The list of discs in a scene: derived, locked, in step with the vertebrae, and never taken for them."""
 
+import gc
 import unittest
 from unittest import mock
 
@@ -108,6 +109,17 @@ class TestTheList(DiscCase):
         before, matrix[2, 3] = placeOf(node, "T8/T9"), 50.0
         transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
         self.assertAlmostEqual(placeOf(node, "T8/T9")[2] - before[2], 50.0, places=1)
+
+    def test_it_is_watched_once_however_often_it_is_written(self):
+        nodeID = self.node.GetID()
+        self.node = None
+        for _ in range(3):
+            discs.writeDiscs(slicer.mrmlScene.GetNodeByID(nodeID))
+            gc.collect()  # Python has no reference to the node now
+        self.node = slicer.mrmlScene.GetNodeByID(nodeID)
+        with mock.patch.object(discs, "updateDiscs") as update:
+            self.node.SetNthControlPointPositionWorld(0, [1.0, 2.0, 300.0])
+        self.assertEqual(update.call_count, 1)
 
     def test_in_an_opened_scene_it_is_kept_up_again(self):
         discs.writeDiscs(self.node)
