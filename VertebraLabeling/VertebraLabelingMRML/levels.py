@@ -4,6 +4,7 @@ All of it in world space, so it holds in any volume of the same frame of referen
 is read from the points as they are now: a correction changes it at once.
 """
 
+import json
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,11 +18,14 @@ from VertebraLabelingLib.reading.report import report
 from VertebraLabelingLib.reading.spine import Spine
 
 from .control_points import levelIndices
+from .node_attributes import jsonOf
 from .points import readLabels, sourceVolume
 from .translation import tr as _
 from .volumes import volumeFromNode
 
-TURNED_FROM = "VertebraLabeling.turnedFrom"  # attribute of a slice node: its orientation before it was turned
+TURNED_FROM = "VertebraLabeling.turnedFrom"  # attribute of a slice node: its axes before it was turned
+
+SKEWED = 0.01  # of a product of two axes: more is none of a view's orientation
 
 _readers = WeakKeyDictionary()  # points node -> (its points, reader or None): prepared once for a state of the points
 
@@ -159,20 +163,26 @@ def turnTo(sliceNode, plane, orientation=AXIAL):
         orientation: ``"Axial"``, ``"Sagittal"`` or ``"Coronal"``, as the vertebra has them.
     """
     if not sliceNode.GetAttribute(TURNED_FROM):
-        sliceNode.SetAttribute(TURNED_FROM, sliceNode.GetOrientation())
-    with slicer.util.NodeModify(sliceNode):
-        slicer.util.updateVTKMatrixFromArray(sliceNode.GetSliceToRAS(), plane.slice_to_ras(orientation))
-        sliceNode.UpdateMatrices()
+        axes = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, :3]
+        sliceNode.SetAttribute(TURNED_FROM, json.dumps(axes.ravel().tolist()))
+    _turn(sliceNode, plane.slice_to_ras(orientation))
 
 
 def turnBack(sliceNode):
-    """Give a view that was turned its usual orientation again, at the place where it is; others are left alone."""
-    before = sliceNode.GetAttribute(TURNED_FROM)
-    if not before:
+    """Turn a view that was turned as it was before, at the place where it is now; others are left alone."""
+    before = jsonOf(sliceNode, TURNED_FROM, [])
+    if not sliceNode.GetAttribute(TURNED_FROM):
         return
-    place = [sliceNode.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+    sliceNode.SetAttribute(TURNED_FROM, None)
+    if len(before) != 9 or not all(type(number) in (int, float) for number in before):
+        return  # of a damaged scene
+    matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+    matrix[:3, :3] = np.reshape(before, (3, 3))
+    if np.abs(matrix[:3, :3].T @ matrix[:3, :3] - np.eye(3)).max() < SKEWED:
+        _turn(sliceNode, matrix)
+
+
+def _turn(sliceNode, matrix):
     with slicer.util.NodeModify(sliceNode):
-        sliceNode.SetAttribute(TURNED_FROM, None)
-        if sliceNode.HasSliceOrientationPreset(before):
-            sliceNode.SetOrientation(before)
-        sliceNode.JumpSliceByCentering(*place)
+        slicer.util.updateVTKMatrixFromArray(sliceNode.GetSliceToRAS(), matrix)
+        sliceNode.UpdateMatrices()

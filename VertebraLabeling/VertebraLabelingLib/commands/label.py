@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _formats(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
-        raise InputError("--format names no format: use mrk.json, csv, verse.json, png, straight.nii.gz or dicom.")
+        raise InputError("--format names no format: use mrk.json or others that --help tells.")
     return names
 
 

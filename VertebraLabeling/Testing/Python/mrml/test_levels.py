@@ -1,7 +1,11 @@
 """Levels of places and slice views on real nodes: in world space, of the points as they are now, in no time."""
 
+import contextlib
+import io
+import re
 import time
 import unittest
+from pathlib import Path
 
 import numpy as np
 import slicer
@@ -151,6 +155,19 @@ class TestPlanes(LevelCase):
         levels.turnBack(view)  # not turned: left alone
         self.assertEqual(view.GetOrientation(), "Axial")
 
+    def test_a_view_that_the_user_had_turned_comes_back_so(self):
+        view, own = sliceNode("Axial"), turned(20)
+        slicer.util.updateVTKMatrixFromArray(view.GetSliceToRAS(), own)
+        view.UpdateMatrices()
+        for name in ("L3", "T9/T10"):
+            levels.turnTo(view, levels.planeOf(self.node, name, onCt=False))
+        levels.turnBack(view)
+        np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, :3], own[:3, :3])
+        for damaged in ("[1, 2]", "{", '["a"]', "[[1], 2, 3, 4, 5, 6, 7, 8, 9]", "[0, 0, 0, 0, 0, 0, 0, 0, NaN]"):
+            view.SetAttribute(levels.TURNED_FROM, damaged)
+            levels.turnBack(view)
+            self.assertIsNone(view.GetAttribute(levels.TURNED_FROM))
+
     def test_planes_stand_across_the_spine_under_a_transform(self):
         before = levels.discPlane(self.node, "T11/T12", onCt=False)
         self.node.SetAndObserveTransformNodeID(addTransform(turned()).GetID())
@@ -206,3 +223,28 @@ class TestPlanesOnTheCt(unittest.TestCase):
         node = points.createPointsNode(self.volumeNode)
         points.writeLabels(node, SpineLabels((LabeledPoint("L2", (0.0, 0.0, -34.0)),)), self.volumeNode)
         np.testing.assert_allclose(levels.vertebraPlane(node, "L2").up, (0, 0, 1), atol=1e-9)
+
+
+class TestTheTutorial(unittest.TestCase):
+    def test_its_console_example_does_what_it_says(self):
+        tutorial = Path(__file__).resolve().parents[4] / "docs" / "tutorial.md"
+        if not tutorial.is_file():
+            self.skipTest("needs a clone of the repository")
+        blocks = re.findall(r"```python\n(.*?)```", tutorial.read_text(encoding="utf-8"), re.DOTALL)
+        (example,) = [block for block in blocks if "levels.levelAt" in block]
+        slicer.mrmlScene.Clear()
+        red = slicer.vtkMRMLSliceNode()
+        red.SetSingletonTag("Red")
+        red = slicer.mrmlScene.AddNode(red)
+        red.SetOrientation("Axial")
+        volumeNode = addVolume()
+        node = points.createPointsNode(volumeNode)
+        shift = np.array((3.0, -20.0, 310.0)) - straight()[14].ras  # so that the example's place is in T8
+        found = [LabeledPoint(each.level, tuple(each.ras + shift + (0, 0, -6.0))) for each in straight()]
+        points.writeLabels(node, SpineLabels(tuple(found)), volumeNode)
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            exec(compile(example, "tutorial", "exec"), {"slicer": slicer, "pointsNode": node})
+        self.assertEqual(told.getvalue().splitlines()[0], "T8, upper third")
+        self.assertIn("24 vertebrae were labeled: C1 to L5.", told.getvalue())
+        self.assertEqual(slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed").GetOrientation(), "Axial")
