@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.sampling import sample
 from ..core.volume import Volume
-from .planes import Plane, between
+from .planes import Plane, between, degrees_between
 from .spine import Spine
 
 WIDTH, DEPTH = 0.45, 0.36
@@ -36,6 +36,8 @@ PLATE_SIGMA = 0.10  # tangent: its two plates within about 6 degrees of the disc
 EDGE_MM = 3.0  # from a plane to the edge of a profile that belongs to it: a thick slice
 STRAY_MM = 1.0  # an edge that lies off by more is a spur or a Schmorl node and counts less
 ROUNDS = 5  # of the fit; the last one moves a plate by less than 0.1 mm
+MOST_SIGMA = 2.0  # a plate that leans against its disc by more than that many is none
+WEDGE_DEG = 20.0  # between the plates of a disc at most; L5/S1, the most wedged, has about 15
 CLEAR_HU = 14.0  # per mm: the mean slope along a plate that counts as seen
 
 
@@ -101,7 +103,10 @@ def _plates(volume: Volume, lower: Plane, upper: Plane, step: np.ndarray) -> tup
         return None, None
     half = float(np.linalg.norm(lower.origin - upper.origin)) / 2
     common = _common_tilt(column, half)
-    return _plate(column, half, common, 1.0), _plate(column, half, common, -1.0)
+    above, below = _plate(column, half, common, 1.0), _plate(column, half, common, -1.0)
+    if above is not None and below is not None and degrees_between(above, below) > WEDGE_DEG:
+        return None, None
+    return above, below
 
 
 def _column(volume: Volume, plane: Plane, gap: float) -> _Column | None:
@@ -160,7 +165,10 @@ def _plate(column: _Column, usual: float, common: np.ndarray, sign: float) -> Pl
     row, tilt = np.unravel_index((slopes * likely * _likely_tilt(leans, common, PLATE_SIGMA)).argmax(), slopes.shape)
     if slopes[row, tilt] < CLEAR_HU:
         return None
-    height, sideways, forward = _through_edges(column, sign, np.array([sign * places[row], *leans[tilt]]))
+    found = np.array([sign * places[row], *leans[tilt]])
+    height, sideways, forward = fitted = _through_edges(column, sign, found)
+    if abs(height - found[0]) > EDGE_MM or np.abs(fitted[1:] - common).max() > MOST_SIGMA * PLATE_SIGMA:
+        return None  # its edges are not those of a plate
     plane = column.plane
     up = plane.up - sideways * plane.right - forward * plane.front
     return Plane(plane.origin + height * plane.up, up / np.linalg.norm(up))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bent_spine import tilted_bodies
 from VertebraLabelingLib.core.volume import Volume
+from VertebraLabelingLib.reading import end_plates
 from VertebraLabelingLib.reading.end_plates import with_end_plates
 from VertebraLabelingLib.reading.planes import Plane, degrees_between
 from VertebraLabelingLib.reading.spine import Spine
@@ -69,3 +70,30 @@ def test_outside_of_the_image_the_points_decide():
     away = [replace(point, ras=(point.ras[0] + 500.0, *point.ras[1:])) for point in points]
     found = with_end_plates(Spine.of(away), volume)
     assert not any(v.upper_seen or v.lower_seen for v in found.vertebrae)
+
+
+@pytest.mark.parametrize("bridged", ["front", "right", "all but a strip"])
+@pytest.mark.parametrize("spacing", [THIN, USUAL], ids=["1 mm", "2.5 mm"])
+def test_discs_that_bone_bridges_are_seen_about_right_or_not_at_all(bridged, spacing):
+    volume, points, discs = tilted_bodies(spacing)
+    _, j, i = np.indices(volume.array.shape)
+    x, y = (volume.ijk_to_ras[axis, 3] + spacing[axis] * index for axis, index in enumerate((i, j)))
+    where = {"front": y > -3, "right": x > -4, "all but a strip": np.abs(x - 5) > 3}[bridged]
+    array = volume.array.copy()
+    array[where & (array > 60)] = 200
+    found = with_end_plates(Spine.of(points), Volume(array, volume.ijk_to_ras))
+    for above, below, (_, up) in zip(found.vertebrae, found.vertebrae[1:], discs.values()):
+        for plane, seen in ((above.lower, above.lower_seen), (below.upper, below.upper_seen)):
+            assert not seen or np.degrees(np.arccos(plane.up @ up)) < 9.0
+
+
+@pytest.mark.parametrize(("degrees", "taken"), [(8.0, True), (12.0, False)])
+def test_plates_that_no_disc_can_have_are_not_taken(monkeypatch, degrees, taken):
+    volume, points, _ = tilted_bodies()
+
+    def leaning(column, usual, common, sign):
+        return Plane(column.plane.origin + sign * usual * column.plane.up, column.plane.up).leaning(sign * degrees)
+
+    monkeypatch.setattr(end_plates, "_plate", leaning)
+    found = with_end_plates(Spine.of(points), volume)
+    assert [vertebra.lower_seen for vertebra in found.vertebrae[:-1]] == [taken] * 3
