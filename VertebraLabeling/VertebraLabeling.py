@@ -21,7 +21,7 @@ from VertebraLabelingLib.background import labeling_process
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
-from VertebraLabelingMRML import labeling, sequences, straightened, volumes
+from VertebraLabelingMRML import carrying, labeling, sequences, straightened, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
 from VertebraLabelingPanel import new_views, sample_data, view_menu
 from VertebraLabelingPanel.later import Later
@@ -330,6 +330,39 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             slicer.util.setSliceViewerLayers(background=straight.volumeNode, fit=True)
         """
         return straightened.straighten(volumeNode, pointsNode, voxelMm, Later, onChanged)
+
+    def carryTo(self, volumeNode, pointsNode, targetNode, sameFrame=None, progress=None, cancelled=None):
+        """Carry the vertebrae of a volume to another CT, or to an MR, of the same patient; returns when done.
+
+        Where both have one DICOM frame of reference nothing is computed. Else they are registered around the spine,
+        each group of vertebrae for itself, in some seconds. Check the result: an estimate is no proof.
+
+        Args:
+            volumeNode, pointsNode: the volume and its vertebrae, two or more.
+            targetNode: vtkMRMLScalarVolumeNode.
+            sameFrame: True where both are known to share their world coordinates, False to register in any case; by
+                default their DICOM headers tell.
+            progress, cancelled: as in :meth:`label`.
+
+        Returns:
+            CarriedPoints: with ``pointsNode`` (a new list), ``errorMm`` and ``errorsMm`` (estimates), ``leftOut``
+            (levels that the other volume does not show) and ``message``.
+
+        Raises:
+            VertebraLabelingError: the nodes cannot be used, or the scans do not fit well enough; nothing is made then.
+
+        Example::
+
+            carried = logic.carryTo(slicer.util.getNode("CT"), pointsNode, slicer.util.getNode("MR"))
+            print(carried.message)
+        """
+
+        def report(fraction, what):
+            slicer.app.processEvents()
+            if progress:
+                progress(fraction, what)
+
+        return carrying.carryTo(volumeNode, pointsNode, targetNode, sameFrame, report, cancelled)
 
     def labelFolder(
         self,

@@ -93,6 +93,26 @@ def _checkFit(pointsNode, volumeNode, labels):
         raise InputError(text.format(name=name, points=pointsName))
 
 
+def frameOfReference(volumeNode):
+    """The DICOM frame of reference UID of a volume.
+
+    Empty where its images are not in the database, or where it does not lie, apart from its parent transform, where
+    they are: then its places say nothing of that frame.
+    """
+    database = getattr(slicer, "dicomDatabase", None)
+    if not instanceUIDs(volumeNode) or database is None or not database.isOpen:
+        return ""
+    import pydicom
+
+    try:
+        images = [pydicom.dcmread(file, stop_before_pixels=True) for file in _files(volumeNode)]
+        _checkPlaces(volumeNode, images)
+    except (InputError, OSError, pydicom.errors.InvalidDicomError):
+        return ""
+    frames = {str(image.get("FrameOfReferenceUID", "")) for image in images}
+    return frames.pop() if len(frames) == 1 else ""
+
+
 def _files(volumeNode):
     """The file of each image of a volume, in the database."""
     files = [slicer.dicomDatabase.fileForInstance(uid) for uid in instanceUIDs(volumeNode)]

@@ -32,6 +32,13 @@ def straightVolume(volume, spine, voxelMm):
     return straight_volume(volume, spine, voxelMm)
 
 
+def carry(source, labels, target, sameFrame, progress, cancelled):
+    """See :func:`VertebraLabelingLib.registration.carry.carry`."""
+    from VertebraLabelingLib.registration.carry import carry as carryInEngine
+
+    return carryInEngine(source, labels, target, sameFrame, progress, cancelled)
+
+
 def makeLabeler():
     """Return a ``VertebraLabelingLib.VertebraLabeler`` with its weights not yet loaded.
 

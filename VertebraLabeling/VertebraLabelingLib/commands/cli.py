@@ -22,6 +22,7 @@ from ..system.streams import any_stream, configure_logging
 
 COMMANDS = {
     "label": "VertebraLabelingLib.commands.label",
+    "carry": "VertebraLabelingLib.commands.carry",
     "evaluate": "VertebraLabelingLib.commands.evaluate",
     "serve": "VertebraLabelingWeb.serve_command",
     "review": "VertebraLabelingLib.commands.review",

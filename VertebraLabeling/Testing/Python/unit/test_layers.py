@@ -14,13 +14,13 @@ LAYERS = (
     {"core"},
     {"reading"},
     {"solver", "preprocessing", "formats", "background"},
-    {"networks", "scans", "review"},
+    {"networks", "scans", "registration", "review"},
     {"pipeline", "batch"},
     {"commands"},
 )
 HEAVY = {"torch", "SimpleITK"}
 OF_MRML = {"core", "reading", "solver", "formats", "background", "errors"}
-LATE = {"pipeline", "preprocessing"}
+LATE = {"pipeline", "preprocessing", "registration"}
 
 
 def imports(path: Path) -> set[tuple[str, ...]]:

@@ -1,0 +1,214 @@
+"""The vertebrae of one scan carried to another scan of the same patient: another CT, or an MR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..core.field_of_view import distance_to_face
+from ..core.labels import SpineLabels
+from ..core.volume import Volume, apply_affine
+from ..errors import Cancelled, InputError
+from ..preprocessing.cropping import crop_around
+from .coarse_search import Shift, best_shifts
+from .piecewise import Pieces, register
+from .surroundings import COARSE_MM, FINE_MM, Surroundings
+from .working_grid import working_grid
+
+TARGET_MARGIN_MM = 80.0  # around where the search has put the spine
+TURN_DEG = 15.0  # turns that are tried where the scans do not fit as they lie
+LEAST_VERTEBRAE = 2
+LARGEST_ERROR_MM = 4.0  # estimate above which nothing is carried: a third of the smallest vertebra
+FLOOR_MM = 0.5  # of the estimate: voxels of the registration are 2.5 mm
+LEAST_EVIDENCE = 0.25  # nats per voxel around the spine; what does not belong together has less
+LONGEST_STRETCH_MM = 3.0  # by which the distance of two neighbors may differ: a disc is no thicker in another posture
+LEAST_LEAD = 1.2  # of the best shift over the next one that is a vertebra or more away
+
+
+class NoFitError(InputError):
+    """The scans do not fit together, or not well enough: nothing is carried."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a registration holds.
+
+    Attributes:
+        pieces: where the vertebrae are.
+        shift: the search's best.
+        lead: its evidence over that of the next place, a vertebra or more away.
+        stretch: (N - 1,) mm by which neighbors are farther apart than in the source, of those that are both seen.
+    """
+
+    pieces: Pieces
+    shift: Shift
+    lead: float
+    stretch: np.ndarray
+
+    @property
+    def errors_mm(self) -> np.ndarray:
+        """(N,) estimate of the error of each vertebra: what its groups and its neighbors disagree about."""
+        beside = np.abs(np.nan_to_num(self.stretch))
+        side = np.maximum(np.concatenate([[0.0], beside]), np.concatenate([beside, [0.0]]))
+        return np.sqrt(FLOOR_MM**2 + self.pieces.spread**2 + side**2)
+
+    @property
+    def mean_evidence(self) -> float:
+        """Nats per voxel around the vertebrae that are seen."""
+        return float(np.nanmean(self.pieces.evidence)) if self.pieces.seen.any() else 0.0
+
+    @property
+    def error_mm(self) -> float:
+        """Estimate of the mean error of the vertebrae that are seen."""
+        return float(self.errors_mm[self.pieces.seen].mean()) if self.pieces.seen.any() else np.inf
+
+    @property
+    def fault(self) -> str:
+        """Why the registration cannot be trusted, the end of a sentence; empty where it can."""
+        seen = self.pieces.seen
+        if seen.sum() < LEAST_VERTEBRAE:
+            return "no part of the labeled spine is found in it"
+        if self.mean_evidence < LEAST_EVIDENCE or self.lead < LEAST_LEAD:
+            return "it shows no place where this spine clearly fits, so it may be another patient or another part"
+        if np.nanmax(np.abs(self.stretch), initial=0.0) > LONGEST_STRETCH_MM:
+            return "its vertebrae are not as far apart as these, so it may be another patient"
+        if self.error_mm > LARGEST_ERROR_MM:
+            return f"the estimated error is {self.error_mm:.1f} mm"
+        return ""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The vertebrae in the other scan.
+
+    Attributes:
+        labels: those that lie in it, at their places there; confidences and statuses are the source's.
+        error_mm: estimate of their mean error, 0 where nothing had to be computed.
+        errors_mm: the same of each, by level.
+        left_out: levels that do not lie in it.
+        same_frame: both scans have one frame of reference, so that the places are the same.
+    """
+
+    labels: SpineLabels
+    error_mm: float
+    errors_mm: dict[str, float]
+    left_out: tuple[str, ...] = ()
+    same_frame: bool = False
+
+    def __str__(self) -> str:
+        """What was done, for the user."""
+        count = len(self.labels.points)
+        told = f"{count} {'vertebra' if count == 1 else 'vertebrae'} carried"
+        if self.same_frame:
+            told += ": both scans have the same frame of reference, so there was nothing to compute"
+        else:
+            told += f" by registration, estimated error {self.error_mm:.1f} mm: check them in the picture"
+        return told + (f"; outside the scan: {', '.join(self.left_out)}." if self.left_out else ".")
+
+
+def carry(
+    source: Volume,
+    labels: SpineLabels,
+    target: Volume,
+    same_frame: bool = False,
+    progress: Callable[[float, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Carried:
+    """Carry vertebrae to another scan of the patient.
+
+    Args:
+        source: CT or MR in which ``labels`` were found, in HU where it is a CT.
+        target: CT (HU) or MR.
+        same_frame: the scans are known to have one frame of reference: places are taken as they are.
+        progress: called with a fraction 0..1 and what is being done.
+        cancelled: asked between the steps.
+
+    Raises:
+        NoFitError: the scans do not fit, or not well enough.
+        InputError: too few points, or a volume without contrast.
+        Cancelled: ``cancelled`` returned true.
+    """
+    if same_frame:
+        return _as_they_are(labels, target)
+    fit = find_fit(source, labels, target, progress, cancelled)
+    if fit.fault:
+        raise NoFitError(f"The points were not carried: {fit.fault}.")
+    seen, errors = fit.pieces.seen, fit.errors_mm
+    points = [replace(point, ras=tuple(place)) for point, place in zip(labels.points, fit.pieces.places.tolist())]
+    kept = tuple(point for point, is_seen in zip(points, seen) if is_seen)
+    return Carried(
+        SpineLabels(kept, labels.warnings),
+        fit.error_mm,
+        {point.level: round(float(error), 2) for point, error, is_seen in zip(points, errors, seen) if is_seen},
+        tuple(point.level for point, is_seen in zip(points, seen) if not is_seen),
+    )
+
+
+def find_fit(source, labels, target, progress=None, cancelled=None) -> Fit:
+    """The best registration, trusted or not; arguments as of :func:`carry`."""
+
+    def at(fraction: float, what: str) -> None:
+        if cancelled and cancelled():
+            raise Cancelled("Carrying the points was cancelled.")
+        if progress:
+            progress(fraction, what)
+
+    at(0.0, "looking at the spine")
+    around = Surroundings(source, labels)
+    at(0.1, "searching it in the other scan")
+    coarse = working_grid(target, COARSE_MM)
+    best = None
+    for begin, turns in ((0.15, [np.eye(3)]), (0.55, _turns())):
+        shifts = []
+        for turn in turns:
+            at(begin, "searching it in the other scan")
+            shifts += [best_shifts(*around.wide, coarse, turn, 2)]
+        shifts = sorted((found for found in shifts if found), key=lambda found: -found[0].evidence)
+        if shifts:
+            at(begin + 0.1, "registering the vertebrae")
+            fit = _fit(around, target, shifts[0])
+            if fit is not None and (best is None or fit.mean_evidence > best.mean_evidence):
+                best = fit
+        if best is not None and not best.fault:
+            break
+    at(1.0, "done")
+    if best is None:
+        raise NoFitError("The points were not carried: no part of the labeled spine is found in the other scan.")
+    return best
+
+
+def _fit(around: Surroundings, target: Volume, shifts: list[Shift]) -> Fit | None:
+    places = apply_affine(shifts[0].matrix, around.points)
+    if (distance_to_face(places, target.corners) > 0).sum() < LEAST_VERTEBRAE:
+        return None
+    pieces = register(around, working_grid(crop_around(target, places, TARGET_MARGIN_MM), FINE_MM), shifts[0].matrix)
+    if pieces is None:
+        return None
+    apart = [np.linalg.norm(np.diff(each, axis=0), axis=1) for each in (around.points, pieces.places)]
+    both = pieces.seen[1:] & pieces.seen[:-1]
+    lead = shifts[0].evidence / max(shifts[1].evidence, 1e-6) if len(shifts) > 1 else np.inf
+    return Fit(pieces, shifts[0], lead, np.where(both, apart[1] - apart[0], np.nan))
+
+
+def _turns() -> list[np.ndarray]:
+    angle = np.radians(TURN_DEG)
+    turns = []
+    for first, second in ((1, 2), (0, 2), (0, 1)):
+        for sign in (1, -1):
+            turn = np.eye(3)
+            turn[first, first] = turn[second, second] = np.cos(angle)
+            turn[first, second], turn[second, first] = -sign * np.sin(angle), sign * np.sin(angle)
+            turns.append(turn)
+    return turns
+
+
+def _as_they_are(labels: SpineLabels, target: Volume) -> Carried:
+    places = np.array([point.ras for point in labels.points]).reshape(-1, 3)
+    inside = distance_to_face(places, target.corners) > 0
+    kept = tuple(point for point, is_inside in zip(labels.points, inside) if is_inside)
+    if not kept:
+        raise NoFitError("The points were not carried: the other scan does not show any of these vertebrae.")
+    left = tuple(point.level for point, is_inside in zip(labels.points, inside) if not is_inside)
+    return Carried(SpineLabels(kept, labels.warnings), 0.0, dict.fromkeys((p.level for p in kept), 0.0), left, True)
