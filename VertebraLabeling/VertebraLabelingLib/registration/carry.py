@@ -19,12 +19,14 @@ from .working_grid import working_grid
 
 TARGET_MARGIN_MM = 80.0  # around where the search has put the spine
 TURN_DEG = 15.0  # turns that are tried where the scans do not fit as they lie
-LEAST_VERTEBRAE = 2
-LARGEST_ERROR_MM = 4.0  # estimate above which nothing is carried: a third of the smallest vertebra
+LEAST_VERTEBRAE = 4  # that both scans show: fewer are one group, which nothing contradicts
+LARGEST_ERROR_MM = 1.6  # estimate above which nothing is carried: right patients had 1.2 at most, others 1.9 at least
 FLOOR_MM = 0.5  # of the estimate: voxels of the registration are 2.5 mm
 LEAST_EVIDENCE = 0.25  # nats per voxel around the spine; what does not belong together has less
-LONGEST_STRETCH_MM = 3.0  # by which the distance of two neighbors may differ: a disc is no thicker in another posture
-LEAST_LEAD = 1.2  # of the best shift over the next one that is a vertebra or more away
+LONGEST_STRETCH_MM = 2.2  # by which the distance of two neighbors may differ: in right patients it was 1.9 at most
+RIVAL = 0.65  # of the evidence of the best shift, from which the next one is registered as well
+LEAST_LEAD = 1.25  # of the evidence there over that at another place
+OTHER_PLACE_MM = 8.0  # half of the least distance of two vertebrae: a registration that ends nearer is the same one
 
 
 class NoFitError(InputError):
@@ -37,13 +39,11 @@ class Fit:
 
     Attributes:
         pieces: where the vertebrae are.
-        shift: the search's best.
-        lead: its evidence over that of the next place, a vertebra or more away.
+        lead: its evidence over that of the best registration at another place; infinite where there is no other.
         stretch: (N - 1,) mm by which neighbors are farther apart than in the source, of those that are both seen.
     """
 
     pieces: Pieces
-    shift: Shift
     lead: float
     stretch: np.ndarray
 
@@ -69,13 +69,13 @@ class Fit:
         """Why the registration cannot be trusted, the end of a sentence; empty where it can."""
         seen = self.pieces.seen
         if seen.sum() < LEAST_VERTEBRAE:
-            return "no part of the labeled spine is found in it"
+            return f"fewer than {LEAST_VERTEBRAE} of the labeled vertebrae are found in the other scan"
         if self.mean_evidence < LEAST_EVIDENCE or self.lead < LEAST_LEAD:
-            return "it shows no place where this spine clearly fits, so it may be another patient or another part"
+            return "no place of the other scan fits this spine clearly, so it may be another patient or part"
         if np.nanmax(np.abs(self.stretch), initial=0.0) > LONGEST_STRETCH_MM:
-            return "its vertebrae are not as far apart as these, so it may be another patient"
+            return "the vertebrae of the other scan do not have these distances, so it may be another patient"
         if self.error_mm > LARGEST_ERROR_MM:
-            return f"the estimated error is {self.error_mm:.1f} mm"
+            return f"the scans fit only within an estimated {self.error_mm:.1f} mm, as those of two patients do"
         return ""
 
 
@@ -168,7 +168,7 @@ def find_fit(source, labels, target, progress=None, cancelled=None) -> Fit:
         shifts = sorted((found for found in shifts if found), key=lambda found: -found[0].evidence)
         if shifts:
             at(begin + 0.1, "registering the vertebrae")
-            fit = _fit(around, target, shifts[0])
+            fit = _fit(around, target, shifts[0])  # two turns may be one place, so the rival is of the same turn
             if fit is not None and (best is None or fit.mean_evidence > best.mean_evidence):
                 best = fit
         if best is not None and not best.fault:
@@ -180,16 +180,27 @@ def find_fit(source, labels, target, progress=None, cancelled=None) -> Fit:
 
 
 def _fit(around: Surroundings, target: Volume, shifts: list[Shift]) -> Fit | None:
-    places = apply_affine(shifts[0].matrix, around.points)
-    if (distance_to_face(places, target.corners) > 0).sum() < LEAST_VERTEBRAE:
+    """The registration from the best of some shifts; from the next one, too, where that is nearly as good."""
+    rivals = [shift for shift in shifts[:2] if shift.evidence >= RIVAL * shifts[0].evidence]
+    found = [pieces for shift in rivals if (pieces := _pieces(around, target, shift)) is not None and pieces.seen.any()]
+    if not found:
         return None
-    pieces = register(around, working_grid(crop_around(target, places, TARGET_MARGIN_MM), FINE_MM), shifts[0].matrix)
-    if pieces is None:
+    totals = [float(np.nansum(pieces.evidence)) for pieces in found]
+    best, other = found[int(np.argmax(totals))], found[int(np.argmin(totals))]
+    lead = np.inf
+    if len(found) > 1 and np.linalg.norm(best.places - other.places, axis=1)[best.seen].mean() > OTHER_PLACE_MM:
+        lead = max(totals) / max(min(totals), 1e-6)
+    apart = [np.linalg.norm(np.diff(each, axis=0), axis=1) for each in (around.points, best.places)]
+    both = best.seen[1:] & best.seen[:-1]
+    return Fit(best, lead, np.where(both, apart[1] - apart[0], np.nan))
+
+
+def _pieces(around: Surroundings, target: Volume, shift: Shift) -> Pieces | None:
+    places = apply_affine(shift.matrix, around.points)
+    if not (distance_to_face(places, target.corners) > 0).any():
         return None
-    apart = [np.linalg.norm(np.diff(each, axis=0), axis=1) for each in (around.points, pieces.places)]
-    both = pieces.seen[1:] & pieces.seen[:-1]
-    lead = shifts[0].evidence / max(shifts[1].evidence, 1e-6) if len(shifts) > 1 else np.inf
-    return Fit(pieces, shifts[0], lead, np.where(both, apart[1] - apart[0], np.nan))
+    grid = working_grid(crop_around(target, places, TARGET_MARGIN_MM), FINE_MM)
+    return register(around, grid, shift.matrix)
 
 
 def _turns() -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The check of carried points: the spine of both scans side by side, the same vertebrae at the same height of the page.
+"""The check of carried points: the spine of both scans side by side, from the side and from the front.
 
 Drawn by :mod:`.curved_planar_reformation`, so that nothing far from the spine, and no face, is shown.
 """

@@ -67,11 +67,11 @@ def test_confidence_and_status_go_along(moved):
 def test_vertebrae_outside_the_other_scan_are_left_out_by_name(moved):
     volume, labels = patient()
     target, truth = moved["far"]
-    shown = np.array([truth.by_level[level].ras for level in LEVELS[:4]])
+    shown = np.array([truth.by_level[level].ras for level in LEVELS[:5]])
     carried = carry(volume, labels, part_around(target, shown, (50.0, 60.0, 10.0)))
-    assert [p.level for p in carried.labels.points] == list(LEVELS[:4]) and carried.left_out == LEVELS[4:]
+    assert [p.level for p in carried.labels.points] == list(LEVELS[:5]) and carried.left_out == LEVELS[5:]
     assert errors(carried, truth).max() < MOST_MM
-    assert str(carried).endswith(f"outside the scan: {', '.join(LEVELS[4:])}.")
+    assert str(carried).endswith(f"outside the scan: {', '.join(LEVELS[5:])}.")
 
 
 def test_the_same_call_gives_the_same_places(moved):
@@ -119,7 +119,7 @@ def test_a_scan_of_another_part_is_refused(moved):
     volume, labels = patient()
     target, truth = moved["far"]
     below = truth.by_level[LEVELS[-1]].ras
-    upper = SpineLabels(tuple(p for p in labels.points if p.level in LEVELS[:3]))
+    upper = SpineLabels(tuple(p for p in labels.points if p.level in LEVELS[:4]))
     with pytest.raises(NoFitError, match="not carried"):
         carry(volume, upper, part_around(target, np.array([below]), (60.0, 60.0, 20.0)))
 
@@ -153,3 +153,9 @@ def test_it_tells_what_it_does_and_can_be_cancelled(moved):
     assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
     with pytest.raises(Cancelled):
         carry(volume, labels, moved["far"][0], cancelled=lambda: True)
+
+
+def test_three_vertebrae_contradict_nothing_so_they_are_refused(moved):
+    volume, labels = patient()
+    with pytest.raises(NoFitError, match="fewer than 4 of the labeled vertebrae"):
+        carry(volume, SpineLabels(labels.points[:3]), moved["far"][0])
