@@ -124,6 +124,12 @@ def test_a_scan_of_another_part_is_refused(moved):
         carry(volume, upper, part_around(target, np.array([below]), (60.0, 60.0, 20.0)))
 
 
+def scan_at(volume: Volume, offset) -> Volume:
+    matrix = volume.ijk_to_ras.copy()
+    matrix[:3, 3] += offset
+    return Volume(volume.array, matrix)
+
+
 def test_one_frame_of_reference_needs_no_computing(moved):
     volume, labels = patient()
     carried = carry(volume, labels, Volume(np.zeros_like(volume.array), volume.ijk_to_ras), same_frame=True)
@@ -133,7 +139,7 @@ def test_one_frame_of_reference_needs_no_computing(moved):
     carried = carry(volume, labels, part, same_frame=True)
     assert [p.level for p in carried.labels.points] == list(LEVELS[:3]) and carried.left_out == LEVELS[3:]
     with pytest.raises(NoFitError, match="does not show any of these vertebrae"):
-        carry(volume, labels, moved["far"][0], same_frame=True)
+        carry(volume, labels, scan_at(volume, (500.0, 0.0, 0.0)), same_frame=True)
 
 
 def test_what_has_no_contrast_or_no_curve_is_refused(moved):
