@@ -181,6 +181,8 @@ class Count:
             return None
         values = {name: data[name] for name in _KNOWN}
         count = cls(**{**values, "landmarks": tuple(values["landmarks"])})
+        if count.rule == AS_SEEN and count.offset is not None:
+            return None
         return count if count.name(count.last or "L1") else None
 
 

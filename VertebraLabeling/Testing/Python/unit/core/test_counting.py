@@ -73,7 +73,7 @@ def test_the_sentence_says_from_where_and_what_is_unusual(count, words):
     [{"landmarks": "dens"}, {"landmarks": ["hip"]}, {"ribs": 99}, {"landmarks": [[]]}, {"landmarks": [DENS] * 9}]
     + [{"ribs": value} for value in ("12", 12.0, True, [12])]
     + [{"more": 2}, {"more": True}, {"last": "L3"}, {"last": 5}, {"rule": "hip"}, {"offset": 9}, {"offset": False}]
-    + [{"by_user": 1}, {"more": 1, "last": "L6", "offset": 0}],
+    + [{"by_user": 1}, {"offset": 0}, {"rule": "above", "more": 1, "last": "L6", "offset": 0}],
 )
 def test_what_is_no_count_is_none(data):
     assert Count.from_json({**Count().to_json(), **data}) is None
