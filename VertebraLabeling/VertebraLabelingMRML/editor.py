@@ -31,7 +31,7 @@ class Editor:
 
     def countBy(self, pointsNode, rule):
         """Give all vertebrae the names of another rule of counting, one of ``core.count_rules.RULES``."""
-        self._change(pointsNode, _("names by another count"), lambda: corrections.countBy(pointsNode, rule))
+        self._change(pointsNode, _("counting"), lambda: corrections.countBy(pointsNode, rule))
 
     def addBelow(self, pointsNode, index):
         """Add a missed vertebra below a control point."""

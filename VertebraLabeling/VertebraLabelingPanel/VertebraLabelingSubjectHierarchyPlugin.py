@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 from SubjectHierarchyPlugins import AbstractScriptedSubjectHierarchyPlugin
 from VertebraLabelingMRML.points import areVertebrae, levelPoints
+from VertebraLabelingMRML.told import levelsOf
 
 from VertebraLabelingPanel.table import levelsNear
 
@@ -47,7 +48,7 @@ class VertebraLabelingSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlu
         if nodePoint is None:
             return
         self._menu.clear()
-        for level in levelsNear(nodePoint.point.level):
+        for level in levelsNear(nodePoint.point.level, levelsOf(node)):
             entry = self._menu.addAction(level)
             entry.connect("triggered()", lambda index=nodePoint.index, level=level: _name(node, index, level))
 

@@ -20,8 +20,7 @@ class CorrectionSection:
         self._parameters, self._table = None, None
         self._editor = Editor()
         self.undoStack = self._editor.undoStack
-        ui.levelComboBox.clear()
-        ui.levelComboBox.addItems(list(LEVELS))
+        self.setLevels(LEVELS)
         ui.nameButton.connect("clicked(bool)", self._onNameButton)
         ui.shiftUpButton.connect("clicked(bool)", lambda: self._onShift(-1))
         ui.shiftDownButton.connect("clicked(bool)", lambda: self._onShift(1))
@@ -35,6 +34,13 @@ class CorrectionSection:
     def setTable(self, table):
         """Use the rows chosen in this table."""
         self._table = table
+
+    def setLevels(self, levels):
+        """Offer these names for the chosen vertebra."""
+        combo = self._ui.levelComboBox
+        if [combo.itemText(index) for index in range(combo.count)] != list(levels):
+            combo.clear()
+            combo.addItems(list(levels))
 
     def setParameters(self, parameters):
         """Correct the output node of these choices; None while there is no scene."""
@@ -68,6 +74,10 @@ class CorrectionSection:
     def name(self, index, level):
         """ "This is L1"."""
         self._change(lambda node: self._editor.name(node, index, level), level)
+
+    def countBy(self, rule):
+        """Name all by another rule of counting."""
+        self._change(lambda node: self._editor.countBy(node, rule))
 
     def dragged(self, levels, before):
         """After a drag: the point is where the user wants it; the others are named again around it."""

@@ -1,4 +1,4 @@
-"""What the panel tells the user: one line of state, warnings, and errors, in words, without popups."""
+"""What the panel tells the user: one line of state, how was counted, warnings, and errors, in words, without popups."""
 
 import logging
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ from VertebraLabelingLib.errors import VertebraLabelingError
 
 
 class Messages:
-    """Writes into three labels, each hidden while it has nothing to say."""
+    """Writes into four labels, each hidden while it has nothing to say."""
 
-    def __init__(self, statusLabel, warningLabel, errorLabel):
-        self._status, self._warning, self._error = statusLabel, warningLabel, errorLabel
-        for label in (statusLabel, warningLabel, errorLabel):
+    def __init__(self, statusLabel, countLabel, warningLabel, errorLabel):
+        self._status, self._count, self._warning, self._error = statusLabel, countLabel, warningLabel, errorLabel
+        for label in (statusLabel, countLabel, warningLabel, errorLabel):
             label.textFormat = qt.Qt.PlainText  # names and notes of a scene are data, not HTML
         self.clear()
 
     def clear(self):
         """Say nothing."""
-        for label in (self._status, self._warning, self._error):
+        for label in (self._status, self._count, self._warning, self._error):
             self._say(label, "")
 
     def tell(self, text):
@@ -34,6 +34,10 @@ class Messages:
     def endState(self):
         """What was told is no longer of what is seen."""
         self._say(self._status, "")
+
+    def tellCount(self, sentence):
+        """How the vertebrae were counted; empty to say nothing."""
+        self._say(self._count, sentence)
 
     def warn(self, sentences):
         """Warnings that belong to the points; an empty list hides them."""

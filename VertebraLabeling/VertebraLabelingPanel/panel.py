@@ -4,6 +4,7 @@ from slicer.i18n import tr as _
 from VertebraLabelingMRML.points import belongsTo, levelPoints, pointsNodeOf
 
 from .correction_section import CorrectionSection
+from .count_section import CountSection
 from .labeling_process import ready
 from .messages import Messages
 from .result_section import ResultSection
@@ -22,12 +23,11 @@ class Panel:
 
     def __init__(self, ui, logic):
         self._parameters, self._volumeID, self._chosen = None, None, (None, None)
-        self.messages = Messages(ui.statusLabel, ui.warningLabel, ui.errorLabel)
+        self.messages = Messages(ui.statusLabel, ui.countLabel, ui.warningLabel, ui.errorLabel)
         self.setup = SetupSection(ui, self.messages)
         self.corrections = CorrectionSection(ui, self.messages, self.refresh)
-        self.results = ResultSection(
-            ui, self.messages, self.corrections.name, self.corrections.dragged, self.corrections.update
-        )
+        self.counting = CountSection(ui, self.messages, self.corrections.countBy)
+        self.results = ResultSection(ui, self.messages, self.corrections.name, self.corrections.dragged, self._onShown)
         self.corrections.setTable(self.results.table)
         self.shortcuts = Shortcuts(self._keys(ui), ui.levelTable)
         self.run = RunSection(
@@ -86,9 +86,14 @@ class Panel:
         """Bring the results and the buttons in line with the points."""
         self.results.update()
 
+    def _onShown(self):
+        self.counting.show(self.results.told)
+        self.corrections.setLevels(self.results.told.levels)
+        self.corrections.update()
+
     def runArguments(self):
-        """How the network is to run: model file and device."""
-        return {"weights": self.setup.weightsPath, "device": self._parameters.device}
+        """How a run is to go: model file, device, and by which rule it names what it finds."""
+        return {"weights": self.setup.weightsPath, "device": self._parameters.device, "count": self.counting.rule}
 
     def onResult(self, pointsNode, labelsBefore):
         """A run has ended well: show its points, and make it possible to take it back."""

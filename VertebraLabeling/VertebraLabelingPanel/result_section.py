@@ -1,13 +1,12 @@
 """What a run found: the table, how the points look, the curve and the warnings."""
 
 import slicer
-from slicer.i18n import tr as _
-from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.bone_surface import isBoneShown, showBoneSurface
 from VertebraLabelingMRML.look import Look
-from VertebraLabelingMRML.points import EVIDENCE, WARNINGS, levelPoints, readLabels, sourceVolume
+from VertebraLabelingMRML.points import EVIDENCE, PROVENANCE, WARNINGS, levelPoints, sourceVolume
 from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
+from VertebraLabelingMRML.told import Told, told
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .later import Later
@@ -24,12 +23,15 @@ class ResultSection:
         onNamed: called with (control point index, level) when the user names a row.
         onDragged: called with (levels, labels before) when the user dragged points.
         onChanged: called after the display was brought up to date.
+
+    Attributes:
+        told: what is told of the shown points (:class:`told.Told`).
     """
 
     def __init__(self, ui, messages, onNamed, onDragged, onChanged):
         self._ui, self._messages, self._onChanged = ui, messages, onChanged
         self._parameters, self._node, self._timers = None, None, {}
-        self._shown, self._sentences, self._lookBefore = None, [], None
+        self._shown, self.told, self._lookBefore = None, Told(), None
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
         self._watcher = PointsWatcher(self.update, onDragged, self._callLater)
         self._views = SliceViewFollower(self._callLater)
@@ -68,7 +70,7 @@ class ResultSection:
             self._show(node, amberBelow)
         if not isBoneShown(self._boneOf()):
             self._callLater(0, self._showBone)  # the points first
-        self._messages.warn(self._sentences)
+        self._messages.warn(self.told.warnings)
         self._onChanged()
 
     def _boneOf(self):
@@ -83,13 +85,12 @@ class ResultSection:
 
     def _show(self, node, amberBelow):
         self.table.show(node, amberBelow)
-        self._sentences, self._shown = [], None
+        self.told, self._shown = told(node), None
         if node is not None:
             display.showConfidence(node, amberBelow)
             hasPoints = bool(levelPoints(node))
             display.showCurve(node, self._parameters.showCurve and hasPoints)
             display.showRegions(node, self._parameters.showRegions and hasPoints, amberBelow)
-            self._sentences = _warnings(node)
             self._shown = self._state(node, amberBelow)
         self._views.follow(node)
 
@@ -101,7 +102,7 @@ class ResultSection:
             for each in found
         ]
         choices = (amberBelow, self._parameters.showCurve, self._parameters.showRegions)
-        kept = tuple(node.GetAttribute(name) for name in (EVIDENCE, WARNINGS))
+        kept = tuple(node.GetAttribute(name) for name in (EVIDENCE, PROVENANCE, WARNINGS))
         return node, found, shown, choices, kept, display.derived(node)
 
     def showNew(self, node):
@@ -136,10 +137,3 @@ class ResultSection:
         look.restore()
         self._parameters.showBone = False
         self.update()
-
-
-def _warnings(node):
-    try:
-        return tuple(warning.sentence(_) for warning in readLabels(node).warnings)
-    except VertebraLabelingError as error:
-        return (str(error),)

@@ -16,7 +16,7 @@ class RunSection:
         ui: the panel's widgets.
         logic: VertebraLabelingLogic.
         messages: :class:`messages.Messages`.
-        makeArguments: returns the network's arguments (``weights``, ``device``) as they are chosen now.
+        makeArguments: returns arguments of the run (``weights``, ``device``, ``count``) as they are chosen now.
         onResult: called with (markups node, labels it held before or None) after a run.
         onPyTorchMissing: called when a run ends because PyTorch is missing.
         onRunning: called with whether a run goes on, when that may have changed.
@@ -48,7 +48,7 @@ class RunSection:
         for widget in (self._ui.progressBar, self._ui.stageLabel):
             widget.setVisible(self.running)
         ui = self._ui  # what would change the choices of a run
-        for widget in (ui.inputSelector, ui.outputSelector, ui.deviceComboBox):
+        for widget in (ui.inputSelector, ui.outputSelector, ui.deviceComboBox, ui.countComboBox, ui.otherCounts):
             widget.enabled = not self.running
         self._onRunning(self.running)
 
@@ -61,7 +61,7 @@ class RunSection:
         if self.running:
             self.cancel()
             return
-        self._messages.clear()
+        self._messages.tell("")  # what is told of the shown points stays, as they do
         with self._messages.failing(self._onError):
             output = self._parameters.outputPoints
             if output is not None:

@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, USUAL_LEVELS, region
 from VertebraLabelingLib.core.labels import PREDICTED
 from VertebraLabelingMRML.points import headToFoot
+from VertebraLabelingMRML.told import levelsOf
 
 AMBER = (255, 170, 40)
 ROW_HEIGHT = 22  # pixels
@@ -23,7 +24,7 @@ class LevelTable:
 
     def __init__(self, widget, onChosen, onNamed):
         self._widget, self._onChosen, self._onNamed = widget, onChosen, onNamed
-        self._rows, self._menu, self._filling = [], None, False
+        self._node, self._rows, self._menu, self._filling = None, [], None, False
         widget.setColumnCount(3)
         widget.setHorizontalHeaderLabels([_("Level"), _("Confidence"), _("Status")])
         widget.horizontalHeader().setStretchLastSection(True)
@@ -47,7 +48,7 @@ class LevelTable:
 
     def _fill(self, pointsNode, amberBelow):
         selected = {self._rows[row].point.level for row in self._selectedRows()}
-        self._rows = headToFoot(pointsNode)
+        self._node, self._rows = pointsNode, headToFoot(pointsNode)
         self._widget.setRowCount(len(self._rows))
         self._widget.clearSelection()
         for row, each in enumerate(self._rows):
@@ -89,7 +90,7 @@ class LevelTable:
         """The menu of a row: "This is T12" for the levels near it."""
         menu = qt.QMenu(self._widget)
         each = self._rows[row]
-        for level in levelsNear(each.point.level):
+        for level in levelsNear(each.point.level, levelsOf(self._node)):
             action = menu.addAction(_("This is {level}").format(level=level))
             action.connect("triggered()", lambda index=each.index, level=level: self._onNamed(index, level))
         return menu
@@ -125,8 +126,8 @@ class LevelTable:
             self._menu.popup(self._widget.viewport().mapToGlobal(position))
 
 
-def levelsNear(level):
-    """The levels that the menu of a vertebra offers: some on either side; T13 and L6 only beside their neighbors."""
+def levelsNear(level, levels):
+    """Those of the levels that the menu of a vertebra offers: some on either side; T13 and L6 only beside neighbors."""
     place = LEVEL_INDEX[level]
-    near = [other for other in LEVEL_INDEX if other != level and abs(LEVEL_INDEX[other] - place) <= NEIGHBORS]
+    near = [other for other in levels if other != level and abs(LEVEL_INDEX[other] - place) <= NEIGHBORS]
     return [other for other in near if other in USUAL_LEVELS or abs(LEVEL_INDEX[other] - place) <= 1]

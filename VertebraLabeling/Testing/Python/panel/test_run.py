@@ -83,7 +83,7 @@ class TestLabelButton(PanelCase):
     def test_the_chosen_device_and_weights_reach_the_engine(self):
         self.ui.deviceComboBox.currentText = "cpu"
         self.ui.modelPathLineEdit.currentPath = "/models/mine.pt"
-        expected = {"weights": "/models/mine.pt", "device": "cpu"}
+        expected = {"weights": "/models/mine.pt", "device": "cpu", "count": "seen"}
         self.assertEqual(self.widget.panel.runArguments(), expected)
         self.ui.modelPathLineEdit.currentPath = ""
         self.assertIsNone(self.widget.panel.runArguments()["weights"])

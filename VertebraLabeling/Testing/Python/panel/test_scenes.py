@@ -81,7 +81,7 @@ class TestScenes(PanelCase):
         self.logic.getParameterNode().parameterNode.SetParameter("refine", "True")
         self.saveAndLoad()
         self.assertAlmostEqual(self.ui.amberSlider.value, 0.9)
-        self.assertEqual(set(self.widget.panel.runArguments()), {"weights", "device"})
+        self.assertEqual(set(self.widget.panel.runArguments()), {"weights", "device", "count"})
 
     def test_deleting_the_points_node_empties_the_table(self):
         node = self.showBalls()

@@ -17,6 +17,7 @@ from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.label_warning import LabelWarning
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import corrections, labeling, points
+from VertebraLabelingMRML.told import told as told_of
 
 ATTRIBUTES = (points.WRITTEN, points.WARNINGS, points.PROVENANCE, points.EVIDENCE, points.MODEL)
 
@@ -37,6 +38,7 @@ def fault(node, correct=True) -> str:
         if told or not all(isinstance(warning, LabelWarning) and str(warning) for warning in labels.warnings):
             return told or f"warnings {labels.warnings}"
         points.userPoints(node)
+        told_of(node)
         points.updateStatus(node)
         if correct:
             corrections.shift(node, 1)
