@@ -92,9 +92,12 @@ class Page:
             "shift": lambda step: results.shift(int(step)),
             "add": results.add,
             "delete": results.delete,
+            "count_by": self._without_run(results.count_by),
+            "choose_rule": self._without_run(results.choose_rule),
+            "prefer": results.prefer,
             "undo": results.undo,
         }
-        without_scan = {"open_sample", "open_served", "answer", "cancel"}
+        without_scan = {"open_sample", "open_served", "answer", "cancel", "prefer"}
         for name, action in actions.items():
             controller.trigger(name)(self._guarded(action, name in without_scan))
         controller.on_client_connected.add(self._guarded(self.begin, True))
@@ -156,7 +159,7 @@ class Page:
             return
         self._state.update({"error": "", "message": ""})
         try:
-            request = labeling.prepare(self.scene.volume_node, self.results.node, keep=keep)
+            request = labeling.prepare(self.scene.volume_node, self.results.node, keep=keep, count=self.results.rule)
         except ChangedVolumeError as error:
             self.questions.ask(
                 "keep",
@@ -255,14 +258,19 @@ class Page:
         """Call a function from the event loop and send what it changed to the browser."""
         asyncio.get_event_loop().call_later(ms / 1000, self._guarded(function, True))
 
+    def _without_run(self, action: Callable) -> Callable:
+        """An action that waits for the end of a run, which has begun with what it would change."""
+        return lambda *arguments: None if self._run is not None else action(*arguments)
+
     def _guarded(self, action: Callable, without_scan: bool) -> Callable:
-        def call(*arguments) -> None:
+        def call(*arguments) -> object:
             if self.scene.volume_node is None and not without_scan:
-                return
+                return None
             with self._state:
                 try:
-                    action(*arguments)
+                    return action(*arguments)
                 except Exception as error:
                     self.fail(error)
+            return None
 
         return call

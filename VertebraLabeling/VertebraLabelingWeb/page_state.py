@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from VertebraLabelingLib.batch.inputs import ScanJob
 from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingLib.core.count_rules import AS_SEEN, RULES
+from VertebraLabelingMRML.told import ruleText, ruleTip
 
 from .scene import WINDOWS
 from .views import NAMES
@@ -18,7 +20,11 @@ STATE: dict[str, object] = {
     "question": None,
     "unsaved": False,
     "message": "",
+    "how_counted": "",
     "warnings": [],
+    "other_counts": [],
+    "counting": AS_SEEN,
+    "preferred_counting": AS_SEEN,  # what the browser keeps; for scans without vertebrae
     "running": False,
     "progress": 0,
     "stage": "",
@@ -47,6 +53,7 @@ def initial(jobs: Sequence[ScanJob], upload_limit: int) -> dict[str, object]:
         "views": list(NAMES),
         "levels": list(LEVELS),
         "windows": windows,
+        "rules": [{"rule": rule, "text": ruleText(rule), "title": ruleTip(rule)} for rule in RULES],
         "sample_title": SAMPLE_TITLE,
         "scans": [{"number": number, "name": job.name} for number, job in enumerate(jobs)],
         "limit_bytes": upload_limit,

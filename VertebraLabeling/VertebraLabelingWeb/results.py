@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import region
+from VertebraLabelingLib.core.count_rules import AS_SEEN, RULES
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.control_points import SAME_VERTEBRA_MM
 from VertebraLabelingMRML.editor import Editor
-from VertebraLabelingMRML.points import headToFoot, readLabels
+from VertebraLabelingMRML.points import headToFoot
 from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
+from VertebraLabelingMRML.told import actionText, ruleTip, told
 from VertebraLabelingMRML.watcher import PointsWatcher
 
 from .views import Later
@@ -22,7 +24,8 @@ class Results:
     """Shows one points node and changes it.
 
     Args:
-        state: trame state; ``rows``, ``warnings``, ``chosen``, ``level`` and ``undo_what`` are kept up to date.
+        state: trame state; ``rows``, ``chosen``, ``level``, ``undo_what``, ``warnings``, ``how_counted``,
+            ``counting``, ``levels`` and ``other_counts`` are kept up to date; ``preferred_counting`` is read.
         later: calls a function from the event loop.
         on_error: called with an error that is meant for the user.
         on_changed: called when the points may have changed.
@@ -47,6 +50,16 @@ class Results:
         """The points node; ``None`` while there is none."""
         return self._node
 
+    @property
+    def rule(self) -> str:
+        """By which rule a run names what it finds: that of the vertebrae, else the one that the user prefers."""
+        return told(self._node).rule or self._preferred
+
+    @property
+    def _preferred(self) -> str:
+        rule = self._state.preferred_counting  # a browser may write anything there
+        return rule if rule in RULES else AS_SEEN
+
     def show(self, node) -> None:
         """Show this node; ``None`` to show nothing and forget what could be undone."""
         self._node = node
@@ -66,7 +79,7 @@ class Results:
             state.level = chosen
         state.chosen = chosen
         state.undo_what = self.editor.undoStack.next(node) if node is not None else ""
-        state.warnings = []
+        self._tell()
         self._on_changed()
         if node is None:
             self._slice_views.follow(None)
@@ -74,10 +87,16 @@ class Results:
         display.showConfidence(node, LOW_CONFIDENCE)
         display.showRegions(node, bool(points), LOW_CONFIDENCE)
         self._slice_views.follow(node)
-        try:
-            state.warnings = [str(warning) for warning in readLabels(node).warnings]
-        except VertebraLabelingError as error:
-            state.warnings = [str(error)]
+
+    def _tell(self) -> None:
+        """What is to be known of the vertebrae, by which rule they are named, and what they are called by others."""
+        state, found = self._state, told(self._node)
+        state.how_counted, state.warnings = found.howCounted, list(found.warnings)
+        state.other_counts = [
+            {"rule": rule, "text": actionText(rule), "names": names, "title": ruleTip(rule)}
+            for rule, names in found.others.items()
+        ]
+        state.counting, state.levels = found.rule or self._preferred, list(found.levels)
 
     def places(self) -> list[tuple[float, float, float]]:
         """Where the vertebrae are, head to foot, RAS mm."""
@@ -120,6 +139,25 @@ class Results:
         """Name all vertebrae one level further down (1) or up (-1)."""
         if self._node is not None:
             self._try(lambda: self.editor.shift(self._node, step))
+
+    def count_by(self, rule: str) -> None:
+        """Name all vertebrae by a rule of counting."""
+        if self._node is not None:
+            self._try(lambda: self.editor.countBy(self._node, rule))
+
+    def choose_rule(self, rule: str) -> str:
+        """The user's choice for these vertebrae and for later scans; returns it, or "" where it cannot name these."""
+        if told(self._node).rule is not None:
+            self.count_by(rule)
+        kept = told(self._node).rule in (None, rule)
+        if kept:
+            self.prefer(rule)
+        return rule if kept else ""
+
+    def prefer(self, rule: str) -> None:
+        """What the user has chosen for scans without vertebrae, now or earlier."""
+        self._state.preferred_counting = rule
+        self._tell()
 
     def undo(self) -> None:
         """Take back the last change."""

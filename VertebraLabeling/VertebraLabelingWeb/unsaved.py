@@ -6,6 +6,7 @@ import secrets
 
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML.points import levelPoints, readLabels
+from VertebraLabelingMRML.told import ruleOf
 
 from .kept_points import Kept, KeptPoints
 from .scene import Scene
@@ -81,7 +82,10 @@ class Unsaved:
         self._store.keep(self.session, Kept(self._key, self._scene.name, self._scene.origin, labels))
 
     def _fingerprint(self) -> tuple:
-        points = levelPoints(self._scene.points_node) if self._scene.points_node is not None else ()
-        return tuple(
+        if self._scene.points_node is None:
+            return ()
+        points = levelPoints(self._scene.points_node)
+        places = (
             (each.point.level, each.point.status, *(round(value, 2) for value in each.point.ras)) for each in points
         )
+        return ruleOf(self._scene.points_node), *places

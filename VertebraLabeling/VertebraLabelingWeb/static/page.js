@@ -52,7 +52,28 @@
     dialog.showModal();
   }
 
+  // How vertebrae are counted: the browser keeps its owner's choice, the server only for the session.
+  const COUNTING = "vertebra-labeling-counting";
+  let toldCounting = false;
+  function tellCounting() {
+    if (toldCounting || !window.trame?.state?.get("rules")) return;
+    toldCounting = true;
+    try {
+      const rule = localStorage.getItem(COUNTING);
+      if (rule) window.trame.trigger("prefer", [rule]);
+    } catch { /* a browser that keeps nothing */ }
+  }
+  document.addEventListener("click", async (event) => {
+    const { rule } = event.target.closest?.("[data-rule]")?.dataset ?? {};
+    if (!rule) return;
+    const chosen = await window.trame.trigger("choose_rule", [rule]);
+    try {
+      if (chosen) localStorage.setItem(COUNTING, chosen);
+    } catch { /* a browser that keeps nothing */ }
+  });
+
   new MutationObserver(() => {
+    tellCounting();
     showQuestion();
     const row = document.querySelector("#levels .chosen");
     if (row && row.id !== document.body.dataset.chosen) row.scrollIntoView({ block: "nearest" });
