@@ -20,7 +20,7 @@ from .working_grid import working_grid
 TARGET_MARGIN_MM = 80.0  # around where the search has put the spine
 TURN_DEG = 15.0  # turns that are tried where the scans do not fit as they lie
 LEAST_VERTEBRAE = 4  # that both scans show: fewer are one group, which nothing contradicts
-LARGEST_ERROR_MM = 1.6  # estimate above which nothing is carried: right patients had 1.2 at most, others 1.9 at least
+LARGEST_ERROR_MM = 1.5  # estimate above which nothing is carried: right patients had 1.2 at most, others 1.9 at least
 FLOOR_MM = 0.5  # of the estimate: voxels of the registration are 2.5 mm
 LEAST_EVIDENCE = 0.25  # nats per voxel around the spine; what does not belong together has less
 LONGEST_STRETCH_MM = 2.2  # by which the distance of two neighbors may differ: in right patients it was 1.9 at most
@@ -180,27 +180,49 @@ def find_fit(source, labels, target, progress=None, cancelled=None) -> Fit:
 
 
 def _fit(around: Surroundings, target: Volume, shifts: list[Shift]) -> Fit | None:
-    """The registration from the best of some shifts; from the next one, too, where that is nearly as good."""
-    rivals = [shift for shift in shifts[:2] if shift.evidence >= RIVAL * shifts[0].evidence]
-    found = [pieces for shift in rivals if (pieces := _pieces(around, target, shift)) is not None and pieces.seen.any()]
-    if not found:
+    """The best registration, and how far it is before those at other places.
+
+    Vertebrae repeat along the spine, so the registration is made again from one vertebra higher and lower, and from the
+    next shift where that is nearly as good.
+    """
+    first = _pieces(around, target, shifts[0].matrix)
+    if first is None or not first.seen.any():
         return None
+    starts = [shift.matrix for shift in shifts[1:2] if shift.evidence >= RIVAL * shifts[0].evidence]
+    starts += _one_vertebra_off(first)
+    others = (_pieces(around, target, start) for start in starts)
+    found = [first, *(pieces for pieces in others if pieces is not None and pieces.seen.any())]
     totals = [float(np.nansum(pieces.evidence)) for pieces in found]
-    best, other = found[int(np.argmax(totals))], found[int(np.argmin(totals))]
-    lead = np.inf
-    if len(found) > 1 and np.linalg.norm(best.places - other.places, axis=1)[best.seen].mean() > OTHER_PLACE_MM:
-        lead = max(totals) / max(min(totals), 1e-6)
+    best = found[int(np.argmax(totals))]
+    elsewhere = [
+        total
+        for pieces, total in zip(found, totals)
+        if np.linalg.norm(pieces.places - best.places, axis=1)[best.seen].mean() > OTHER_PLACE_MM
+    ]
+    lead = max(totals) / max(*elsewhere, 1e-6) if elsewhere else np.inf
     apart = [np.linalg.norm(np.diff(each, axis=0), axis=1) for each in (around.points, best.places)]
     both = best.seen[1:] & best.seen[:-1]
     return Fit(best, lead, np.where(both, apart[1] - apart[0], np.nan))
 
 
-def _pieces(around: Surroundings, target: Volume, shift: Shift) -> Pieces | None:
-    places = apply_affine(shift.matrix, around.points)
+def _one_vertebra_off(pieces: Pieces) -> list[np.ndarray]:
+    """Motions that bring each vertebra about to where its neighbor above, or below, has been found."""
+    middle = int(np.flatnonzero(pieces.seen)[pieces.seen.sum() // 2])
+    starts = []
+    for other in (middle - 1, middle + 1):
+        if 0 <= other < len(pieces.places):
+            start = pieces.motions[middle].copy()
+            start[:3, 3] += pieces.places[other] - pieces.places[middle]
+            starts.append(start)
+    return starts
+
+
+def _pieces(around: Surroundings, target: Volume, start: np.ndarray) -> Pieces | None:
+    places = apply_affine(start, around.points)
     if not (distance_to_face(places, target.corners) > 0).any():
         return None
     grid = working_grid(crop_around(target, places, TARGET_MARGIN_MM), FINE_MM)
-    return register(around, grid, shift.matrix)
+    return register(around, grid, start)
 
 
 def _turns() -> list[np.ndarray]:
