@@ -39,7 +39,6 @@ def moved():
             pytest.param(pose, contrast, marks=pytest.mark.long)
             for pose, contrast in (
                 ("far", "T1"),
-                ("far", "inverted"),
                 ("turned", "T2"),
                 ("bent", "CT"),
                 ("bent", "STIR"),
