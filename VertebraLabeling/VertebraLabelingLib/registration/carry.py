@@ -20,9 +20,7 @@ from .working_grid import working_grid
 TARGET_MARGIN_MM = 80.0  # around where the search has put the spine
 TURN_DEG = 15.0  # turns that are tried where the scans do not fit as they lie
 LEAST_VERTEBRAE = 4  # that both scans show: fewer are one group, which nothing contradicts
-LARGEST_ERROR_MM = (
-    1.5  # estimate above which nothing is carried: right patients mostly have 0.5 to 1.4, others 1.9 or more
-)
+LARGEST_ERROR_MM = 1.5  # most that the estimate may be: right patients have 0.5 to 1.4, others 1.9 or more
 FLOOR_MM = 0.5  # of the estimate: voxels of the registration are 2.5 mm
 LEAST_EVIDENCE = 0.25  # nats per voxel around the spine; what does not belong together has less
 LONGEST_STRETCH_MM = 2.2  # by which the distance of two neighbors may differ: in right patients it was 1.9 at most
