@@ -57,7 +57,8 @@ class SliceNames:
             for kind, group in self._placed(pointsNode, viewNode, found, places).items():
                 groups[viewNode.GetID(), kind] = group
         for key in set(self._nodes) - set(groups):
-            _remove(self._nodes.pop(key))
+            if key in self._nodes:  # whoever hears that a node was removed may show the names again meanwhile
+                _remove(self._nodes.pop(key))
         for key, group in groups.items():
             node = self._nodes.get(key)
             if node is None or node.GetScene() is None:
