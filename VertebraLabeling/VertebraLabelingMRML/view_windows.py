@@ -31,14 +31,37 @@ class Projection:
         return places[index] + dx * right + dy * up
 
 
+def layoutManager():
+    """The application's layout manager; ``None`` where it has none, as without a main window."""
+    return getattr(getattr(slicer, "app", None), "layoutManager", lambda: None)()
+
+
+def sliceView(sliceNode):
+    """The view of a slice node; ``None`` where the application has no layout, or has not shown it yet."""
+    layout = layoutManager()
+    widget = layout.sliceWidget(sliceNode.GetLayoutName()) if layout is not None else None
+    return widget.sliceView() if widget is not None else None
+
+
+def compositeOf(sliceNode):
+    """The vtkMRMLSliceCompositeNode that says which volumes a slice node shows, or ``None``."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return next((each for each in composites if each.GetLayoutName() == sliceNode.GetLayoutName()), None)
+
+
+def crosshairNode():
+    """The scene's crosshair, which also knows where the mouse is; ``None`` where there is none."""
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+
+
 def renderWindow(viewNode):
     """The render window of a slice or 3D view; ``None`` where the application has no layout, or does not show it."""
-    layout = getattr(getattr(slicer, "app", None), "layoutManager", lambda: None)()
+    layout = layoutManager()
     if layout is None:
         return None
     if viewNode.IsA("vtkMRMLSliceNode"):
-        widget = layout.sliceWidget(viewNode.GetLayoutName())
-        return widget.sliceView().renderWindow() if widget is not None else None
+        view = sliceView(viewNode)
+        return view.renderWindow() if view is not None else None
     widgets = (layout.threeDWidget(index) for index in range(layout.threeDViewCount))
     return next((each.threeDView().renderWindow() for each in widgets if each.mrmlViewNode() is viewNode), None)
 

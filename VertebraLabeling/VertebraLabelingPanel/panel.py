@@ -7,6 +7,7 @@ from .correction_section import CorrectionSection
 from .count_section import CountSection
 from .labeling_process import ready
 from .messages import Messages
+from .reading_section import ReadingSection
 from .result_section import ResultSection
 from .run_section import RunSection
 from .setup_section import SetupSection
@@ -27,6 +28,7 @@ class Panel:
         self.setup = SetupSection(ui, self.messages)
         self.corrections = CorrectionSection(ui, self.messages, self.refresh)
         self.counting = CountSection(ui, self.messages, self.corrections.countBy)
+        self.reading = ReadingSection(ui, self.messages)
         self.results = ResultSection(ui, self.messages, self.corrections.name, self.corrections.dragged, self._onShown)
         self.corrections.setTable(self.results.table)
         self.shortcuts = Shortcuts(self._keys(ui), ui.levelTable)
@@ -60,7 +62,7 @@ class Panel:
         self._parameters = parameters
         self._matchOutput()
         self._endMessagesOfOthers()
-        for section in (self.run, self.results, self.corrections):
+        for section in (self.run, self.results, self.corrections, self.reading):
             section.setParameters(parameters)
 
     def _matchOutput(self):
@@ -90,6 +92,7 @@ class Panel:
         self.counting.show(self.results.told)
         self.corrections.setLevels(self.results.told.levels)
         self.corrections.update()
+        self.reading.update()
 
     def runArguments(self):
         """How a run is to go: model file, device, and by which rule it names what it finds."""
@@ -110,6 +113,7 @@ class Panel:
         self.setup.stop()
         ready.end()
         self.results.stop()
+        self.reading.stop()
 
 
 def _fits(pointsNode, volumeNode, first):

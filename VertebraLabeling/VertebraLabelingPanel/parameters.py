@@ -18,6 +18,7 @@ class VertebraLabelingParameterNode:
         showCurve: a curve node through the points.
         showRegions: balls in the colors of the regions behind the points.
         showBone: the bone of the CT in 3D.
+        showLevel: the level of the spine in a corner of each slice view.
         followDrag: after a drag the solver names the other points again.
     """
 
@@ -28,4 +29,5 @@ class VertebraLabelingParameterNode:
     showCurve: bool = False
     showRegions: bool = True
     showBone: bool = True
+    showLevel: bool = True
     followDrag: bool = True

@@ -1,5 +1,6 @@
 """``slicer.dicomDatabase``: the part of ctkDICOMDatabase that the module uses, on files read by pydicom."""
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -48,6 +49,18 @@ class DicomDatabase(QObject):
         if not isinstance(sopInstanceUID, str):
             raise ValueError(f"fileForInstance takes str, not {sopInstanceUID!r}")
         return self._files.get(sopInstanceUID, "") if self._open else ""
+
+    def instanceValue(self, sopInstanceUID, tag):
+        """The value of a tag, as ``"0010,0020"``; empty where image or tag are not known."""
+        if not isinstance(tag, str) or not re.fullmatch("[0-9A-Fa-f]{4},[0-9A-Fa-f]{4}", tag):
+            raise ValueError(f"instanceValue takes a tag as '0010,0020', not {tag!r}")
+        file = self.fileForInstance(sopInstanceUID)
+        if not file:
+            return ""
+        import pydicom
+
+        element = pydicom.dcmread(file, stop_before_pixels=True).get(int(tag.replace(",", ""), 16))
+        return "" if element is None or element.value is None else str(element.value)
 
 
 def install():

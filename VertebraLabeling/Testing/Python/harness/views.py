@@ -31,7 +31,7 @@ class View:
         self._interactor.SetRenderWindow(self.window)
         self._interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
         self._interactor.Initialize()
-        self._style = None
+        self._style, self._renderIsDue = None, False
 
     def interactorStyle(self):
         return self._style
@@ -43,7 +43,12 @@ class View:
         return self.window
 
     def forceRender(self):
+        self._renderIsDue = False
         self.window.Render()
+
+    def scheduleRender(self):
+        """Slicer draws in the next milliseconds; here a test draws when it looks."""
+        self._renderIsDue = True
 
     def resize(self, width, height):
         self.window.SetSize(width, height)

@@ -1,0 +1,243 @@
+"""The level of the spine in a corner of each slice view: "T8, upper third", as the user scrolls.
+
+A slice across the spine is at one level. A view along it shows many: it says that of the place under the mouse, or of
+the crosshair where this is shown and in the slice, else that of its center, and says so. Whatever the view shows, the
+level is that of the place in the world, so it holds for all volumes of the same frame of reference; a view of another
+one says nothing.
+"""
+
+from dataclasses import dataclass, replace
+
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+from . import levels
+from .control_points import levelIndices
+from .display import AMBER
+from .node_attributes import STRAIGHTENED
+from .points import sourceVolume
+from .same_world import inOtherWorld
+from .translation import tr as _
+from .view_windows import compositeOf, crosshairNode, sliceView
+
+SETTLE_MS = 20
+FONT_PX = 16
+COLOR = (1.0, 1.0, 0.85)  # apart from the names of vertebrae
+IN_SLICE_MM = 0.5  # of the crosshair from the slice
+
+
+class LevelReadout(VTKObservationMixin):
+    """Says in each slice view at which level of one list of vertebrae it is, until :meth:`follow` of ``None``.
+
+    Args:
+        later: ``later(ms, function)`` calls a function from the event loop of the user interface.
+    """
+
+    def __init__(self, later):
+        super().__init__()
+        self._later, self._settling = later, False
+        self._node, self._observed, self._corners = None, {}, {}
+        self._along = set()  # IDs of the views that ask where the mouse is
+        self._reader, self._uncertain, self._foreign = None, frozenset(), {}
+
+    def follow(self, pointsNode):
+        """Read the levels of this list, as its points are now, instead of those of the one before."""
+        if pointsNode is None:
+            self.removeObservers()
+            self._node, self._reader, self._uncertain = None, None, frozenset()
+            self._observed, self._foreign, self._settling = {}, {}, False
+            self._along.clear()
+            while self._corners:
+                self._corners.popitem()[1].remove()
+            return
+        state = pointsNode, levels.levelReader(pointsNode), _uncertain(pointsNode)
+        if state != (self._node, self._reader, self._uncertain):
+            self._node, self._reader, self._uncertain = state
+            self._lookAround()
+
+    def _lookAround(self):
+        self._observe()
+        self._foreign = {}
+        present = {view.GetID(): view for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")}
+        for viewID in [each for each in self._corners if each not in present]:
+            self._corners.pop(viewID).remove()
+        for view in present.values():
+            self._update(view)
+
+    def texts(self):
+        """What the corners say now: layout name of the view -> text."""
+        return {corner.name: corner.text for corner in self._corners.values() if corner.text}
+
+    def _observe(self):
+        modified, scene, crosshair = vtk.vtkCommand.ModifiedEvent, slicer.mrmlScene, crosshairNode()
+        wanted = {
+            (scene, scene.NodeAddedEvent): self._onScene,
+            (scene, scene.NodeRemovedEvent): self._onScene,
+        }
+        if crosshair is not None:
+            wanted[crosshair, modified] = self._onPlace
+            wanted[crosshair, slicer.vtkMRMLCrosshairNode.CursorPositionModifiedEvent] = self._onPlace
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            wanted[view, modified] = self._onView
+        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            wanted[composite, modified] = self._onScene
+        for key in set(self._observed) - set(wanted):
+            self.removeObserver(*key, self._observed.pop(key))
+        for key in set(wanted) - set(self._observed):
+            self.addObserver(*key, wanted[key])
+            self._observed[key] = wanted[key]
+
+    def _onScene(self, caller, event):
+        if not self._settling:
+            self._settling = True
+            self._later(SETTLE_MS, self._settle)
+
+    def _settle(self):
+        self._settling = False
+        if self._node is not None and self._node.GetScene() is not None:
+            self._lookAround()
+
+    def _onView(self, caller, event):
+        self._update(caller)
+
+    def _onPlace(self, caller, event):
+        for viewID in tuple(self._along):
+            self._update(slicer.mrmlScene.GetNodeByID(viewID))
+
+    def _update(self, sliceNode):
+        if sliceNode is None or self._node is None or self._node.GetScene() is None:
+            return
+        view = sliceView(sliceNode)
+        corner = self._corners.get(sliceNode.GetID())
+        if corner is not None and not corner.isIn(view):
+            self._corners.pop(sliceNode.GetID()).remove()
+            corner = None
+        text, uncertain = self._textOf(sliceNode) if view is not None else ("", False)
+        if corner is None and text:
+            corner = self._corners[sliceNode.GetID()] = _Corner(sliceNode.GetLayoutName(), view)
+        if corner is not None:
+            corner.say(text, uncertain, _isTaken(sliceNode))
+
+    def _textOf(self, sliceNode):
+        """What a view has to say, and whether it is uncertain."""
+        if self._isForeign(sliceNode):
+            return "", False
+        reading, isCenter = self._read(sliceNode)
+        if reading is None:
+            return "", False
+        text, uncertain = levels.textOf(reading), not self._uncertain.isdisjoint(reading.levels)
+        if uncertain:
+            text = _("{level} (uncertain)").format(level=text)
+        return (_("Center: {level}").format(level=text) if isCenter else text), uncertain
+
+    def _read(self, sliceNode):
+        """The reading of a view, and whether it is that of its center alone."""
+        if self._reader is None:
+            return None, False
+        matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+        reading = self._reader.on_slice(matrix)
+        (self._along.add if reading is None else self._along.discard)(sliceNode.GetID())
+        if reading is not None:
+            return reading, False
+        place = _pointedAt(sliceNode)
+        if place is not None:
+            return self._reader.at(place), False
+        return replace(self._reader.at(matrix[:3, 3]), beside=False), True
+
+    def _isForeign(self, sliceNode):
+        """Whether a view shows nothing, or what is not where the points are."""
+        composite = compositeOf(sliceNode)
+        volumeID = composite.GetBackgroundVolumeID() if composite is not None else None
+        if volumeID not in self._foreign:
+            volumeNode = slicer.mrmlScene.GetNodeByID(volumeID) if volumeID else None
+            self._foreign[volumeID] = (
+                volumeNode is None
+                or bool(volumeNode.GetAttribute(STRAIGHTENED))
+                or inOtherWorld(volumeNode, sourceVolume(self._node))
+            )
+        return self._foreign[volumeID]
+
+
+def _uncertain(pointsNode):
+    """The levels that are shown in amber."""
+    found = levelIndices(pointsNode)
+    return frozenset(level for index, level, _placed in found if not pointsNode.GetNthControlPointSelected(index))
+
+
+@dataclass(frozen=True)
+class _Said:
+    text: str
+    uncertain: bool
+    isTaken: bool
+
+
+class _Corner:
+    """The text in one view. Slicer's own texts stand in the other corners, its ruler and orientation in this one."""
+
+    def __init__(self, name, view):
+        self.name, self._view, self._said = name, view, _Said("", False, False)
+        self._annotation = vtk.vtkCornerAnnotation()
+        self._annotation.SetMaximumFontSize(FONT_PX)
+        self._annotation.SetLinearFontScaleFactor(FONT_PX)
+        self._annotation.SetNonlinearFontScaleFactor(1.0)
+        self._annotation.GetTextProperty().ShadowOn()
+        self._annotation.GetTextProperty().BoldOn()
+        self._renderer = _rendererOf(view)
+        self._renderer.AddViewProp(self._annotation)
+
+    @property
+    def text(self):
+        return self._said.text
+
+    def isIn(self, view):
+        """Whether the text is still part of a view."""
+        return view is not None and _rendererOf(view) is self._renderer
+
+    def say(self, text, uncertain, isTaken):
+        """Show a text; ``isTaken``: something else stands in its corner, it goes to the upper edge."""
+        said = _Said(text, uncertain, isTaken)
+        if said == self._said:
+            return
+        self._said = said
+        self._annotation.ClearAllTexts()
+        self._annotation.SetText(
+            vtk.vtkCornerAnnotation.UpperEdge if isTaken else vtk.vtkCornerAnnotation.LowerRight, text
+        )
+        self._annotation.GetTextProperty().SetColor(*(AMBER if uncertain else COLOR))
+        self._view.scheduleRender()
+
+    def remove(self):
+        self._renderer.RemoveViewProp(self._annotation)
+        if self.isIn(self._view):
+            self._view.scheduleRender()
+
+
+def _rendererOf(view):
+    return view.renderWindow().GetRenderers().GetFirstRenderer()
+
+
+def _isTaken(sliceNode):
+    """Whether Slicer draws a ruler or an orientation marker in the lower right corner."""
+    none = slicer.vtkMRMLAbstractViewNode
+    return (
+        sliceNode.GetRulerType() != none.RulerTypeNone
+        or sliceNode.GetOrientationMarkerType() != none.OrientationMarkerTypeNone
+    )
+
+
+def _pointedAt(sliceNode):
+    """The place in a view under the mouse, or of the crosshair that is seen there; world RAS mm or ``None``."""
+    crosshair = crosshairNode()
+    if crosshair is None:
+        return None
+    place = [0.0, 0.0, 0.0]
+    if crosshair.GetCursorPositionXYZ([0.0, 0.0, 0.0]) is sliceNode and crosshair.GetCursorPositionRAS(place):
+        return tuple(place)
+    if crosshair.GetCrosshairMode() == crosshair.NoCrosshair:
+        return None
+    place = crosshair.GetCrosshairRAS()
+    matrix = sliceNode.GetSliceToRAS()
+    normal, origin = ([matrix.GetElement(row, column) for row in range(3)] for column in (2, 3))
+    away = sum((a - b) * c for a, b, c in zip(place, origin, normal))
+    return tuple(place) if abs(away) < IN_SLICE_MM else None
