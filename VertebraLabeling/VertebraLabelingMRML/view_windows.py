@@ -5,6 +5,8 @@ import slicer
 import vtk
 from VertebraLabelingLib.core.volume import apply_affine
 
+from .node_attributes import STRAIGHTENED
+
 DPI = 72  # of a render window by default; more on screens with a scale
 SLICE_TEXT_PX = 2.0  # right of and above its place a markup's name begins in a slice view; not so in 3D
 
@@ -47,6 +49,14 @@ def compositeOf(sliceNode):
     """The vtkMRMLSliceCompositeNode that says which volumes a slice node shows, or ``None``."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     return next((each for each in composites if each.GetLayoutName() == sliceNode.GetLayoutName()), None)
+
+
+def isStraightened(sliceNode):
+    """Whether a view shows a straightened spine, where nothing of the patient has its place."""
+    composite = compositeOf(sliceNode)
+    volumeID = composite.GetBackgroundVolumeID() if composite is not None else None
+    volumeNode = slicer.mrmlScene.GetNodeByID(volumeID) if volumeID else None
+    return volumeNode is not None and bool(volumeNode.GetAttribute(STRAIGHTENED))
 
 
 def crosshairNode():

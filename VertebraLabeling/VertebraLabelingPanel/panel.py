@@ -46,7 +46,8 @@ class Panel:
             "U": ui.undoButton,
         }
         actions = {key: lambda button=button: _press(button) for key, button in buttons.items()}
-        table = self.results.table
+        table, planes = self.results.table, self.reading.planes
+        actions |= {"PgUp": lambda: planes.step(-1), "PgDown": lambda: planes.step(1), "Home": planes.back}
         return {"Up": lambda: table.step(-1), "Down": lambda: table.step(1), **actions}
 
     def enter(self):

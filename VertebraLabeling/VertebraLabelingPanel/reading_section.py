@@ -7,6 +7,7 @@ from VertebraLabelingMRML.control_points import levelIndices
 from VertebraLabelingMRML.level_readout import LevelReadout
 
 from .later import Later
+from .plane_chooser import PlaneChooser
 
 
 class ReadingSection:
@@ -21,6 +22,7 @@ class ReadingSection:
         self._ui, self._messages = ui, messages
         self._parameters, self._timers = None, {}
         self.readout = LevelReadout(self._callLater)
+        self.planes = PlaneChooser(ui.planeComboBox, messages)
         ui.copyReportButton.connect("clicked(bool)", self._onCopyReport)
 
     @property
@@ -38,6 +40,7 @@ class ReadingSection:
         node = self._node
         hasPoints = node is not None and any(placed for _index, _level, placed in levelIndices(node))
         self._ui.copyReportButton.enabled = hasPoints
+        self.planes.update(node if hasPoints else None)
         self.readout.follow(node if hasPoints and self._parameters.showLevel else None)
 
     def stop(self):

@@ -35,7 +35,7 @@ class ShortcutCase(PanelCase):
                 shortcut.activated()
         else:
             target = slicer.app.focusWidget() or self.window
-            code = {"+": "Plus", "-": "Minus"}.get(key, key)
+            code = {"+": "Plus", "-": "Minus", "PgUp": "PageUp", "PgDown": "PageDown"}.get(key, key)
             QTest.keyClick(target, getattr(qt.Qt, f"Key_{code}"))
         self.settle()
 

@@ -1,0 +1,85 @@
+"""Turns the slice views to the plane of a vertebra or disc, from one to the next, and back to the usual planes."""
+
+import slicer
+from slicer.i18n import tr as _
+from VertebraLabelingLib.reading.planes import AXIAL
+from VertebraLabelingMRML import levels
+from VertebraLabelingMRML.turned_views import usualViews
+
+USUAL = 0  # row of the list: the patient's axial, sagittal and coronal planes
+
+
+class PlaneChooser:
+    """The list of planes.
+
+    It names the vertebra or disc that the views were turned to, as the points are now: when a correction gives it
+    another name, the list does, too. The views stay where they are until another plane is chosen.
+
+    Args:
+        comboBox: the QComboBox.
+        messages: :class:`messages.Messages`.
+    """
+
+    def __init__(self, comboBox, messages):
+        self._list, self._messages = comboBox, messages
+        self._node, self._names, self._place = None, None, None
+        comboBox.connect("activated(int)", self._onActivated)
+        self.update(None)
+
+    def update(self, pointsNode):
+        """Offer the planes of these points; ``None`` for none."""
+        if pointsNode is not self._node:
+            self._node, self._place = pointsNode, None
+        names = levels.planeNames(pointsNode) if pointsNode is not None else []
+        if names != self._names:
+            self._names = names
+            self._list.clear()
+            self._list.addItems([_("Usual planes"), *names])
+        self._list.enabled = bool(names)
+        name = self._nameOf(self._place)
+        self._list.currentIndex = names.index(name) + 1 if name in names else USUAL
+
+    def step(self, by):
+        """Turn to the next plane toward the feet (1) or the head (-1); the first time to that where one is."""
+        if not self._names:
+            return
+        row = self._list.currentIndex - 1
+        if row < 0:
+            self._turnTo(self._here())
+        elif 0 <= row + by < len(self._names):
+            self._turnTo(self._names[row + by])
+
+    def back(self):
+        """Give all views that were turned their usual planes again."""
+        self._place = None
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            levels.turnBack(view)
+        self.update(self._node)
+
+    def _onActivated(self, row):
+        if row == USUAL:
+            self.back()
+        else:
+            self._turnTo(self._names[row - 1])
+
+    def _turnTo(self, name):
+        with self._messages.failing():
+            plane = levels.planeOf(self._node, name)
+            for view, orientation in usualViews():
+                levels.turnTo(view, plane, orientation)
+            self._place = tuple(plane.origin.tolist())
+            self._messages.tell("")
+        self.update(self._node)
+
+    def _nameOf(self, place):
+        reading = levels.levelAt(self._node, place) if self._node is not None and place is not None else None
+        return reading.name if reading is not None else ""
+
+    def _here(self):
+        """What the axial view shows, else the plane nearest to the head."""
+        for view, orientation in usualViews():
+            if orientation == AXIAL:
+                reading = levels.levelOfView(self._node, view)
+                if reading is not None and reading.name in self._names:
+                    return reading.name
+        return self._names[0]
