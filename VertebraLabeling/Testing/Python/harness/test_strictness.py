@@ -241,3 +241,26 @@ def test_numbers_have_a_point_where_the_user_s_locale_has_a_comma_as_in_slicer()
     if "unsupported locale" in done.stderr:
         pytest.skip("needs a locale with decimal commas: localedef -i de_DE -f UTF-8 de_DE.UTF-8")
     assert done.stdout.split() == [".", "de_DE.UTF-8"], done.stderr[-2000:]
+
+
+ONE_VIEW = """<layout type="horizontal"><item><view class="vtkMRMLSliceNode" singletontag="{name}">
+<property name="orientation" action="default">Coronal</property><property name="viewgroup" action="default">7</property>
+</view></item></layout>"""
+
+
+def test_a_layout_makes_the_views_of_its_description_and_one_that_is_unknown_is_refused():
+    layouts, number = slicer.app.layoutManager(), 4711
+    before = layouts.layout
+    assert before == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    with pytest.raises(ValueError, match="no layout 4711"):
+        layouts.setLayout(number)
+    assert layouts.sliceWidget("Strictness") is None
+    layouts.layoutLogic().GetLayoutNode().AddLayoutDescription(number, ONE_VIEW.format(name="Strictness"))
+    layouts.setLayout(number)
+    node = layouts.sliceWidget("Strictness").mrmlSliceNode()
+    assert (node.GetOrientation(), node.GetViewGroup(), node.IsMappedInLayout()) == ("Coronal", 7, True)
+    red = layouts.sliceWidget("Red").mrmlSliceNode()
+    assert not red.IsMappedInLayout()
+    layouts.setLayout(before)
+    assert red.IsMappedInLayout()
+    slicer.mrmlScene.RemoveNode(node)

@@ -4,7 +4,6 @@ import slicer
 import vtk
 from PySide6.QtWidgets import QMainWindow
 
-SLICE_VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 SLICE_MANAGERS = (
     "vtkMRMLCrosshairDisplayableManager",
     "vtkMRMLMarkupsDisplayableManager",
@@ -16,6 +15,9 @@ THREED_MANAGERS = (
     "vtkMRMLMarkupsDisplayableManager",
     "vtkMRMLModelDisplayableManager",
 )
+
+
+AFTER_THE_LOGIC = -1.0  # priority of who hears of a layout when Slicer's logic has made its views
 
 
 class View:
@@ -71,7 +73,7 @@ class View:
 class SliceWidget(View):
     """A slice view; the widget and its view are one object here, Slicer has two."""
 
-    def __init__(self, name, size):
+    def __init__(self, node, size):
         super().__init__(size)
         self.renderer.GetActiveCamera().ParallelProjectionOn()
         appLogic = slicer.app.applicationLogic()
@@ -79,12 +81,11 @@ class SliceWidget(View):
         self._logic.SetMRMLApplicationLogic(appLogic)
         appLogic.GetSliceLogics().AddItem(self._logic)
         self._logic.SetMRMLScene(slicer.mrmlScene)
-        self._node = self._logic.AddSliceNode(name)
+        self._node = node
+        self._logic.SetSliceNode(node)
         self._style = slicer.vtkMRMLSliceViewInteractorStyle()
         self._style.SetSliceLogic(self._logic)
         self._manage(slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance(), SLICE_MANAGERS, self._node)
-        self._node.SetOrientation(SLICE_VIEWS[name])
-        self._node.SetMappedInLayout(1)
         self._logic.ResizeSliceNode(*size)
         # CTK draws the slice image in Slicer; here an image mapper does
         mapper = vtk.vtkImageMapper()
@@ -127,15 +128,14 @@ class SliceWidget(View):
 class ThreeDWidget(View):
     """The 3D view."""
 
-    def __init__(self, size):
+    def __init__(self, name, size):
         super().__init__(size)
         appLogic = slicer.app.applicationLogic()
         self._logic = slicer.vtkMRMLViewLogic()
         self._logic.SetMRMLApplicationLogic(appLogic)
         appLogic.GetViewLogics().AddItem(self._logic)
         self._logic.SetMRMLScene(slicer.mrmlScene)
-        self._node = self._logic.AddViewNode("View1")
-        self._node.SetMappedInLayout(1)
+        self._node = self._logic.AddViewNode(name)
         self._style = slicer.vtkMRMLThreeDViewInteractorStyle()
         self._manage(slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), THREED_MANAGERS, self._node)
 
@@ -179,17 +179,55 @@ def start():
 
 
 class LayoutManager:
-    """``slicer.app.layoutManager()`` with the three slice views and one 3D view, all of one size."""
+    """``slicer.app.layoutManager()``: a widget for each view of the layouts that were shown, all of one size.
+
+    Which views a layout has, and how they are turned, is read from its description by Slicer's own logic.
+    """
 
     tableViewCount = plotViewCount = 0
-    threeDViewCount = 1
 
     def __init__(self, size):
-        self._slices = {name: SliceWidget(name, size) for name in SLICE_VIEWS}
-        self._threeD = ThreeDWidget(size)
+        self._size, self._slices = size, {}
+        self._threeDs = {"1": ThreeDWidget("1", size)}  # its logic makes the node, which the layouts find
+        self._layoutLogic = slicer.vtkMRMLLayoutLogic()
+        self._layoutLogic.SetMRMLScene(slicer.mrmlScene)
+        layoutNode = self._layoutLogic.GetLayoutNode()
+        layoutNode.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        layoutNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._showViews(), AFTER_THE_LOGIC)
+        self._showViews()
+
+    def _showViews(self):
+        """Make the widgets that the layout needs; those of other layouts stay, unseen."""
+        found = self._layoutLogic.GetViewNodes()
+        nodes = [found.GetItemAsObject(index) for index in range(found.GetNumberOfItems())]
+        for node in slicer.util.getNodesByClass("vtkMRMLAbstractViewNode"):
+            node.SetMappedInLayout(node in nodes)
+        for node in nodes:
+            name = node.GetLayoutName()
+            if node.IsA("vtkMRMLSliceNode") and name not in self._slices:
+                self._slices[name] = SliceWidget(node, self._size)
+            elif node.IsA("vtkMRMLViewNode") and name not in self._threeDs:
+                self._threeDs[name] = ThreeDWidget(node, self._size)
+
+    def layoutLogic(self):
+        return self._layoutLogic
+
+    @property
+    def layout(self):
+        return self._layoutLogic.GetLayoutNode().GetViewArrangement()
+
+    def setLayout(self, layout):
+        if not isinstance(layout, int) or not self._layoutLogic.GetLayoutNode().IsLayoutDescription(layout):
+            raise ValueError(f"setLayout: there is no layout {layout!r}")  # Slicer would show nothing
+        self._layoutLogic.GetLayoutNode().SetViewArrangement(layout)
+
+    @property
+    def threeDViewCount(self):
+        return len(self._threeDs)
 
     def resize(self, width, height):
-        for view in (*self._slices.values(), self._threeD):
+        self._size = width, height
+        for view in (*self._slices.values(), *self._threeDs.values()):
             view.resize(width, height)
 
     def sliceViewNames(self):
@@ -199,9 +237,7 @@ class LayoutManager:
         return self._slices.get(name)
 
     def threeDWidget(self, index):
-        if index != 0:
-            raise IndexError(index)
-        return self._threeD
+        return list(self._threeDs.values())[index]
 
     def mrmlSliceLogics(self):
         return slicer.app.applicationLogic().GetSliceLogics()
@@ -211,4 +247,5 @@ class LayoutManager:
             widget.sliceLogic().FitSliceToBackground()
 
     def resetThreeDViews(self):
-        self._threeD.resetFocalPoint()
+        for widget in self._threeDs.values():
+            widget.resetFocalPoint()
