@@ -23,7 +23,7 @@ from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import carrying, labeling, sequences, straightened, volumes
 from VertebraLabelingMRML.engine import checkPyTorch, makeLabeler
-from VertebraLabelingPanel import new_views, sample_data, view_menu
+from VertebraLabelingPanel import new_views, sample_data, straight_layout, view_menu
 from VertebraLabelingPanel.later import Later
 from VertebraLabelingPanel.panel import Panel
 from VertebraLabelingPanel.parameters import VertebraLabelingParameterNode
@@ -56,6 +56,7 @@ class VertebraLabeling(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", sample_data.register)
         slicer.app.connect("startupCompleted()", view_menu.register)
         slicer.app.connect("startupCompleted()", new_views.register)
+        slicer.app.connect("startupCompleted()", straight_layout.register)
 
 
 class VertebraLabelingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

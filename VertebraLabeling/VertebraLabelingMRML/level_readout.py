@@ -15,11 +15,10 @@ from slicer.util import VTKObservationMixin
 from . import levels
 from .control_points import levelIndices
 from .display import AMBER
-from .node_attributes import STRAIGHTENED
 from .points import sourceVolume
 from .same_world import inOtherWorld
 from .translation import tr as _
-from .view_windows import compositeOf, crosshairNode, sliceView
+from .view_windows import compositeOf, crosshairNode, isStraightened, sliceView
 
 SETTLE_MS = 20
 FONT_PX = 16
@@ -32,6 +31,10 @@ class LevelReadout(VTKObservationMixin):
 
     Args:
         later: ``later(ms, function)`` calls a function from the event loop of the user interface.
+
+    Attributes:
+        straight: :class:`straightened.StraightenedSpine` that is shown, or ``None``: in its views, the level is that of
+            the place in the patient which the mouse is over.
     """
 
     def __init__(self, later):
@@ -40,6 +43,7 @@ class LevelReadout(VTKObservationMixin):
         self._node, self._observed, self._corners = None, {}, {}
         self._along = set()  # IDs of the views that ask where the mouse is
         self._reader, self._uncertain, self._foreign = None, frozenset(), {}
+        self.straight = None
 
     def follow(self, pointsNode):
         """Read the levels of this list, as its points are now, instead of those of the one before."""
@@ -135,6 +139,8 @@ class LevelReadout(VTKObservationMixin):
         """The reading of a view, and whether it is that of its center alone."""
         if self._reader is None:
             return None, False
+        if isStraightened(sliceNode):
+            return self._readStraight(sliceNode), False
         matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
         reading = self._reader.on_slice(matrix)
         (self._along.add if reading is None else self._along.discard)(sliceNode.GetID())
@@ -145,18 +151,23 @@ class LevelReadout(VTKObservationMixin):
             return self._reader.at(place), False
         return replace(self._reader.at(matrix[:3, 3]), beside=False), True
 
+    def _readStraight(self, sliceNode):
+        self._along.add(sliceNode.GetID())
+        place = _pointedAt(sliceNode)
+        world = self.straight.toWorld(place) if self.straight is not None and place is not None else None
+        return self._reader.at(world) if world is not None else None
+
     def _isForeign(self, sliceNode):
         """Whether a view shows nothing, or what is not where the points are."""
         composite = compositeOf(sliceNode)
         volumeID = composite.GetBackgroundVolumeID() if composite is not None else None
-        if volumeID not in self._foreign:
-            volumeNode = slicer.mrmlScene.GetNodeByID(volumeID) if volumeID else None
-            self._foreign[volumeID] = (
-                volumeNode is None
-                or bool(volumeNode.GetAttribute(STRAIGHTENED))
-                or inOtherWorld(volumeNode, sourceVolume(self._node))
-            )
-        return self._foreign[volumeID]
+        volumeNode = slicer.mrmlScene.GetNodeByID(volumeID) if volumeID else None
+        if volumeNode is None:
+            return True
+        key = volumeID, volumeNode.GetTransformNodeID()
+        if key not in self._foreign:  # to ask the DICOM database takes milliseconds
+            self._foreign[key] = inOtherWorld(volumeNode, sourceVolume(self._node))
+        return self._foreign[key]
 
 
 def _uncertain(pointsNode):

@@ -14,7 +14,7 @@ import slicer
 
 from .display import copyLook, regionModels
 from .points import areVertebrae, placesOf
-from .view_windows import isOnScreen
+from .view_windows import isOnScreen, isStraightened
 
 ALONG = "VertebraLabeling.along"  # marks the display node for the views along the spine
 ARRANGED = "VertebraLabeling.views"  # in which views the two display nodes are shown
@@ -40,7 +40,7 @@ def arrange(pointsNode, followed=False):
     display, places = pointsNode.GetDisplayNode(), placesOf(pointsNode)
     if display is None or not len(places) or not areVertebrae(pointsNode):
         return [], []
-    slices = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    slices = [each for each in slicer.util.getNodesByClass("vtkMRMLSliceNode") if not isStraightened(each)]
     across = [each.GetID() for each in slices if isAcross(each, places)]
     along = [each.GetID() for each in slices if each.GetID() not in across]
     others = slicer.util.getNodesByClass("vtkMRMLViewNode")

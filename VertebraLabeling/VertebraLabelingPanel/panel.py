@@ -28,7 +28,7 @@ class Panel:
         self.setup = SetupSection(ui, self.messages)
         self.corrections = CorrectionSection(ui, self.messages, self.refresh)
         self.counting = CountSection(ui, self.messages, self.corrections.countBy)
-        self.reading = ReadingSection(ui, self.messages)
+        self.reading = ReadingSection(ui, self.messages, logic.straighten)
         self.results = ResultSection(ui, self.messages, self.corrections.name, self.corrections.dragged, self._onShown)
         self.corrections.setTable(self.results.table)
         self.shortcuts = Shortcuts(self._keys(ui), ui.levelTable)

@@ -18,10 +18,11 @@ class PlaneChooser:
     Args:
         comboBox: the QComboBox.
         messages: :class:`messages.Messages`.
+        onTurned: called with the place, world RAS mm, where the views were turned to a plane.
     """
 
-    def __init__(self, comboBox, messages):
-        self._list, self._messages = comboBox, messages
+    def __init__(self, comboBox, messages, onTurned):
+        self._list, self._messages, self._onTurned = comboBox, messages, onTurned
         self._node, self._names, self._place = None, None, None
         comboBox.connect("activated(int)", self._onActivated)
         self.update(None)
@@ -68,6 +69,7 @@ class PlaneChooser:
             for view, orientation in usualViews():
                 levels.turnTo(view, plane, orientation)
             self._place = tuple(plane.origin.tolist())
+            self._onTurned(self._place)
             self._messages.tell("")
         self.update(self._node)
 

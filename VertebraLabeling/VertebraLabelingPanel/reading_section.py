@@ -2,12 +2,15 @@
 
 import qt
 from slicer.i18n import tr as _
-from VertebraLabelingMRML import levels
+from VertebraLabelingMRML import discs, levels
 from VertebraLabelingMRML.control_points import levelIndices
+from VertebraLabelingMRML.display import removeWithDisplay
 from VertebraLabelingMRML.level_readout import LevelReadout
+from VertebraLabelingMRML.points import sourceVolume
 
 from .later import Later
 from .plane_chooser import PlaneChooser
+from .straight_button import StraightButton
 
 
 class ReadingSection:
@@ -16,13 +19,17 @@ class ReadingSection:
     Args:
         ui: the panel's widgets.
         messages: :class:`messages.Messages`.
+        straighten: as of the module's logic.
     """
 
-    def __init__(self, ui, messages):
+    def __init__(self, ui, messages, straighten):
         self._ui, self._messages = ui, messages
         self._parameters, self._timers = None, {}
         self.readout = LevelReadout(self._callLater)
-        self.planes = PlaneChooser(ui.planeComboBox, messages)
+        self.planes = PlaneChooser(ui.planeComboBox, messages, self._onTurned)
+        self.straight = StraightButton(ui.straightButton, messages, straighten, self._callLater, self._onStraight)
+        self._discs = discs.DiscFollower(self._callLater)
+        ui.discsCheckBox.connect("clicked(bool)", self._onDiscs)
         ui.copyReportButton.connect("clicked(bool)", self._onCopyReport)
 
     @property
@@ -40,11 +47,32 @@ class ReadingSection:
         node = self._node
         hasPoints = node is not None and any(placed for _index, _level, placed in levelIndices(node))
         self._ui.copyReportButton.enabled = hasPoints
+        discsNode = discs.discsNodeOf(node) if node is not None else None
+        self._ui.discsCheckBox.enabled = hasPoints or discsNode is not None
+        self._ui.discsCheckBox.checked = discsNode is not None
+        self._discs.follow(node if discsNode is not None else None)
+        self.straight.update(*self._toStraighten(node if hasPoints else None))
         self.planes.update(node if hasPoints else None)
         self.readout.follow(node if hasPoints and self._parameters.showLevel else None)
 
+    def _toStraighten(self, pointsNode):
+        """Points and the volume that they were found in, or the chosen one where that is not known."""
+        if pointsNode is None:
+            return None, None
+        return pointsNode, sourceVolume(pointsNode) or self._parameters.inputVolume
+
+    def _onTurned(self, place):
+        """The views of the straightened spine go where the others were turned."""
+        if self.straight.views is not None:
+            self.straight.views.goTo(place)
+
+    def _onStraight(self):
+        self.readout.straight = self.straight.straight
+
     def stop(self):
         """Nothing stays in the views, and no call comes any more from the timers of this section."""
+        self.straight.close()
+        self._discs.follow(None)
         self.readout.follow(None)
         timers, self._timers = self._timers, {}
         for timer in timers.values():
@@ -54,6 +82,15 @@ class ReadingSection:
         if function not in self._timers:
             self._timers[function] = Later(function)
         self._timers[function].start(ms)
+
+    def _onDiscs(self, wanted):
+        node = self._node
+        with self._messages.failing():
+            if wanted:
+                discs.writeDiscs(node)
+            else:
+                removeWithDisplay(discs.discsNodeOf(node))
+        self.update()
 
     def _onCopyReport(self):
         with self._messages.failing():

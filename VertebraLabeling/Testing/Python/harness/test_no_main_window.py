@@ -25,6 +25,7 @@ NEED_VIEWS = {
     "test_new_views": None,
     "test_planes": None,
     "test_shortcuts": None,
+    "test_straight_view": None,
     "test_views_and_drag": None,
 }
 
