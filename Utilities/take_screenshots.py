@@ -26,6 +26,7 @@ import qt  # noqa: E402
 import slicer  # noqa: E402
 import vtk  # noqa: E402
 from VertebraLabelingMRML import display, points  # noqa: E402
+from VertebraLabelingPanel import straight_layout  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 PANEL_WIDTH, VIEW_HEIGHT = 400, 900
@@ -69,6 +70,12 @@ def beside(images, gap=8):
         left += image.width() + gap
     painter.end()
     return canvas
+
+
+def above(images, gap=8):
+    """Pictures one above the other."""
+    turn, back = qt.QTransform().rotate(-90), qt.QTransform().rotate(90)
+    return beside([image.transformed(turn) for image in images], gap).transformed(back)
 
 
 def lookFromLeft(view, center, height):
@@ -125,6 +132,37 @@ def labeled(volumeNode):
     return widget, widget.ui.outputSelector.currentNode()
 
 
+def reading(widget, disc="L1/L2"):
+    """The section "Read levels": the straightened spine, and the usual views turned to a disc."""
+    ui, layout = widget.ui, slicer.app.layoutManager()
+    for section in (ui.inputsCollapsibleButton, ui.resultCollapsibleButton, ui.correctCollapsibleButton):
+        section.collapsed = True
+    ui.readCollapsibleButton.collapsed = False
+    ui.straightButton.click()
+    spine = []
+    for name in straight_layout.VIEWS:
+        layout.sliceWidget(name).resize(210, VIEW_HEIGHT)
+        layout.sliceWidget(name).sliceLogic().FitSliceToBackground()
+        spine.append(layout.sliceWidget(name))
+    ui.planeComboBox.currentIndex = ui.planeComboBox.findText(disc)
+    ui.planeComboBox.activated.emit(ui.planeComboBox.currentIndex)
+    usual = [layout.sliceWidget(name) for name in ("Red", "Yellow")]
+    for view in usual:
+        view.resize(560, (VIEW_HEIGHT - 8) // 2)
+        width, pixels = view.renderWindow().GetSize()
+        view.mrmlSliceNode().SetFieldOfView(220.0 * width / pixels, 220.0, 1)
+    for _ in range(20):
+        slicer.app.processEvents()
+        time.sleep(0.02)
+    taken = beside([panelPicture(widget, height=VIEW_HEIGHT), *map(picture, spine), above(list(map(picture, usual)))])
+    ui.straightButton.click()
+    widget.panel.reading.planes.back()
+    for section in (ui.inputsCollapsibleButton, ui.resultCollapsibleButton, ui.correctCollapsibleButton):
+        section.collapsed = False
+    ui.readCollapsibleButton.collapsed = True
+    return taken
+
+
 def screenshots(volumeNode):
     folder = ROOT / "Screenshots"
     folder.mkdir(exist_ok=True)
@@ -151,6 +189,8 @@ def screenshots(volumeNode):
     zoomTo(view, center, height)
     beside([panelPicture(widget), picture(view)]).save(str(folder / "corrected.png"))
     widget.ui.undoButton.click()
+
+    reading(widget).save(str(folder / "levels.png"))
 
     widget.ui.setupCollapsibleButton.collapsed = False
     widget.ui.advancedCollapsibleButton.collapsed = False
