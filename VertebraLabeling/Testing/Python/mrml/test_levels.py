@@ -43,9 +43,17 @@ def sliceNode(orientation="Axial", ras=(0.0, 0.0, 0.0)):
     return node
 
 
+def removeViews():
+    """Those of :func:`sliceNode`: Slicer keeps views when a scene is closed."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        if node.GetName().startswith("View"):
+            slicer.mrmlScene.RemoveNode(node)
+
+
 class LevelCase(LabeledCase):
     def setUp(self):
         super().setUp()
+        self.addCleanup(removeViews)
         self.volumeNode = addVolume()
         self.node = VertebraLabelingLogic(BallLabeler()).label(self.volumeNode)
 
