@@ -7,6 +7,7 @@ from pathlib import Path
 
 import slicer
 from synthetic_spine import BallLabeler, addVolume, centers
+from VertebraLabelingLib.background.private_folder import private_folders
 from VertebraLabelingMRML.points import levelPoints
 from VertebraLabelingPanel.labeling_process import ready
 
@@ -17,6 +18,12 @@ __all__ = ["PanelCase", "addVolume", "centers", "processIsAlive"]
 HELPERS = str(Path(__file__).resolve().parent)
 TIMEOUT = 60.0
 WINDOW_SIZE = (1400, 1000)
+
+
+def volumeFolders(pid=None, temporary=None):
+    """Folders of volumes that a process has handed over, this one by default; those of tests beside it do not count."""
+    mark = f"-{pid or os.getpid()}-"
+    return [each for each in private_folders(temporary or slicer.app.temporaryPath) if mark in each.name]
 
 
 def processIsAlive(pid):

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import qt
 import slicer
-from panel_case import PanelCase, addVolume, centers, processIsAlive
+from panel_case import PanelCase, addVolume, centers, processIsAlive, volumeFolders
 from VertebraLabelingLib.background import engine_files, job_queue
-from VertebraLabelingLib.background.private_folder import private_folders
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
 from VertebraLabelingPanel.labeling_process import ready
 
@@ -110,12 +109,12 @@ class TestItsEnd(ReadyCase):
     def test_cancel_during_the_hand_over_ends_it_and_removes_the_volume(self):
         pid = self.label().workerPid
         run = self.start()
-        self.assertNotEqual(private_folders(slicer.app.temporaryPath), [])
+        self.assertNotEqual(volumeFolders(), [])
         run.cancel()
         with self.assertRaises(Cancelled):
             run.wait()
         self.assertGone(pid)
-        self.assertEqual(private_folders(slicer.app.temporaryPath), [])
+        self.assertEqual(volumeFolders(), [])
         self.assertEqual(self.processes(), 0)
 
     def test_quitting_or_leaving_the_module_ends_it(self):
@@ -144,7 +143,7 @@ class TestItsEnd(ReadyCase):
 class TestTheVolume(ReadyCase):
     def test_its_folder_is_private_and_its_name_says_nothing_of_the_patient(self):
         run = self.start(addVolume(name="Doe^Jane"))
-        (folder,) = private_folders(slicer.app.temporaryPath)
+        (folder,) = volumeFolders()
         self.assertEqual(folder.stat().st_mode & 0o777, 0o700)
         self.assertEqual([path.name for path in folder.iterdir()], ["volume.npy"])
         self.assertNotIn("Doe", str(folder))
@@ -154,7 +153,7 @@ class TestTheVolume(ReadyCase):
     def test_the_process_that_waits_holds_no_volume(self):
         self.logic.backgroundLabeler = "ball_labeler:BallLabeler"  # the other one keeps its volumes
         run = self.start()
-        (folder,) = private_folders(slicer.app.temporaryPath)
+        (folder,) = volumeFolders()
         run.wait()
         maps = Path(f"/proc/{run.workerPid}/maps")
         self.waitUntil(lambda: str(folder) not in maps.read_text())
@@ -201,7 +200,7 @@ class TestAKilledSlicer(ReadyCase):
             application.kill()
         _, pid, folder = said.split()
         self.assertGone(int(pid))
-        self.waitUntil(lambda: not private_folders(folder))
+        self.waitUntil(lambda: not volumeFolders(application.pid, folder))
 
     def test_it_takes_the_process_and_the_volume_of_a_run_along(self):
         self.killed_during("balls:SlowBallLabeler")

@@ -5,15 +5,10 @@ import os
 import numpy as np
 import slicer
 from marks import timing
-from panel_case import PanelCase, addVolume, centers, processIsAlive
-from VertebraLabelingLib.background.private_folder import private_folders
+from panel_case import PanelCase, addVolume, centers, processIsAlive, volumeFolders
 from VertebraLabelingLib.errors import Cancelled, InputError, VertebraLabelingError
 from VertebraLabelingMRML import engine
 from VertebraLabelingMRML.wording import timeLeft
-
-
-def temporaryFolders():
-    return private_folders(slicer.app.temporaryPath)
 
 
 class TestLabelButton(PanelCase):
@@ -102,7 +97,7 @@ class TestLabelButton(PanelCase):
 
     def test_nothing_is_left_in_the_temporary_folder(self):
         self.labelBalls()
-        self.assertEqual(temporaryFolders(), [])
+        self.assertEqual(volumeFolders(), [])
 
     def test_a_second_run_updates_the_node_and_can_be_undone(self):
         node = self.labelBalls()
@@ -124,7 +119,7 @@ class TestCancel(PanelCase):
     def assertStopped(self, nodes=None):
         self.assertFalse(self.widget.panel.run.running)
         self.waitUntil(lambda: not processIsAlive(self.pid))
-        self.assertEqual(temporaryFolders(), [])
+        self.assertEqual(volumeFolders(), [])
         if nodes is not None:
             self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodes)
 
@@ -148,7 +143,7 @@ class TestCancel(PanelCase):
         self.ui.labelButton.click()
         self.settle()
         self.assertFalse(self.widget.panel.run.running)
-        self.assertEqual(temporaryFolders(), [])
+        self.assertEqual(volumeFolders(), [])
 
     def test_closing_the_scene_ends_the_run(self):
         self.start()
@@ -183,11 +178,11 @@ class TestCancel(PanelCase):
             self.skipTest("would quit the Slicer that runs the tests")
         run = self.logic.startLabeling(addVolume())
         self.waitUntil(lambda: run.workerPid is not None)
-        self.assertNotEqual(temporaryFolders(), [])
+        self.assertNotEqual(volumeFolders(), [])
         slicer.app.aboutToQuit.emit()
         self.assertFalse(run.running)
         self.waitUntil(lambda: not processIsAlive(run.workerPid))
-        self.assertEqual(temporaryFolders(), [])
+        self.assertEqual(volumeFolders(), [])
 
     def test_the_process_ends_when_its_launcher_is_killed(self):
         self.start()
@@ -344,7 +339,7 @@ class TestConsole(PanelCase):
         node = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4)), nodeClassName="vtkMRMLLabelMapVolumeNode")
         with self.assertRaises(InputError):
             self.logic.startLabeling(node)
-        self.assertEqual(temporaryFolders(), [])
+        self.assertEqual(volumeFolders(), [])
 
 
 class TestTimeLeft(PanelCase):
