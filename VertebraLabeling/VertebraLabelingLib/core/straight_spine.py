@@ -130,7 +130,7 @@ def straight_spine(points: Sequence[LabeledPoint]) -> StraightSpine:
     places = np.array([point.ras for point in points], dtype=float).reshape(-1, 3)
     if len(places) < 2 or np.linalg.norm(places[0] - places[-1]) < LEAST_MM:
         raise InputError("A spine is straightened along at least two vertebrae: label the scan, or add points.")
-    _check_order(points, places)
+    _check_order(points)
     line = _smooth_curve(places[::-1])
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     first, last = (arc[np.linalg.norm(line - place, axis=1).argmin()] for place in (places[-1], places[0]))
@@ -165,14 +165,24 @@ def patient_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return up, front, np.cross(front, up)
 
 
-def _check_order(points: Sequence[LabeledPoint], places: np.ndarray) -> None:
+def turning_level(points: Sequence[LabeledPoint]) -> str | None:
+    """The level at which the line through points turns back, as where names or places are exchanged, if it does.
+
+    Args:
+        points: head to foot, as in :attr:`SpineLabels.points`.
+    """
+    steps = np.diff(np.array([point.ras for point in points], dtype=float).reshape(-1, 3), axis=0)
+    turning = (point.level for point, one, other in zip(points[1:], steps, steps[1:]) if one @ other < 0)
+    return next(turning, None)
+
+
+def _check_order(points: Sequence[LabeledPoint]) -> None:
     """Raise InputError where the line through the points turns back."""
-    steps = np.diff(places, axis=0)
-    for point, one, other in zip(points[1:], steps, steps[1:]):
-        if one @ other < 0:
-            raise InputError(
-                f"The spine turns back at {point.level}, so it cannot be straightened: put the points in their order."
-            )
+    level = turning_level(points)
+    if level is not None:
+        raise InputError(
+            f"The spine turns back at {level}, so it cannot be straightened: put the points in their order."
+        )
 
 
 def _smooth_curve(points: np.ndarray) -> np.ndarray:

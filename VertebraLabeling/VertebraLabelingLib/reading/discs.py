@@ -54,7 +54,7 @@ def discs_of(labels: SpineLabels, volume: Volume | None = None) -> tuple[Disc, .
         volume: the CT of the labels, HU: end plates that it shows are used, and discs outside of it are left out.
 
     Raises:
-        InputError: there are no vertebrae, or two stand at one place.
+        InputError: as :meth:`Spine.of`.
     """
     spine = Spine.of(labels.points)
     if volume is not None:

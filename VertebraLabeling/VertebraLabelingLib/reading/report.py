@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..core.counting import COUNT, Count
 from ..core.label_warning import GAP, NO_GPU, span
 from ..core.labels import CONFIRMED, LOW_CONFIDENCE, LabeledPoint, SpineLabels
 from ..core.spacing import EDGES
+from ..core.straight_spine import turning_level
 from ..errors import InputError
+from .spine import Spine
 
 OF_THE_COMPUTER = frozenset((NO_GPU,))
 """Warnings that say nothing of patient or scan."""
@@ -36,11 +38,10 @@ def report(labels: SpineLabels, low_confidence: float = LOW_CONFIDENCE, translat
 
 
 def _seen(labels: SpineLabels, translate: Callable[[str], str]) -> str:
-    levels = [point.level for point in labels.points]
-    parts = _listed([_range(run, translate) for run in _runs(levels)], translate)
-    if len(levels) == 1:
+    parts = _listed([_range(run, translate) for run in _labeled_runs(labels.points)], translate)
+    if len(labels.points) == 1:
         return translate(_("One vertebra was labeled: {levels}.")).format(levels=parts)
-    return translate(_("{count} vertebrae were labeled: {levels}.")).format(count=len(levels), levels=parts)
+    return translate(_("{count} vertebrae were labeled: {levels}.")).format(count=len(labels.points), levels=parts)
 
 
 def _counted(labels: SpineLabels, translate: Callable[[str], str]) -> str:
@@ -63,6 +64,10 @@ def _unusual(labels: SpineLabels, low_confidence: float, translate: Callable[[st
     gaps = [warning for warning in labels.warnings if warning.kind == GAP]
     if not gaps:
         sentences += [_missing(above, below, translate) for above, below in _interrupted(labels.points)]
+    turning = turning_level(labels.points)
+    if turning is not None:
+        text = _("The spine turns back at {level}: a name or a place is wrong there.")
+        sentences.append(translate(text).format(level=turning))
     doubtful = [point for point in labels.points if point.told_confidence < low_confidence]
     if doubtful:
         shown = [f"{point.level} ({point.shown_confidence:.2f})" for point in doubtful]
@@ -77,19 +82,32 @@ def _missing(above: str, below: str, translate: Callable[[str], str]) -> str:
     return translate(_("No vertebra was labeled between {above} and {below}.")).format(above=above, below=below)
 
 
-def _runs(levels: Sequence[str]) -> list[list[str]]:
-    """Levels, head to foot, cut where one is left out."""
+def _runs(levels: Sequence[str], apart: Collection[str] = ()) -> list[list[str]]:
+    """Levels, head to foot, cut where one is left out, and below those that are ``apart``."""
     runs = [[levels[0]]]
     for above, below in zip(levels, levels[1:]):
-        if (above, below) in EDGES:
+        if (above, below) in EDGES and above not in apart:
             runs[-1].append(below)
         else:
             runs.append([below])
     return runs
 
 
+def _labeled_runs(points: Sequence[LabeledPoint]) -> list[list[str]]:
+    return _runs([point.level for point in points], _apart(points))
+
+
+def _apart(points: Sequence[LabeledPoint]) -> set[str]:
+    """Levels that are farther from the next one than neighbors are: T11 where T12 has no point."""
+    try:
+        spine = Spine.of(points)
+    except InputError:  # places that contradict the names tell no distance
+        return set()
+    return {level for level, joined in zip(spine.levels, spine.joined) if not joined}
+
+
 def _interrupted(points: Sequence[LabeledPoint]) -> list[tuple[str, str]]:
-    runs = _runs([point.level for point in points])
+    runs = _labeled_runs(points)
     return [(one[-1], other[0]) for one, other in zip(runs, runs[1:])]
 
 

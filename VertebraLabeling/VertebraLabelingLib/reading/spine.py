@@ -15,6 +15,7 @@ import numpy as np
 from ..core.anatomy import LEVEL_INDEX
 from ..core.labels import LabeledPoint
 from ..core.spacing import EDGES, NO_T12, VERSE_SPACING, scale_of
+from ..core.straight_spine import turning_level
 from ..errors import InputError
 from .planes import Plane, between
 from .spine_line import SpineLine
@@ -87,7 +88,7 @@ class Spine:
         """The spine of labeled points.
 
         Raises:
-            InputError: there are none, or two stand at one place.
+            InputError: there are none, two stand at one place, or they do not follow one another along a spine.
         """
         found = sorted(points, key=lambda point: LEVEL_INDEX[point.level])
         if not found:
@@ -96,6 +97,9 @@ class Spine:
         places = np.array([point.ras for point in found], dtype=float)
         if len(places) > 1 and np.linalg.norm(np.diff(places, axis=0), axis=1).min() < 1.0:
             raise InputError("Two vertebrae stand at one place: correct one of them first.")
+        turning = turning_level(found)
+        if turning is not None:
+            raise InputError(f"The spine turns back at {turning}, so it has no levels: put the points in their order.")
         scale = scale_of(places, np.array([LEVEL_INDEX[level] for level in levels])) or 1.0
         return _spine(levels, SpineLine.through(places), scale)
 

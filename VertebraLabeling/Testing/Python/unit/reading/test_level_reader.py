@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from bent_spine import TOP, arc_depths, depths, on_circle, place, straight
 from spine_factory import NO_T12, WITH_L6, WITH_T13, positions
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.labels import LabeledPoint
+from VertebraLabelingLib.core.straight_spine import turning_level
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.reading.level_reader import ABOVE, BELOW, DISC, GAP, VERTEBRA, LevelReader
 from VertebraLabelingLib.reading.spine import Spine, disc_share
@@ -182,13 +184,28 @@ def test_reading_is_fast_enough_to_follow_the_mouse():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_points_in_no_order_give_some_level_and_no_error(seed):
-    """A user may have dragged a point past others; the read-out must not fall over meanwhile."""
+def test_points_in_no_order_give_a_level_or_one_sentence(seed):
+    """A user may have dragged a point far aside; the read-out must not fall over meanwhile."""
     rng = np.random.default_rng(seed)
     points = straight(USUAL_LEVELS[seed : seed + 2 + seed])
     places = rng.permutation([point.ras for point in points]) + rng.normal(0, 20, (len(points), 3))
-    read = reader([LabeledPoint(point.level, tuple(ras)) for point, ras in zip(points, places)])
+    points = [LabeledPoint(point.level, tuple(ras)) for point, ras in zip(points, places)]
+    if turning_level(points) is not None:
+        with pytest.raises(InputError, match=r"turns back at .*put the points in their order"):
+            reader(points)
+        return
+    read = reader(points)
     for ras in rng.uniform(-600, 600, (200, 3)) + TOP:
         found = read.at(ras)
         assert 0 <= found.fraction <= 1 and np.isfinite(found.away_mm) and found.text()
     assert all(np.isfinite(plane.up).all() for plane in read.spine.discs.values())
+
+
+@pytest.mark.parametrize("row", range(1, len(THORACIC) - 1))
+def test_nothing_is_read_where_names_are_exchanged_or_a_point_was_dragged_past_another(row):
+    points = on_circle(THORACIC, 220.0)
+    here, next_one = points[row], points[row + 1]
+    past = replace(here, ras=tuple(np.add(next_one.ras, (0.0, 0.0, -4.0))))
+    for changed in ([replace(here, ras=next_one.ras), replace(next_one, ras=here.ras)], [past, next_one]):
+        with pytest.raises(InputError, match=r"turns back at .*put the points in their order"):
+            Spine.of([*points[:row], *changed, *points[row + 2 :]])

@@ -43,6 +43,23 @@ def test_gaps_are_told_once():
     assert lines(levels, [warning])[2] == "T5-T6 not found between T4 and T7."
 
 
+@pytest.mark.parametrize("given", [{}, COUNTED])
+def test_a_twelfth_thoracic_vertebra_without_a_point_is_told(given):
+    """L1 may follow T11 in a spine with eleven ribs, but not so far from it."""
+    seen, _, unusual = lines([level for level in USUAL_LEVELS[6:22] if level != "T12"], provenance=given)
+    assert seen == "15 vertebrae were labeled: C7 to T11 and L1 to L3."
+    assert unusual.startswith("No vertebra was labeled between T11 and L1.")
+    eleven = tuple(replace(p, level="L1") if p.level == "T12" else p for p in labels_of(USUAL_LEVELS[6:19]).points)
+    assert report(SpineLabels(eleven, (), dict(given))).startswith("13 vertebrae were labeled: C7 to L1.\n")
+
+
+@pytest.mark.parametrize("names", [("L1", "L2"), ("T5", "T8"), ("T12", "L1")])
+def test_exchanged_names_are_told(names):
+    swapped = dict([names, names[::-1]])
+    points = (replace(point, level=swapped.get(point.level, point.level)) for point in labels_of().points)
+    assert "The spine turns back at" in report(SpineLabels(tuple(points))).splitlines()[2]
+
+
 def test_warnings_and_uncertain_levels_are_told_but_nothing_of_the_computer():
     warnings = [LabelWarning(SHIFT, landmarks=(LAST_RIB,)), LabelWarning(IMPLANTS, ("L4", "L5")), LabelWarning(NO_GPU)]
     labels = labels_of(warnings=warnings)
