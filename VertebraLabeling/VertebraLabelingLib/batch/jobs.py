@@ -25,6 +25,7 @@ class ScanJob:
         source: what identifies the scan; ``None`` where that is still to be looked up.
         adopted: points of this name that do not say their source are this scan's.
         foreign: files of this name may be another scan's, all but the points.
+        strangers: files that have a name of this scan's outputs and that this program has not made.
         notes: sentences for the user about the name.
     """
 
@@ -38,6 +39,7 @@ class ScanJob:
     source: ScanSource | None = None
     adopted: bool = False
     foreign: bool = False
+    strangers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

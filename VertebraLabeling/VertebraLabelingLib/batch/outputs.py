@@ -23,7 +23,7 @@ from ..scans.read_scan import Scan
 from ..system.atomic import new_path, write_text
 from ..system.private_log import log_failure
 from .jobs import ScanJob
-from .naming import output_path
+from .naming import name_key, output_path
 
 POINTS = "mrk.json"
 PICTURE = "png"
@@ -125,12 +125,24 @@ class OutputPlan:
         """The formats that this scan can have.
 
         Raises:
-            InputError: only a DICOM report is wanted, of a scan that did not come as DICOM.
+            InputError: there is none: a DICOM report is wanted of a scan that did not come as DICOM, or what this
+                program has not made has the names of its files.
         """
         formats = tuple(name for name in self.formats if name != DICOM or job.is_dicom)
         if not formats:
             raise InputError("A DICOM report needs a scan that came as DICOM: add another format for this scan.")
-        return formats
+        strangers = set(map(name_key, job.strangers))
+        free = tuple(name for name in formats if name_key(self.path(job, name).name) not in strangers)
+        if not free:
+            raise InputError(" ".join(self.taken(job)))
+        return free
+
+    def taken(self, job: ScanJob) -> tuple[str, ...]:
+        """A sentence for each file that is in the way, because this program has not made it."""
+        strangers = set(map(name_key, job.strangers))
+        files = (self.path(job, name).name for name in self.formats)
+        reason = "is there and was not made by this program: rename it, or choose another folder"
+        return tuple(f"{file} {reason}." for file in files if name_key(file) in strangers)
 
     def there(self, job: ScanJob) -> tuple[str, ...]:
         """The wanted formats that are written, and not older than the points: these may have been corrected since."""

@@ -85,6 +85,8 @@ class _Folder:
             files = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
         except OSError:  # there is no folder yet, or it cannot be used, which writing will say
             files = []
+        self._files = files
+        self._suffixes = tuple(WRITERS[name].suffix for name in wanted if name != POINTS)
         there = set(map(name_key, files))
         self._known = known = {
             name: result
@@ -120,6 +122,16 @@ class _Folder:
         """The journal has the files of a name as another scan's: its points were renamed or exchanged by hand."""
         result = self._known.get(name)
         return result is not None and ScanSource.from_dict(result.source) != source
+
+    def strangers(self, name: str, source: ScanSource) -> tuple[str, ...]:
+        """Files of a name that is this scan's, which the journal does not have as made here: a person put them there,
+        or they are scans. Where no journal tells of the scan, they are taken for its outputs."""
+        result = self._known.get(name)
+        if result is None or ScanSource.from_dict(result.source) != source:
+            return ()
+        own = set(map(name_key, result.files))
+        like = {name_key(f"{name}{suffix}") for suffix in self._suffixes} - own
+        return tuple(file for file in self._files if name_key(file) in like)
 
     def _take(self, name: str, source: ScanSource | None) -> None:
         if source and not self.names.get(name_key(name)):
@@ -185,7 +197,9 @@ class _Names:
         foreign = job.source is not None and self._folder.is_foreign(name, job.source)
         told = f"The points in {name}.mrk.json were renamed: other files of that name are made anew." if foreign else ""
         notes = (*job.notes, *filter(None, (note, told)))
-        return replace(job, name=name, adopted=adopted or silent, foreign=foreign, notes=notes)
+        strangers = self._folder.strangers(name, job.source) if job.source else ()
+        job = replace(job, name=name, adopted=adopted or silent, foreign=foreign, notes=notes)
+        return replace(job, strangers=strangers)
 
     def _adopted(self, job: ScanJob) -> str:
         """The name of points that do not say whose they are, where only this scan can have had it."""

@@ -175,7 +175,7 @@ def _renamed(job: ScanJob) -> ScanJob:
 
 
 def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled) -> ScanResult:
-    wanted = plan.wanted(job)
+    wanted, taken = plan.wanted(job), plan.taken(job)
     result = ScanResult.of(job, DONE)
     kept, notes = _kept(job, labeler, plan)
     if kept is not None and job.foreign:  # now and later: what is older than the points is made anew
@@ -187,7 +187,9 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
         missing = tuple(n for n in wanted if n != POINTS and (plan.overwrite or n not in there))
     if not missing:
         told = (*job.notes, *notes)
-        result = replace(result, status=PRESENT, message=" ".join(told), points=_points(kept), warnings=told, kept=True)
+        status = FAILED if taken else PRESENT
+        message = " ".join((*told, *taken))
+        result = replace(result, status=status, message=message, points=_points(kept), warnings=told, kept=True)
         return replace(result, files=_files(plan, job), counted=how_counted(kept) if kept else "")
     replaced = frozenset(name for name in wanted if plan.path(job, name).exists())
     scan = in_hounsfield(read_scan(job.path, job.series or None, job.folders))
@@ -200,8 +202,8 @@ def _label(job: ScanJob, labeler: Labeler, plan: OutputPlan, progress, cancelled
     return replace(
         result,
         files=_files(plan, job),
-        status=FAILED if written.failures else DONE,
-        message=" ".join(written.failures),
+        status=FAILED if taken or written.failures else DONE,
+        message=" ".join((*taken, *written.failures)),
         points=_points(labels),
         warnings=(*job.notes, *notes, *map(str, labels.warnings), *scan.notes, *written.notes),
         kept=kept is not None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,10 +55,19 @@ class Summary:
             result = replace(result, points=points, warnings=warnings, seconds=seconds, **kept)
         if before and not result.files and before.source in ({}, result.source):
             result = replace(result, files=before.files)
-        self._known[key] = self._told[key] = result
-        if self._enabled or result.files:
-            append(self._folder, result)
+        self._known[key] = self._told[key] = kept = self._with_earlier_files(result, before)
+        if self._enabled or kept.files:
+            append(self._folder, kept)
         return result
+
+    def _with_earlier_files(self, result: ScanResult, before: ScanResult | None) -> ScanResult:
+        """The result with the files that earlier runs wrote under its name: the journal tells them from a person's."""
+        earlier = (
+            file
+            for file in (before.files if before else ())
+            if file not in result.files and os.path.exists(self._folder / file)
+        )
+        return replace(result, files=(*result.files, *earlier))
 
     def write(self, skipped: Sequence[Skip] = ()) -> None:
         """Write the summaries.
