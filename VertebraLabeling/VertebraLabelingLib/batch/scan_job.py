@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..core.counting import how_counted, rule_of, stored_count
+from ..core.counting import how_counted, rule_of
 from ..core.field_of_view import distance_to_face
 from ..core.labels import SpineLabels
 from ..core.scan_source import ScanSource
@@ -228,7 +228,7 @@ def _kept(job: ScanJob, labeler: Labeler, plan: OutputPlan) -> tuple[SpineLabels
     points = plan.path(job, POINTS).name
     if is_corrected(labels):
         note = f"{points} was changed by a person, so its points are kept: rename or delete it to label the scan again."
-        is_other_rule = stored_count(labels) is not None and rule_of(labels) != plan.count
+        is_other_rule = rule_of(labels) != plan.count  # what a person has changed mostly tells none, as of what is seen
         return labels, (note,) if plan.overwrite or is_other_model or is_other_rule else ()
     if is_other_model:
         model = labels.provenance.get("model", "another model")

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import __version__
+from ..core.counting import COUNT
 from ..errors import printable
 from ..system.atomic import write_text
 from .jobs import Skip
@@ -27,6 +28,7 @@ COLUMNS = (
     *("case", "status", "levels", "count", "lowest_confidence", "warnings", "seconds", "error", "input", "source"),
     "counted",
 )
+_RENAMED = "Vertebrae were renamed, added or deleted since; these warnings are those of the names before."
 
 
 class Summary:
@@ -48,11 +50,9 @@ class Summary:
         key = result.name or result.path
         before = self._known.get(key)
         if result.kept and before and before.points and before.source in ({}, result.source):
-            warnings = tuple(dict.fromkeys((*before.warnings, *result.warnings)))
             points = result.points or before.points
             seconds = before.seconds if result.status == PRESENT else result.seconds
-            kept = {"provenance": before.provenance, "counted": result.counted or before.counted}
-            result = replace(result, points=points, warnings=warnings, seconds=seconds, **kept)
+            result = replace(result, points=points, seconds=seconds, **_known_of(result, before))
         if before and not result.files and before.source in ({}, result.source):
             result = replace(result, files=before.files)
         self._known[key] = self._told[key] = kept = self._with_earlier_files(result, before)
@@ -92,6 +92,19 @@ class Summary:
         pictures = {result.name for result in results if (self._folder / f"{result.name}.png").exists()}
         write_text(self._folder / PAGE_NAME, review_page(results, pictures, skipped))
         write_text(self._folder / JOURNAL, "".join(line_of(result) for result in results))
+
+
+def _known_of(result: ScanResult, before: ScanResult) -> dict[str, object]:
+    """What the run that made the points knew of them; of vertebrae that a person has renamed not how they were counted,
+    and its warnings as those of other names."""
+    is_renamed = bool(result.points) and result.levels != before.levels
+    told = (_RENAMED,) if is_renamed and before.warnings else ()
+    provenance = {key: value for key, value in before.provenance.items() if not (is_renamed and key == COUNT)}
+    return {
+        "warnings": tuple(dict.fromkeys((*told, *before.warnings, *result.warnings))),
+        "provenance": provenance,
+        "counted": result.counted or ("" if is_renamed else before.counted),
+    }
 
 
 def _scans(journal: dict[str, ScanResult]) -> dict[str, ScanResult]:

@@ -99,6 +99,36 @@ def test_points_that_a_person_has_corrected_stay_whatever_the_rule(scan, tmp_pat
     assert how_counted(read) == "", "who knows what the person has counted"
 
 
+RENAMED = {
+    "renamed": lambda points: [point.update(label=name) for point, name in zip(points, NAMES["above"])],
+    "deleted": lambda points: points.pop(),
+    "added": lambda points: points.append({**points[0], "label": "L5"}),
+}
+
+
+@pytest.mark.parametrize("change", RENAMED)
+def test_what_was_counted_of_names_that_a_person_changed_is_not_told_of_the_new_ones(scan, tmp_path, change):
+    out = tmp_path / "out"
+    (first,) = run(scan, out, "seen")
+    assert first.counted and any("T13" in warning for warning in first.warnings)
+    data = json.loads((out / "ct.mrk.json").read_text())
+    RENAMED[change](data["markups"][0]["controlPoints"])
+    (out / "ct.mrk.json").write_text(json.dumps(data))
+    for _ in range(2):  # nor later
+        (result,) = run(scan, out, "seen")
+        assert result.kept and result.levels != SEEN and (result.counted, result.provenance.get(COUNT)) == ("", None)
+        assert result.warnings[0].endswith("these warnings are those of the names before.")
+        assert set(first.warnings) < set(result.warnings)
+
+
+def test_a_rule_that_does_not_reach_corrected_points_is_told(scan, tmp_path):
+    run(scan, tmp_path / "out", "seen")
+    correct(tmp_path / "out" / "ct.mrk.json")
+    for rule in ("above", "sacrum"):
+        (result,) = run(scan, tmp_path / "out", rule)
+        assert result.levels == SEEN and "changed by a person, so its points are kept" in " ".join(result.warnings)
+
+
 def test_points_of_a_version_that_kept_no_count_are_those_of_what_is_seen(scan, tmp_path):
     out = tmp_path / "out"
     run(scan, out, "seen")
