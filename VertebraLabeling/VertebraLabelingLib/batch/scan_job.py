@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
-import numpy as np
-
 from ..core.counting import how_counted, rule_of
-from ..core.field_of_view import distance_to_face
+from ..core.field_of_view import far_outside
 from ..core.labels import SpineLabels
 from ..core.scan_source import ScanSource
 from ..errors import Cancelled, InputError, NotCtError, VertebraLabelingError
@@ -27,8 +25,6 @@ from .naming import own_name
 from .outputs import POINTS, NameTaken, OutputPlan, existing_labels, is_corrected, write_outputs
 
 DONE, PRESENT, SKIPPED, FAILED = "done", "present", "skipped", "failed"
-
-OUTSIDE_MM = 25.0  # a vertebra that the edge of the image cuts may have its center beyond it
 
 _TOO_LITTLE_MEMORY = "There is too little free memory for this scan: close programs or use fewer --jobs."
 
@@ -260,12 +256,11 @@ def _check_inside(labels: SpineLabels, scan: Scan, name: str) -> None:
     Raises:
         InputError: they do not.
     """
-    places = np.array([point.ras for point in labels.points]).reshape(-1, 3)
-    outside = -distance_to_face(places, scan.volume.corners)
-    if len(outside) and outside.max() > OUTSIDE_MM:
-        level = labels.points[int(outside.argmax())].level
+    found = far_outside(labels.points, scan.volume.corners)
+    if found is not None:
+        level, away = found
         raise InputError(
-            f"{level} in {name} lies {outside.max():.0f} mm outside this scan, so its points may be another scan's: "
+            f"{level} in {name} lies {away:.0f} mm outside this scan, so its points may be another scan's: "
             "rename or delete the file to label the scan, or correct it."
         )
 

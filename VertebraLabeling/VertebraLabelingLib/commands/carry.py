@@ -43,6 +43,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command."""
     from ..batch.naming import safe_name, stem
+    from ..core.counting import COUNT
+    from ..core.label_warning import note
     from ..core.scan_source import ScanSource
     from ..formats.mrk_json import read_labels, write_labels
     from ..registration.carry import carry
@@ -77,13 +79,15 @@ def run(arguments: argparse.Namespace) -> int:
             need_matplotlib()
             _refuse_present(picture)
     carried = carry(source, labels, target.volume, same_frame)
-    provenance = {key: value for key, value in labels.provenance.items() if key.startswith(("model", "weights"))}
+    kept = (COUNT, *(key for key in labels.provenance if key.startswith(("model", "weights"))))
+    provenance = {key: labels.provenance[key] for key in kept if key in labels.provenance}
+    told = replace(carried.labels, warnings=(*labels.warnings, note(str(carried))), provenance=provenance)
     if is_of is not None:
         provenance["source"] = is_of.to_dict()
-    arguments.output.mkdir(parents=True, exist_ok=True)
     try:
+        arguments.output.mkdir(parents=True, exist_ok=True)
         with new_path(points) as temporary:
-            write_labels(temporary, replace(carried.labels, provenance=provenance))
+            write_labels(temporary, told)
         if source is not None and not arguments.no_picture:
             both = (source, labels), (target.volume, carried.labels)
             with new_path(picture) as temporary:
@@ -92,8 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{arguments.output} cannot be written ({error.strerror or error}): choose another folder."
         ) from error
-    for note in target.notes:
-        print(printable(f"warning: {note}"))
+    for warning in (*target.notes, *labels.warnings):
+        print(printable(f"warning: {warning}"))
     print(printable(str(carried)))
     print(printable(f"{name}: {', '.join(point.level for point in carried.labels.points)}; {points}"))
     return 0

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+
+from .labels import LabeledPoint
+
+OUTSIDE_MM = 25.0  # a vertebra that the edge of the image cuts may have its center beyond it
+
+
+def far_outside(points: Sequence[LabeledPoint], corners: np.ndarray) -> tuple[str, float] | None:
+    """The level that lies farthest outside the field of view, and by how many mm; ``None`` where all may be its own.
+
+    Args:
+        corners: (8, 3) of the field of view, RAS mm.
+    """
+    outside = -distance_to_face(np.array([point.ras for point in points]).reshape(-1, 3), corners)
+    if not len(outside) or outside.max() <= OUTSIDE_MM:
+        return None
+    return points[int(outside.argmax())].level, float(outside.max())
 
 
 def distance_along(points: np.ndarray, direction: np.ndarray, corners: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.field_of_view import distance_to_face
+from ..core.field_of_view import distance_to_face, far_outside
 from ..core.labels import SpineLabels
 from ..core.volume import Volume, apply_affine
 from ..errors import Cancelled, InputError
@@ -127,11 +127,15 @@ def carry(
 
     Raises:
         NoFitError: the scans do not fit, or not well enough.
-        InputError: too few points, or a volume without contrast.
+        InputError: too few points, points of another scan, or a volume without contrast.
         Cancelled: ``cancelled`` returned true.
     """
     if same_frame:
         return _as_they_are(labels, target)
+    outside = far_outside(labels.points, source.corners)
+    if outside is not None:
+        level, away = outside
+        raise InputError(f"{level} lies {away:.0f} mm outside the scan of the points: give the scan that they are of.")
     fit = find_fit(source, labels, target, progress, cancelled)
     if fit.fault:
         raise NoFitError(f"The points were not carried: {fit.fault}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from dicom_files import write_series
 from phantoms import body
 from textured_patient import LEVELS, patient
 from VertebraLabelingLib.commands.cli import main
+from VertebraLabelingLib.core.counting import COUNT, Count, stored_count
+from VertebraLabelingLib.core.label_warning import LAST_RIB, SHIFT, LabelWarning
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.formats.mrk_json import read_labels, read_source, write_labels
@@ -93,6 +96,41 @@ def test_without_a_known_frame_the_source_is_asked_for(study, capsys):
 def test_another_source_than_that_of_the_points_is_refused(study, capsys):
     error = refused(study, capsys, "--source", study / "other.nii.gz", target="ct.nii.gz")
     assert "ct.mrk.json was not made from other.nii.gz" in error
+
+
+def without_source(study, shift=0.0) -> None:
+    """The points as Slicer saves them."""
+    points = tuple(
+        replace(point, ras=tuple(np.add(point.ras, (0.0, 0.0, shift))))
+        for point in read_labels(study / "ct.mrk.json").points
+    )
+    write_labels(study / "saved.mrk.json", SpineLabels(points))
+
+
+def test_points_that_do_not_lie_in_the_source_are_those_of_another_scan(study, capsys):
+    without_source(study, shift=70.0)
+    assert carry(study, "--source", study / "ct.nii.gz", points="saved.mrk.json") == 1
+    assert "mm outside the scan of the points: give the scan that they are of" in capsys.readouterr().err
+    without_source(study)
+    assert carry(study, "--source", study / "ct.nii.gz", "--no-picture", points="saved.mrk.json") == 0
+
+
+@pytest.mark.parametrize("options", [("--same-frame",), ("--no-picture",)])
+def test_what_the_labeling_counted_and_warned_of_goes_along(study, capsys, options):
+    labels = read_labels(study / "ct.mrk.json")
+    count, shifted = Count((LAST_RIB,)), LabelWarning(SHIFT)
+    provenance = {**labels.provenance, COUNT: count.to_json()}
+    write_labels(study / "ct.mrk.json", replace(labels, warnings=(shifted,), provenance=provenance))
+    assert carry(study, *options, "--source", study / "ct.nii.gz") == 0
+    read = read_labels(study / "out" / "other.mrk.json")
+    assert read.warnings[0] == shifted and "carried" in str(read.warnings[1])
+    assert stored_count(read) == count and f"warning: {shifted}" in capsys.readouterr().out
+
+
+def test_a_file_in_the_place_of_the_folder_gets_its_sentence(study, capsys):
+    (study / "out").write_text("mine")
+    assert carry(study, "--same-frame") == 1
+    assert "out cannot be written" in capsys.readouterr().err and (study / "out").read_text() == "mine"
 
 
 def test_what_is_there_already_is_never_replaced(study, capsys):
