@@ -34,6 +34,9 @@ Slicer passes over it, and leaves it out when it saves."""
 AS_WRITTEN = "as_written"
 """Key in the provenance of labels that were read: nobody has changed the points since they were written."""
 
+_STRAIGHTENED = "straightened"
+"""Key there of points whose places are none in a patient."""
+
 CUT = "cut"
 """Description of a truth point whose vertebra the image edge cuts: it counts neither way."""
 
@@ -81,8 +84,11 @@ class MarkupPoint:
         return self.description.strip().lower() == CUT
 
 
-def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
+def write_labels(path: str | os.PathLike, labels: SpineLabels, straightened: bool = False) -> None:
     """Write the points as one fiducial list: label = level, description as :attr:`LabeledPoint.description`.
+
+    Args:
+        straightened: the places are those of a straightened volume; the file is then refused as vertebrae of a patient.
 
     Of the provenance ``source`` (a :class:`ScanSource` as a dictionary), the model and the count are kept, and with the
     count the warnings, see :data:`ORIGIN`.
@@ -99,8 +105,9 @@ def write_labels(path: str | os.PathLike, labels: SpineLabels) -> None:
     if COUNT in labels.provenance:
         told = [warning.to_json() for warning in labels.warnings]
         kept |= {COUNT: labels.provenance[COUNT], "warnings": told}
-    origin = {ORIGIN: {**kept, "points": _digest(points)}} if kept else {}
-    write_text(path, json.dumps({"@schema": SCHEMA, **origin, "markups": [markup]}, indent=1) + "\n")
+    origin = {_STRAIGHTENED: True} if straightened else kept and {**kept, "points": _digest(points)}
+    data = {"@schema": SCHEMA, **({ORIGIN: origin} if origin else {}), "markups": [markup]}
+    write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def write_discs(path: str | os.PathLike, discs: Sequence[Disc]) -> None:
@@ -186,11 +193,13 @@ def _origin(data: dict) -> dict[str, object]:
         origin["source"] = source.to_dict()
     try:
         (markup,) = data["markups"]
-        if found.get("points") == _digest(markup["controlPoints"]):
+        points = markup["controlPoints"]
+        is_complete = all(point.get("positionStatus") == "defined" for point in points)
+        if is_complete and markup["coordinateSystem"] == "LPS" and found.get("points") == _digest(points):
             origin[AS_WRITTEN] = True
             count = Count.from_json(found.get(COUNT))
             origin.update({COUNT: count.to_json()} if count else {})
-    except (KeyError, TypeError, ValueError):  # not as written here, then
+    except (KeyError, TypeError, ValueError, AttributeError):  # not as written here, then
         pass
     return origin
 
@@ -225,6 +234,10 @@ def read_points(path: str | os.PathLike) -> tuple[MarkupPoint, ...]:
 
 
 def _points(data: dict, path: Path) -> tuple[MarkupPoint, ...]:
+    if isinstance(data.get(ORIGIN), dict) and data[ORIGIN].get(_STRAIGHTENED):
+        raise InputError(
+            f"{path.name} holds places in a straightened spine, which are none in a patient: give the points of the CT."
+        )
     try:
         markups = data["markups"]
         if not isinstance(markups, list) or not all(isinstance(markup, dict) for markup in markups):

@@ -43,10 +43,10 @@ def write_straight_volume(path: str | os.PathLike, volume: Volume, labels: Spine
 
 
 def write_straight_points(path: str | os.PathLike, labels: SpineLabels) -> None:
-    """Write the points at their places in that volume. They name no scan, so they are never taken for those of one.
+    """Write the points at their places in that volume, in a file that says so: it is never taken for points of a scan.
 
     Raises:
         InputError: the points give no curve.
         OSError: the file cannot be written.
     """
-    write_labels(path, straight_spine(labels.points).labels(labels))
+    write_labels(path, straight_spine(labels.points).labels(labels), straightened=True)

@@ -32,6 +32,7 @@ CHANGES = {
     "moved": lambda points: points[0]["position"].__setitem__(2, 1.5),
     "renamed": lambda points: points[0].update(label="C1"),
     "deleted": lambda points: points.pop(),
+    "unplaced": lambda points: points[1].update(positionStatus="undefined"),
     "added": lambda points: points.append({**points[0], "label": "L5"}),
 }
 

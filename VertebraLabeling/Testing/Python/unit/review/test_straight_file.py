@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import nibabel
 import numpy as np
@@ -16,7 +17,7 @@ from VertebraLabelingLib.batch.outputs import OutputPlan
 from VertebraLabelingLib.batch.scan_job import DONE, FAILED, PRESENT, label_one
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import InputError, NotCtError
-from VertebraLabelingLib.formats.mrk_json import read_labels, read_source
+from VertebraLabelingLib.formats.mrk_json import read_labels, read_points, read_source
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 from VertebraLabelingLib.review.straight_file import write_straight_volume
 from VertebraLabelingLib.scans.read_scan import read_volume
@@ -39,14 +40,15 @@ def test_the_points_stand_in_the_balls_of_the_straightened_volume(scans, tmp_pat
     assert result.status == DONE
     assert sorted(result.files) == ["ct.mrk.json", "ct.straight.json", "ct.straight.nii.gz"]
     image = nibabel.load(tmp_path / "out" / "ct.straight.nii.gz")
-    points = read_labels(tmp_path / "out" / "ct.straight.json").points
-    assert len(points) == 3
-    for point in points:
-        index = np.linalg.inv(image.affine) @ [*point.ras, 1.0]
+    (markup,) = json.loads((tmp_path / "out" / "ct.straight.json").read_text())["markups"]
+    places = [np.array(point["position"]) * (-1, -1, 1) for point in markup["controlPoints"]]  # LPS to RAS
+    assert [point["label"] for point in markup["controlPoints"]] == ["T1", "T2", "T3"]
+    for place in places:
+        index = np.linalg.inv(image.affine) @ [*place, 1.0]
         i, j, k = index[:3].round().astype(int)
         assert image.dataobj[i, j, k] > 400  # a ball
         assert image.dataobj[i, j + 20, k] < 200  # 14 mm before it there is none
-    heights = [point.ras[2] for point in points]
+    heights = [place[2] for place in places]
     apart = np.linalg.norm(np.diff(BALLS[::-1], axis=0), axis=1)
     np.testing.assert_allclose(heights, -np.concatenate([[0], np.cumsum(apart)]), atol=2.5)
     assert image.get_data_dtype() == np.int16 and np.allclose(image.header.get_zooms(), 0.7)
@@ -84,7 +86,11 @@ def test_a_folder_that_holds_its_own_outputs_is_labeled_again_without_them(scans
 def test_points_of_a_straightened_spine_belong_to_no_scan(scans, tmp_path):
     run(scans, tmp_path / "out", formats=FORMATS)
     assert read_source(tmp_path / "out" / "ct.mrk.json") is not None
-    assert read_source(tmp_path / "out" / "ct.straight.json") is None
+    straight = tmp_path / "out" / "ct.straight.json"
+    assert read_source(straight) is None
+    for read in (read_labels, read_points):
+        with pytest.raises(InputError, match="places in a straightened spine, which are none in a patient"):
+            read(straight)
 
 
 def test_one_vertebra_gives_a_sentence_and_keeps_the_points(tmp_path):
