@@ -19,6 +19,7 @@ import numpy as np
 from .. import __version__
 from ..core.anatomy import SNOMED_CODES
 from ..core.counting import how_counted
+from ..core.label_warning import REVIEW_KINDS, RULE
 from ..core.labels import LabeledPoint, SpineLabels
 from ..core.scan_source import ScanSource, instances_digest, shown_uid
 from ..core.volume import lps_to_ras, ras_to_lps
@@ -82,11 +83,10 @@ def make_report(labels: SpineLabels, dicom_files: Sequence[str]):
         imaging_measurements=[_group(hd, point, first) for point in labels.points],
         title=_code(hd, "126000", "DCM", "Imaging Measurement Report"),
     )
-    counted = how_counted(labels)
-    if counted:  # the template may be extended
+    for text in _comments(labels):  # the template may be extended
         comment = _code(hd, "121106", "DCM", "Comment")
         contains = hd.sr.RelationshipTypeValues.CONTAINS
-        content[0].ContentSequence.append(hd.sr.TextContentItem(comment, counted, contains))
+        content[0].ContentSequence.append(hd.sr.TextContentItem(comment, text, contains))
     report = hd.sr.Comprehensive3DSR(
         evidence=images,
         content=content,
@@ -250,4 +250,10 @@ def _uid(*parts: str) -> str:
 
 def _fingerprint(labels: SpineLabels) -> str:
     points = (f"{p.level}:{p.ras[0]:.2f},{p.ras[1]:.2f},{p.ras[2]:.2f},{p.confidence:.3f}" for p in labels.points)
-    return ";".join(filter(None, (*points, how_counted(labels))))
+    return ";".join((*points, *_comments(labels)))
+
+
+def _comments(labels: SpineLabels) -> tuple[str, ...]:
+    """How the spine was counted, and what a reader must know of its names before using them."""
+    told = (str(warning) for warning in labels.warnings if warning.kind in (*REVIEW_KINDS, RULE))
+    return tuple(filter(None, (how_counted(labels), *told)))

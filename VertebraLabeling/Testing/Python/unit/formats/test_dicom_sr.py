@@ -16,9 +16,19 @@ import pydicom  # noqa: E402
 from dicom_files import FRAME, STUDY, write_series  # noqa: E402
 from phantoms import affine, assert_same_labels, body, spine  # noqa: E402
 from VertebraLabelingLib.core.anatomy import SNOMED_CODES  # noqa: E402
-from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE  # noqa: E402
+from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM  # noqa: E402
 from VertebraLabelingLib.core.counting import COUNT, Count, how_counted  # noqa: E402
-from VertebraLabelingLib.core.label_warning import FIRST_RIB, LAST_RIB, SACRUM  # noqa: E402
+from VertebraLabelingLib.core.label_warning import (  # noqa: E402
+    COUNTS,
+    FIRST_RIB,
+    LAST_RIB,
+    NO_GPU,
+    NOTE,
+    RULE,
+    SACRUM,
+    SHIFT,
+    LabelWarning,
+)
 from VertebraLabelingLib.core.volume import to_canonical  # noqa: E402
 from VertebraLabelingLib.errors import InputError  # noqa: E402
 from VertebraLabelingLib.formats.dicom_sr import read_labels, write_labels  # noqa: E402
@@ -74,10 +84,29 @@ def counted_spine(rule: str = AS_SEEN):
     return replace(spine(("T12", "L1", "L2")), provenance={COUNT: count.to_json()})
 
 
+def comments_of(path: Path) -> list[str]:
+    content = pydicom.dcmread(path).ContentSequence
+    return [item.TextValue for item in content if item.ConceptNameCodeSequence[0].CodeValue == "121106"]
+
+
+def test_levels_that_may_be_wrong_are_told_in_the_report_but_nothing_of_the_computer(series, tmp_path):
+    told = (
+        LabelWarning(SHIFT),
+        LabelWarning(COUNTS, ("L1",), ("T12",), text=FROM_SACRUM),
+        LabelWarning(RULE, text=FROM_ABOVE),
+    )
+    others = (LabelWarning(NO_GPU), LabelWarning(NOTE, text="Patient Doe"))
+    labels = replace(counted_spine(), warnings=(*told, *others))
+    write_labels(tmp_path / "report.dcm", labels, read_scan(series).dicom_files)
+    assert comments_of(tmp_path / "report.dcm") == [how_counted(labels), *map(str, told)]
+    one = pydicom.dcmread(tmp_path / "report.dcm").SOPInstanceUID
+    write_labels(tmp_path / "report.dcm", counted_spine(), read_scan(series).dicom_files)
+    assert pydicom.dcmread(tmp_path / "report.dcm").SOPInstanceUID != one, "another text is another report"
+
+
 def test_a_comment_says_how_the_spine_was_counted(series, tmp_path):
     def comments():
-        content = pydicom.dcmread(tmp_path / "report.dcm").ContentSequence
-        return [item.TextValue for item in content if item.ConceptNameCodeSequence[0].CodeValue == "121106"]
+        return comments_of(tmp_path / "report.dcm")
 
     report_of(series, tmp_path)
     assert comments() == []
