@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..registration.carry import carry
     from ..review.carry_picture import write_carry_picture
     from ..review.snapshot import need_matplotlib
-    from ..scans.identify import identify
+    from ..scans.identify import identify, shares_frame
     from ..scans.read_scan import read_scan
     from ..system.atomic import new_path
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = read_scan(arguments.target, arguments.series)
     made_from = ScanSource.from_dict(labels.provenance.get("source"))
     is_of = _identity(identify, arguments.target, arguments.series)
-    same_frame = arguments.same_frame or _one_frame(made_from, is_of)
+    same_frame = arguments.same_frame or _one_frame(shares_frame, arguments.target, arguments.series, made_from)
     source = None
     if not same_frame:
         if arguments.source is None:
@@ -116,7 +116,9 @@ def _identity(identify, path: Path, series: str | None):
         return None
 
 
-def _one_frame(one, other) -> bool:
-    """Whether two scans are known to have one frame of reference."""
-    frames = [each.part("frame_of_reference") if each is not None else "" for each in (one, other)]
-    return bool(frames[0]) and frames[0] == frames[1]
+def _one_frame(shares_frame, path: Path, series: str | None, source) -> bool:
+    """Whether a scan is known to have the frame of reference of the points."""
+    try:
+        return source is not None and shares_frame(path, series or "", source)
+    except (InputError, OSError):  # which reading will say
+        return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core.scan_source import FILE, ScanSource, digest_of
 from .read_scan import VOLUME_SUFFIXES, dicom_series_at
-from .series_source import identify_series
+from .series_source import identify_series, is_of_patient
 
 _BLOCK = 4096  # bytes of a sample
 _BLOCKS = 256
@@ -38,6 +38,24 @@ def identify(path: str | os.PathLike, series: str = "", folders: Sequence[str] =
     if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.is_dir():
         return identify_file(path)
     return identify_series(dicom_series_at(path, series or None, folders))
+
+
+def shares_frame(path: str | os.PathLike, series: str, source: ScanSource) -> bool:
+    """Whether a DICOM series says the frame of reference of another one, and the same patient.
+
+    Anonymizers give many patients one frame of reference.
+
+    Args:
+        path, series: as of :func:`identify`.
+        source: of the other series.
+
+    Raises:
+        InputError, OSError: as of :func:`identify`.
+    """
+    frame = source.part("frame_of_reference")
+    if not frame or identify(path, series).part("frame_of_reference") != frame:
+        return False
+    return is_of_patient(dicom_series_at(Path(path), series or None, ()), source)
 
 
 def identify_file(path: Path) -> ScanSource:

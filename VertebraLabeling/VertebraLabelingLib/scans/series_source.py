@@ -43,6 +43,11 @@ def identify_series(series: DicomSeries) -> ScanSource:
     )
 
 
+def is_of_patient(series: DicomSeries, source: ScanSource) -> bool:
+    """Whether a series names the patient of another one, of which only the source is known."""
+    return digest_of((source.part("series"), *series.slices[0].file.patient)) == source.part("patient")
+
+
 def _place(frame: Frame) -> str:
     """Where a plane lies, in space and in its file: phases of one multi-frame object differ by the latter only."""
     return ",".join((str(frame.index), *(f"{x:.3f}" for x in frame.position or ())))

@@ -80,6 +80,21 @@ def test_one_frame_that_the_headers_tell_needs_no_source(tmp_path, capsys):
     np.testing.assert_allclose(read_labels(tmp_path / "out" / "s2.mrk.json").by_level["L1"].ras, place, atol=1e-3)
 
 
+@pytest.mark.parametrize("tag", ["PatientID", "PatientName", "PatientBirthDate"])
+def test_a_frame_that_an_anonymizer_gave_to_two_patients_is_none(tmp_path, capsys, tag):
+    volume = body((8, 24, 20))
+    for number, value in ((1, "19500203"), (2, "19610405")):
+        uids = {"FrameOfReferenceUID": "1.2.3.4", "SeriesInstanceUID": f"1.2.{number}"}
+        write_series(tmp_path / f"s{number}", volume, **uids, **{tag: value})
+    place = tuple(volume.corners.mean(axis=0).tolist())
+    labels = SpineLabels((LabeledPoint("L1", place),), provenance={"source": identify(tmp_path / "s1").to_dict()})
+    write_labels(tmp_path / "s1.mrk.json", labels)
+    arguments = ["carry", str(tmp_path / "s1.mrk.json"), str(tmp_path / "s2"), "-o", str(tmp_path / "out")]
+    assert main(arguments) == 1 and not (tmp_path / "out").exists()
+    assert "do not share a known frame of reference" in capsys.readouterr().err
+    assert main([*arguments, "--same-frame"]) == 0, "the user knows better"
+
+
 def refused(study, capsys, *options, **files) -> str:
     before = sorted(path.name for path in study.rglob("*"))
     assert carry(study, *options, **files) == 1
