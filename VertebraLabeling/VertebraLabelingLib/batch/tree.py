@@ -28,6 +28,7 @@ _OTHER_FORMATS = (
 
 _OUTPUTS = (".discs.nii.gz",)
 """Names of volume files that this program writes."""
+_OF_DISCS = "named as disc labels of this program: rename it if it is a CT"
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Tree:
                 elif name.endswith(_OTHER_FORMATS):
                     self._skip(path, "not read: convert or unpack it first")
             elif name.endswith(_OUTPUTS):
-                self._skip(path, "made by this program")
+                self._skip(path, _OF_DISCS)
             elif _bids_reason(path.name):
                 self._skip(path, _bids_reason(path.name))
             elif path.is_file():

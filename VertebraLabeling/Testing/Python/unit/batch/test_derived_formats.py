@@ -56,7 +56,9 @@ def test_files_of_discs_are_neither_scans_nor_points_of_another_one(tmp_path):
     run(folder, folder, formats=ALL)  # into the folder of the scans
     found = find_scans([folder])
     assert [job.name for job in found.jobs] == ["scan0"]
-    assert ("scan0.discs.nii.gz", "made by this program") in [(s.path.split("/")[-1], s.reason) for s in found.skipped]
+    assert ("scan0.discs.nii.gz", "named as disc labels of this program: rename it if it is a CT") in [
+        (s.path.split("/")[-1], s.reason) for s in found.skipped
+    ]
     (again,) = run(folder, folder, formats=ALL)
     assert again.status == PRESENT and again.name == "scan0"
 
