@@ -132,7 +132,7 @@ def test_the_numbers_of_a_run_are_those_of_its_model(labeler, volume, labels):
 
 
 def test_a_correction_solves_with_the_weights_of_the_run(labeler, volume, labels):
-    bold = replace(SHIPPED, chain=replace(SHIPPED.chain, calibration=(0.0, 0.0, 0.0, 0.0, 0.0)))
+    bold = replace(SHIPPED, chain=replace(SHIPPED.chain, calibration=(0.0,) * 6))
     other = VertebraLabeler(device="cpu")
     other._model = replace(labeler.model, parameters=bold)
     result = other.label(volume)
