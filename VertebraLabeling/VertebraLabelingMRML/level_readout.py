@@ -3,7 +3,7 @@
 A slice across the spine is at one level. A view along it shows many: it says that of the place under the mouse, or of
 the crosshair where this is shown and in the slice, else that of its center, and says so. Whatever the view shows, the
 level is that of the place in the world, so it holds for all volumes of the same frame of reference; a view of another
-one says nothing.
+one says nothing. Where the points and their volume were moved apart, no place has a level: that is said instead.
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from .control_points import levelIndices
 from .display import AMBER
 from .points import sourceVolume
 from .same_world import inOtherWorld
+from .stands_apart import standApart
 from .translation import tr as _
 from .view_windows import compositeOf, crosshairNode, isStraightened, sliceView
 
@@ -42,7 +43,7 @@ class LevelReadout(VTKObservationMixin):
         self._later, self._settling = later, False
         self._node, self._observed, self._corners = None, {}, {}
         self._along = set()  # IDs of the views that ask where the mouse is
-        self._reader, self._uncertain, self._foreign = None, frozenset(), {}
+        self._reader, self._uncertain, self._foreign, self._apart = None, frozenset(), {}, False
         self.straight = None
 
     def follow(self, pointsNode):
@@ -62,7 +63,7 @@ class LevelReadout(VTKObservationMixin):
 
     def _lookAround(self):
         self._observe()
-        self._foreign = {}
+        self._foreign, self._apart = {}, standApart(self._node)
         present = {view.GetID(): view for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")}
         for viewID in [each for each in self._corners if each not in present]:
             self._corners.pop(viewID).remove()
@@ -82,6 +83,10 @@ class LevelReadout(VTKObservationMixin):
         if crosshair is not None:
             wanted[crosshair, modified] = self._onPlace
             wanted[crosshair, slicer.vtkMRMLCrosshairNode.CursorPositionModifiedEvent] = self._onPlace
+        source = sourceVolume(self._node)
+        if source is not None:
+            wanted[source, slicer.vtkMRMLTransformableNode.TransformModifiedEvent] = self._onScene
+            wanted[source, modified] = self._onScene  # also tells of another matrix of its own
         for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
             wanted[view, modified] = self._onView
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -127,6 +132,8 @@ class LevelReadout(VTKObservationMixin):
         """What a view has to say, and whether it is uncertain."""
         if self._isForeign(sliceNode):
             return "", False
+        if self._apart:
+            return _("no level: CT and points were moved apart"), True
         reading, isCenter = self._read(sliceNode)
         if reading is None:
             return "", False

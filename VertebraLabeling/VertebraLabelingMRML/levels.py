@@ -20,6 +20,7 @@ from VertebraLabelingLib.reading.spine import Spine
 from .control_points import levelIndices
 from .node_attributes import jsonOf
 from .points import readLabels, sourceVolume
+from .stands_apart import standApart
 from .translation import tr as _
 from .volumes import volumeFromNode
 
@@ -147,8 +148,11 @@ def discPlane(pointsNode, name, onCt=True):
 
 
 def ctOf(pointsNode):
-    """The CT of the points as the engine's :class:`Volume` in world space; ``None`` where it is not there or bent."""
-    volumeNode = sourceVolume(pointsNode)
+    """The CT of the points as the engine's :class:`Volume` in world space.
+
+    ``None`` where it is not there, is bent, or does not stand where its points do.
+    """
+    volumeNode = sourceVolume(pointsNode) if not standApart(pointsNode) else None
     try:
         return volumeFromNode(volumeNode) if volumeNode is not None else None
     except InputError:

@@ -17,8 +17,9 @@ from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 from . import display
 from .engine import straightVolume
 from .node_attributes import STRAIGHTENED
-from .points import checkPointsNode, levelPoints
+from .points import checkPointsNode, levelPoints, sourceVolume
 from .slice_geometry import localToWorld
+from .stands_apart import standApart
 from .volumes import volumeFromNode
 
 SETTLE_MS = 300  # after the last change: to straighten takes a second
@@ -134,6 +135,11 @@ class StraightenedSpine(VTKObservationMixin):
         """The curve, the straightened volume, its labels, and where it stands; changes nothing."""
         volume, points = volumeFromNode(self._sourceVolume), self._sourcePoints
         self._stamp = _stamp(self._sourceVolume)
+        if sourceVolume(points) is self._sourceVolume and standApart(points):
+            raise InputError(
+                f"'{points.GetName()}' and '{self._sourceVolume.GetName()}' were moved apart: put them back together, "
+                "or label it again."
+            )
         labels = SpineLabels(tuple(each.point for each in levelPoints(points)))
         spine = straight_spine(labels.points)
         inside = distance_to_face(np.array([point.ras for point in labels.points]), volume.corners) > 0
