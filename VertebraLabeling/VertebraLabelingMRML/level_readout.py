@@ -3,7 +3,8 @@
 A slice across the spine is at one level. A view along it shows many: it says that of the place under the mouse, or of
 the crosshair where this is shown and in the slice, else that of its center, and says so. Whatever the view shows, the
 level is that of the place in the world, so it holds for all volumes of the same frame of reference; a view of another
-one says nothing. Where the points and their volume were moved apart, no place has a level: that is said instead.
+one says nothing, nor does that of one with vertebrae of its own. Where the points and their volume were moved apart, no
+place has a level: that is said instead.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ from slicer.util import VTKObservationMixin
 from . import levels
 from .control_points import levelIndices
 from .display import AMBER
-from .points import sourceVolume
-from .same_world import inOtherWorld
+from .points import pointsNodeOf, sourceVolume
+from .same_world import inOtherWorld, inSameFrame
 from .stands_apart import standApart
 from .translation import tr as _
 from .view_windows import compositeOf, crosshairNode, isStraightened, sliceView
@@ -173,8 +174,17 @@ class LevelReadout(VTKObservationMixin):
             return True
         key = volumeID, volumeNode.GetTransformNodeID()
         if key not in self._foreign:  # to ask the DICOM database takes milliseconds
-            self._foreign[key] = inOtherWorld(volumeNode, sourceVolume(self._node))
+            source = sourceVolume(self._node)
+            self._foreign[key] = inOtherWorld(volumeNode, source) or _hasOwnLevels(volumeNode, source)
         return self._foreign[key]
+
+
+def _hasOwnLevels(volumeNode, source):
+    """Whether a volume has vertebrae of its own, and is not known to lie in one world with the ``source`` of others."""
+    if volumeNode is source or (source is not None and inSameFrame(volumeNode, source)):
+        return False
+    own = pointsNodeOf(volumeNode)
+    return own is not None and bool(levelIndices(own))
 
 
 def _uncertain(pointsNode):

@@ -20,6 +20,12 @@ def inOtherWorld(volumeNode, otherNode):
     return not any(map(_isMoved, (volumeNode, otherNode))) and _differ(volumeNode, otherNode, FRAME_OF_REFERENCE)
 
 
+def inSameFrame(volumeNode, otherNode):
+    """Whether DICOM says that two volumes are of one patient and of one frame of reference, and none was moved."""
+    values = [[_value(node, tag) for tag in (PATIENT_ID, FRAME_OF_REFERENCE)] for node in (volumeNode, otherNode)]
+    return "" not in values[0] and values[0] == values[1] and not any(map(_isMoved, (volumeNode, otherNode)))
+
+
 def _isMoved(volumeNode):
     """Whether somebody has moved a volume; the acquisition transform of Slicer's DICOM reader moves slices only."""
     transform = volumeNode.GetParentTransformNode()

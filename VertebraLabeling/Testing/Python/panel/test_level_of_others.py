@@ -1,9 +1,12 @@
-"""Levels are not read in a volume that DICOM says is of another patient, or lies in another frame of reference."""
+"""Levels are not read in a volume of another patient or frame of reference, nor in one with vertebrae of its own."""
 
 import slicer
 from panel_case import addVolume
+from synthetic_spine import BallLabeler
 from test_report import ReportCase
 from VertebraLabelingMRML.same_world import inOtherWorld
+
+from VertebraLabeling import VertebraLabelingLogic
 
 
 class TestOtherVolumes(ReportCase):
@@ -36,4 +39,20 @@ class TestOtherVolumes(ReportCase):
         self.addImages()
         self.assertIn("Red", self.show(self.other))
         self.addImages(self.other)
+        self.assertIn("Red", self.show(self.other))
+
+    def test_vertebrae_of_its_own_are_not_passed_over(self):
+        """Of two patients whose CT came as NIfTI files, nothing else tells that they are two."""
+        self.assertIn("Red", self.show(self.other))
+        own = VertebraLabelingLogic(BallLabeler()).label(self.other)
+        self.assertIsNot(own, self.node)
+        self.assertEqual(self.show(self.other), {})
+        self.assertIn("Red", self.show(self.volumeNode))
+        slicer.mrmlScene.RemoveNode(own)
+        self.assertIn("Red", self.show(self.other))
+
+    def test_two_series_of_one_study_share_their_levels_though_both_have_them(self):
+        self.addImages()
+        self.addImages(self.other)
+        VertebraLabelingLogic(BallLabeler()).label(self.other)
         self.assertIn("Red", self.show(self.other))
