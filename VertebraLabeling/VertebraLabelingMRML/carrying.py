@@ -11,7 +11,7 @@ from .dicom_report import frameOfReference
 from .engine import carry
 from .points import belongsTo, checkPointsNode, createPointsNode, levelPoints, readLabels, writeLabels
 from .volume_state import stateOf
-from .volumes import volumeFromNode
+from .volumes import checkInScene, volumeFromNode
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,9 @@ def carryTo(volumeNode, pointsNode, targetNode, sameFrame=None, progress=None, c
     Raises:
         VertebraLabelingError: the nodes cannot be used, or the scans do not fit together, or not well enough.
     """
-    if pointsNode is None:
-        raise InputError("No point list is chosen: label the volume first, or choose its points.")
     checkPointsNode(pointsNode)
     source, target = volumeFromNode(volumeNode), volumeFromNode(targetNode)
+    checkInScene(volumeNode, pointsNode, targetNode)
     if volumeNode is targetNode:
         raise InputError("The points belong to this volume already: choose another volume.")
     if belongsTo(pointsNode, volumeNode) is False:

@@ -16,8 +16,9 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.reading.discs import discs_of
 
 from .levels import ctOf
-from .points import levelPoints
+from .points import checkIsPointList, levelPoints
 from .translation import tr as _
+from .volumes import checkInScene
 
 VERTEBRAE = "VertebraLabeling.vertebrae"  # the role of a node reference, from the discs to the points of the vertebrae
 COLOR = (0.95, 0.6, 0.85)  # apart from the regions of vertebrae and from amber
@@ -52,7 +53,7 @@ def discPoints(pointsNode, onCt=True):
 
 def discsNodeOf(pointsNode):
     """The list of discs that was made from a list of vertebrae, or ``None``."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+    nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode") if pointsNode is not None else []
     return next((node for node in reversed(nodes) if node.GetNodeReference(VERTEBRAE) is pointsNode), None)
 
 
@@ -65,8 +66,10 @@ def writeDiscs(pointsNode):
     """Make the list of discs of a list of vertebrae, or bring it up to date; returns its node.
 
     Raises:
-        InputError: as of :func:`discPoints`; a list that is there is as it was.
+        InputError: as of :func:`discPoints`, or this is no list in the scene; a list that is there is as it was.
     """
+    checkIsPointList(pointsNode)
+    checkInScene(pointsNode)
     discs = discPoints(pointsNode)
     node = discsNodeOf(pointsNode)
     if node is None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
-import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.count_rules import AS_SEEN
 from VertebraLabelingLib.core.counting import check_rule, rule_of
@@ -39,7 +38,7 @@ from .points import (
     writeLabels,
 )
 from .volume_state import rigidMotion, stateOf
-from .volumes import volumeAndNotes
+from .volumes import checkInScene, volumeAndNotes
 
 ASTRAY_MM = 25.0  # nearer than the next vertebra but one: a settled point farther from all candidates is in none
 
@@ -106,9 +105,7 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None,
             :class:`found_in.ChangedVolumeError` as told at ``keep``.
     """
     (volume, notes), state = volumeAndNotes(volumeNode), stateOf(volumeNode)
-    for node in (volumeNode, outputNode):
-        if node is not None and node.GetScene() is not slicer.mrmlScene:
-            raise InputError(f"'{node.GetName()}' is not in the scene: add it with slicer.mrmlScene.AddNode(node).")
+    checkInScene(volumeNode, *([outputNode] if outputNode is not None else []))
     pointsNode = outputNode
     if pointsNode is None and not newOutput:
         pointsNode = pointsNodeOf(volumeNode)

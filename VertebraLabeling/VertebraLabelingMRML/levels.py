@@ -19,7 +19,7 @@ from VertebraLabelingLib.reading.spine import Spine
 
 from .control_points import levelIndices
 from .node_attributes import jsonOf
-from .points import readLabels, sourceVolume
+from .points import checkIsPointList, readLabels, sourceVolume
 from .stands_apart import standApart
 from .translation import tr as _
 from .volumes import volumeFromNode
@@ -98,8 +98,9 @@ def reportText(pointsNode):
     """Three sentences for a report, in the user's language: levels seen, how counted, what is unusual or uncertain.
 
     Raises:
-        InputError: there are no vertebrae, or a level is used twice.
+        InputError: there is no point list, or no vertebrae in it, or a level is used twice.
     """
+    checkIsPointList(pointsNode)
     return report(readLabels(pointsNode), translate=_)
 
 
@@ -166,10 +167,11 @@ def turnTo(sliceNode, plane, orientation=AXIAL):
         plane: of :func:`planeOf`.
         orientation: ``"Axial"``, ``"Sagittal"`` or ``"Coronal"``, as the vertebra has them.
     """
+    matrix = plane.slice_to_ras(orientation)  # first: where there is none, the view is not marked as turned
     if not sliceNode.GetAttribute(TURNED_FROM):
         axes = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, :3]
         sliceNode.SetAttribute(TURNED_FROM, json.dumps(axes.ravel().tolist()))
-    _turn(sliceNode, plane.slice_to_ras(orientation))
+    _turn(sliceNode, matrix)
 
 
 def turnBack(sliceNode):

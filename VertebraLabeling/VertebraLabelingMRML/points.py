@@ -81,7 +81,7 @@ def provenanceOf(pointsNode):
 
 def pointsNodeOf(volumeNode):
     """The newest markups node whose points were found in this volume, or ``None``; clones are the user's copies."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+    nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode") if volumeNode is not None else []
     return next((node for node in reversed(nodes) if node.GetNodeReference(VOLUME) is volumeNode), None)
 
 
@@ -335,10 +335,17 @@ def _warnings(pointsNode):
     return tuple(warning for warning in read if warning is not None)
 
 
-def checkPointsNode(pointsNode):
-    """Raise InputError unless the node can take vertebra points."""
+def checkIsPointList(pointsNode):
+    """Raise InputError for ``None`` and for nodes of other kinds."""
+    if pointsNode is None:
+        raise InputError("No point list is chosen: label the volume first, or choose its points.")
     if pointsNode.GetClassName() != "vtkMRMLMarkupsFiducialNode":
         raise InputError(f"'{pointsNode.GetName()}' is not a point list: choose or create a point list for the output.")
+
+
+def checkPointsNode(pointsNode):
+    """Raise InputError unless the node can take vertebra points."""
+    checkIsPointList(pointsNode)
     if pointsNode.GetAttribute(STRAIGHTENED):
         raise InputError(f"'{pointsNode.GetName()}' shows a straightened spine: choose the points of the scan itself.")
     localToWorld(pointsNode)

@@ -20,9 +20,10 @@ from .node_attributes import STRAIGHTENED
 from .points import checkPointsNode, levelPoints, sourceVolume
 from .slice_geometry import localToWorld
 from .stands_apart import standApart
-from .volumes import volumeFromNode
+from .volumes import checkInScene, volumeFromNode, voxelsOf
 
 SETTLE_MS = 300  # after the last change: to straighten takes a second
+LEAST_MM, MOST_MM = 0.25, 5.0  # voxels: of two gigabytes for a whole spine, and of some in a vertebra
 BESIDE_MM = 50.0  # between the patient and the straightened spine
 
 
@@ -226,9 +227,11 @@ class StraightenedSpine(VTKObservationMixin):
 
 def straighten(volumeNode, pointsNode, voxelMm, makeLater=None, onChanged=None):
     """See :class:`StraightenedSpine`, which is returned; the arguments are checked before anything is made."""
-    if pointsNode is None:
-        raise InputError("No point list is chosen: label the volume first, or choose its points.")
     checkPointsNode(pointsNode)
+    voxelsOf(volumeNode)
+    checkInScene(volumeNode, pointsNode)
+    if not LEAST_MM <= voxelMm <= MOST_MM:
+        raise InputError(f"Voxels of {voxelMm} mm are none of a picture: choose {LEAST_MM} to {MOST_MM} mm.")
     return StraightenedSpine(volumeNode, pointsNode, voxelMm, makeLater, onChanged)
 
 

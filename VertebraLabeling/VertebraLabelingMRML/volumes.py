@@ -44,6 +44,13 @@ def voxelsOf(volumeNode):
     return slicer.util.arrayFromVolume(volumeNode)
 
 
+def checkInScene(*nodes):
+    """Raise InputError for a node, volume or other, that is not in the scene: others could not refer to it."""
+    for node in nodes:
+        if node.GetScene() is not slicer.mrmlScene:
+            raise InputError(f"'{node.GetName()}' is not in the scene: add it with slicer.mrmlScene.AddNode(node).")
+
+
 def likelyVolume():
     """The volume that the user most likely means: the active one, else the first scalar volume; None without any."""
     selection = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")
