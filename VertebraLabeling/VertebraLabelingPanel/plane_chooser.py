@@ -13,7 +13,8 @@ class PlaneChooser:
     """The list of planes.
 
     It names the vertebra or disc that the views were turned to, as the points are now: when a correction gives it
-    another name, the list does, too. The views stay where they are until another plane is chosen.
+    another name, the list does, too. The views stay where they are until another plane is chosen, or other points are:
+    a plane of one patient is none of the next.
 
     Args:
         comboBox: the QComboBox.
@@ -30,6 +31,8 @@ class PlaneChooser:
     def update(self, pointsNode):
         """Offer the planes of these points; ``None`` for none."""
         if pointsNode is not self._node:
+            if self._place is not None:
+                _turnBack()
             self._node, self._place = pointsNode, None
         names = levels.planeNames(pointsNode) if pointsNode is not None else []
         if names != self._names:
@@ -53,8 +56,7 @@ class PlaneChooser:
     def back(self):
         """Give all views that were turned their usual planes again."""
         self._place = None
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            levels.turnBack(view)
+        _turnBack()
         self.update(self._node)
 
     def _onActivated(self, row):
@@ -85,3 +87,8 @@ class PlaneChooser:
                 if reading is not None and reading.name in self._names:
                     return reading.name
         return self._names[0]
+
+
+def _turnBack():
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        levels.turnBack(view)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import slicer
+from panel_case import addVolume
 from test_shortcuts import LEVELS, ShortcutCase
 from VertebraLabelingMRML import corrections, levels, points
 
@@ -108,6 +109,20 @@ class TestPlanes(PlaneCase):
         self.assertTurnedTo("L2")
         self.press("Home")
         np.testing.assert_allclose(self.axes()["Green"], oblique[:3, :3], atol=1e-9)
+
+    def test_a_second_patient_is_not_shown_in_planes_of_the_first(self):
+        for choose in (
+            lambda: self.ui.inputSelector.setCurrentNode(addVolume(name="second")),
+            lambda: self.ui.outputSelector.setCurrentNode(None),
+            lambda: slicer.mrmlScene.RemoveNode(self.node),
+        ):
+            if self.node is None:
+                self.showBalls()
+            self.choose("L2")
+            choose()
+            self.settle()
+            self.assertFalse(self.list.enabled)
+            self.assertUsual()
 
     def test_without_points_there_is_none(self):
         self.choose("L2")
