@@ -37,7 +37,7 @@ def evenly_spaced(
     Args:
         array: (K, J, I) voxels.
         positions: (K, 3) place of the first voxel of each slice, mm; along a line (:func:`check_in_line`).
-        name: of the scan, for the words.
+        name: of the scan, for the words of errors; notes go along with the result, e.g. into reports, and bear none.
         most_mm: slices are left as they are where none is further from its even place, nor than a quarter of a step.
 
     Returns:
@@ -70,7 +70,7 @@ def evenly_spaced(
         mixed = array[upper - 1] * (1.0 - share) + array[upper] * share
         out[k] = np.round(mixed) if out.dtype.kind in "iu" else mixed
     note = (
-        f"The slices of {name} are not evenly spaced ({lengths.min():.1f} to {widest:.1f} mm, "
+        f"The slices are not evenly spaced ({lengths.min():.1f} to {widest:.1f} mm, "
         "slices may be missing): they were interpolated, so check the levels there."
     )
     return out, direction * along[-1] / (count - 1), [note]

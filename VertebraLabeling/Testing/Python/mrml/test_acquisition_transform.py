@@ -7,7 +7,7 @@ from acquisition import SIZE, SPACING, addAcquisitionTransform, addScan, positio
 from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingMRML import corrections, volumes
+from VertebraLabelingMRML import corrections, levels, volumes
 from VertebraLabelingMRML.undo import UndoStack
 
 from VertebraLabeling import VertebraLabelingLogic
@@ -120,6 +120,15 @@ class TestPlaces(AcquisitionCase):
             shared = np.shares_memory(self.labeler.volumes[-1].array, slicer.util.arrayFromVolume(self.volumeNode))
             self.assertEqual(shared, not copied)
             self.assertEqual("interpolated, so check the levels there" in self.said(), copied)
+
+    def test_the_report_does_not_bear_the_name_of_the_volume(self):
+        """A file may be named after its patient."""
+        volumeNode = addScan(positionsAt(jittered(0.8)))
+        volumeNode.SetName("Jane Doe")
+        self.label(volumeNode)
+        text = levels.reportText(self.node)
+        self.assertIn("interpolated, so check the levels there", text)
+        self.assertNotIn("Jane Doe", text)
 
     def test_a_tilt_is_told(self):
         self.label(addScan(positionsAt(EVEN, TILTED)))
