@@ -63,6 +63,15 @@ class TestMovedApart(ReadoutCase):
         self.move(30.0)
         self.assertNotIn(APART, self.texts().values())
 
+    def test_a_nudge_that_leaves_each_point_in_its_vertebra_is_no_move(self):
+        for name in ("volumeNode", "node"):
+            for mm, apart in ((3.0, False), (8.0, True)):
+                with self.subTest(name, mm=mm):
+                    self.move(mm)
+                    self.put(getattr(self, name))
+                    self.assertEqual(standApart(self.node), apart)
+            getattr(self, name).SetAndObserveTransformNodeID(None)
+
     def test_corrections_are_no_move(self):
         for correct in (
             lambda: corrections.shift(self.node, 1),
