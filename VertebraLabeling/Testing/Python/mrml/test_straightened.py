@@ -232,8 +232,9 @@ class TestInStep(StraightCase):
 
     def test_a_click_takes_every_view_to_the_place_in_its_own_picture(self):
         views = {}
-        for name, volumeNode in (("Red", self.volumeNode), ("Straight", self.straight.volumeNode)):
+        for name, volumeNode in (("Usual", self.volumeNode), ("Straight", self.straight.volumeNode)):
             view = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode")
+            self.addCleanup(slicer.mrmlScene.RemoveNode, view)  # a cleared scene keeps what has a singleton tag
             view.SetLayoutName(name)
             view.SetSingletonTag(name)
             view.SetOrientation("Axial")
@@ -247,7 +248,7 @@ class TestInStep(StraightCase):
             for view in views.values():
                 view.JumpSliceByCentering(0.0, 0.0, 0.0)
             np.testing.assert_allclose(self.straight.jump(place), world, atol=0.05)
-            self.assertAlmostEqual(views["Red"].GetSliceToRAS().GetElement(2, 3), world[2], delta=0.1)
+            self.assertAlmostEqual(views["Usual"].GetSliceToRAS().GetElement(2, 3), world[2], delta=0.1)
             self.assertAlmostEqual(views["Straight"].GetSliceToRAS().GetElement(2, 3), straight[2], delta=0.1)
         self.assertIsNone(self.straight.jump((0.0, 900.0, 0.0)))
 

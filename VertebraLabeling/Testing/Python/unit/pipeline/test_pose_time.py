@@ -1,4 +1,4 @@
-"""Looking for the pose costs at most twice the time of a usual run, whatever the patient lies like."""
+"""Looking for the pose costs at most three times the time of a usual run, whatever the patient lies like."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def cpu_seconds(labeler: VertebraLabeler, volume: Volume) -> float:
 
 @pytest.mark.timing
 @pytest.mark.parametrize("lying", LYING)
-def test_a_patient_who_lies_otherwise_takes_at_most_three_times_as_long(scan, labeler, lying):
-    """Twice to 2.9 times on a quiet computer, and a tolerance for a busy one."""
-    assert cpu_seconds(labeler, turned(scan, LYING[lying])) < 4 * cpu_seconds(labeler, scan)
+def test_a_patient_who_lies_otherwise_takes_about_three_times_as_long(scan, labeler, lying):
+    """Twice to 3.2 times on a quiet computer, and a tolerance for a busy one."""
+    assert cpu_seconds(labeler, turned(scan, LYING[lying])) < 5 * cpu_seconds(labeler, scan)
 
 
 @pytest.mark.parametrize("times", [0, 2], ids=("missing", "doubled"))
