@@ -23,7 +23,7 @@ NEED_VIEWS = {
     "test_level_readout": None,
     "test_names_in_views": None,
     "test_new_views": None,
-    "test_planes": None,
+    "test_plane_views": None,
     "test_shortcuts": None,
     "test_straight_view": None,
     "test_views_and_drag": None,
