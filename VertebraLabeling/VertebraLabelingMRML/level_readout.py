@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import slicer
 import vtk
-from slicer.util import VTKObservationMixin
 
 from . import levels
 from .control_points import levelIndices
@@ -21,6 +20,7 @@ from .same_world import inOtherWorld, inSameFrame
 from .stands_apart import standApart
 from .translation import tr as _
 from .view_windows import compositeOf, crosshairNode, isStraightened, sliceView
+from .wanted_events import WantedEvents
 
 SETTLE_MS = 20
 FONT_PX = 16
@@ -28,7 +28,7 @@ COLOR = (1.0, 1.0, 0.85)  # apart from the names of vertebrae
 IN_SLICE_MM = 0.5  # of the crosshair from the slice
 
 
-class LevelReadout(VTKObservationMixin):
+class LevelReadout(WantedEvents):
     """Says in each slice view at which level of one list of vertebrae it is, until :meth:`follow` of ``None``.
 
     Args:
@@ -42,7 +42,7 @@ class LevelReadout(VTKObservationMixin):
     def __init__(self, later):
         super().__init__()
         self._later, self._settling = later, False
-        self._node, self._observed, self._corners = None, {}, {}
+        self._node, self._corners = None, {}
         self._along = set()  # IDs of the views that ask where the mouse is
         self._reader, self._uncertain, self._foreign, self._apart = None, frozenset(), {}, False
         self.straight = None
@@ -50,9 +50,9 @@ class LevelReadout(VTKObservationMixin):
     def follow(self, pointsNode):
         """Read the levels of this list, as its points are now, instead of those of the one before."""
         if pointsNode is None:
-            self.removeObservers()
+            self.observeOnly({})
             self._node, self._reader, self._uncertain = None, None, frozenset()
-            self._observed, self._foreign, self._settling = {}, {}, False
+            self._foreign, self._settling = {}, False
             self._along.clear()
             while self._corners:
                 self._corners.popitem()[1].remove()
@@ -92,11 +92,7 @@ class LevelReadout(VTKObservationMixin):
             wanted[view, modified] = self._onView
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             wanted[composite, modified] = self._onScene
-        for key in set(self._observed) - set(wanted):
-            self.removeObserver(*key, self._observed.pop(key))
-        for key in set(wanted) - set(self._observed):
-            self.addObserver(*key, wanted[key])
-            self._observed[key] = wanted[key]
+        self.observeOnly(wanted)
 
     def _onScene(self, caller, event):
         if not self._settling:

@@ -2,16 +2,16 @@
 
 import slicer
 import vtk
-from slicer.util import VTKObservationMixin
 
 from . import slice_views
 from .slice_names import SliceNames
 from .view_windows import cameraOf, renderWindow
+from .wanted_events import WantedEvents
 
 SETTLE_MS = 20
 
 
-class SliceViewFollower(VTKObservationMixin):
+class SliceViewFollower(WantedEvents):
     """Arranges the points of one node anew when a view turns, zooms, comes or goes, or the look is changed.
 
     Args:
@@ -21,14 +21,14 @@ class SliceViewFollower(VTKObservationMixin):
     def __init__(self, later):
         super().__init__()
         self._later, self._settling = later, False
-        self._node, self._observed, self._names = None, {}, SliceNames()
+        self._node, self._names = None, SliceNames()
 
     def follow(self, pointsNode):
         """Follow the views for this node instead of the one before, as its points are now; ``None`` to stop."""
         if pointsNode is not self._node:
-            self.removeObservers()
+            self.observeOnly({})
             self._letGo()
-            self._node, self._observed, self._settling, self._names.chosen = pointsNode, {}, False, None
+            self._node, self._settling, self._names.chosen = pointsNode, False, None
         if pointsNode is not None:
             self._names.show(pointsNode, *slice_views.arrange(pointsNode, followed=True))
             self._observe()
@@ -59,11 +59,7 @@ class SliceViewFollower(VTKObservationMixin):
                 wanted[window, vtk.vtkCommand.WindowResizeEvent] = self._onViewEvent
             if camera is not None:
                 wanted[camera.GetCamera(), modified] = self._onViewEvent
-        for key in set(self._observed) - set(wanted):
-            self.removeObserver(*key, self._observed.pop(key))
-        for key in set(wanted) - set(self._observed):
-            self.addObserver(*key, wanted[key])
-            self._observed[key] = wanted[key]
+        self.observeOnly(wanted)
 
     def _onLook(self, caller, event):
         slice_views.mirror(self._node)

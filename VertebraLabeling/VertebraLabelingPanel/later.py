@@ -38,3 +38,22 @@ class Later:
     def _onTimeout(self):
         if self._function is not None:
             self._function()
+
+
+class Laters:
+    """The timers of one part of the panel: one for each function that it calls later."""
+
+    def __init__(self):
+        self._timers = {}
+
+    def start(self, ms, function):
+        """Call a function in ``ms`` milliseconds; a call of it that still waits is put off until then."""
+        if function not in self._timers:
+            self._timers[function] = Later(function)
+        self._timers[function].start(ms)
+
+    def stop(self):
+        """No call comes any more."""
+        timers, self._timers = self._timers, {}
+        for timer in timers.values():
+            timer.stop()

@@ -8,7 +8,7 @@ from VertebraLabelingMRML.display import removeWithDisplay
 from VertebraLabelingMRML.level_readout import LevelReadout
 from VertebraLabelingMRML.points import sourceVolume
 
-from .later import Later
+from .later import Laters
 from .plane_chooser import PlaneChooser
 from .straight_button import StraightButton
 
@@ -24,11 +24,11 @@ class ReadingSection:
 
     def __init__(self, ui, messages, straighten):
         self._ui, self._messages = ui, messages
-        self._parameters, self._timers = None, {}
-        self.readout = LevelReadout(self._callLater)
+        self._parameters, self._later = None, Laters()
+        self.readout = LevelReadout(self._later.start)
         self.planes = PlaneChooser(ui.planeComboBox, messages, self._onTurned)
-        self.straight = StraightButton(ui.straightButton, messages, straighten, self._callLater, self._onStraight)
-        self._discs = discs.DiscFollower(self._callLater)
+        self.straight = StraightButton(ui.straightButton, messages, straighten, self._later.start, self._onStraight)
+        self._discs = discs.DiscFollower(self._later.start)
         ui.discsCheckBox.connect("clicked(bool)", self._onDiscs)
         ui.copyReportButton.connect("clicked(bool)", self._onCopyReport)
 
@@ -74,14 +74,7 @@ class ReadingSection:
         self.straight.close()
         self._discs.follow(None)
         self.readout.follow(None)
-        timers, self._timers = self._timers, {}
-        for timer in timers.values():
-            timer.stop()
-
-    def _callLater(self, ms, function):
-        if function not in self._timers:
-            self._timers[function] = Later(function)
-        self._timers[function].start(ms)
+        self._later.stop()
 
     def _onDiscs(self, wanted):
         node = self._node

@@ -9,7 +9,7 @@ from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
 from VertebraLabelingMRML.told import Told, told
 from VertebraLabelingMRML.watcher import PointsWatcher
 
-from .later import Later
+from .later import Laters
 from .report_button import ReportButton
 from .table import LevelTable
 
@@ -30,11 +30,11 @@ class ResultSection:
 
     def __init__(self, ui, messages, onNamed, onDragged, onChanged):
         self._ui, self._messages, self._onChanged = ui, messages, onChanged
-        self._parameters, self._node, self._timers = None, None, {}
+        self._parameters, self._node, self._later = None, None, Laters()
         self._shown, self.told, self._lookBefore = None, Told(), None
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
-        self._watcher = PointsWatcher(self.update, onDragged, self._callLater)
-        self._views = SliceViewFollower(self._callLater)
+        self._watcher = PointsWatcher(self.update, onDragged, self._later.start)
+        self._views = SliceViewFollower(self._later.start)
         self._report = ReportButton(ui.reportButton, messages, lambda: self._presentNode)
         ui.boneButton.connect("clicked(bool)", self._onBoneButton)
         ui.viewsBackButton.connect("clicked(bool)", self._onViewsBackButton)
@@ -69,7 +69,7 @@ class ResultSection:
         if node is None or self._state(node, amberBelow) != self._shown:
             self._show(node, amberBelow)
         if not isBoneShown(self._boneOf()):
-            self._callLater(0, self._showBone)  # the points first
+            self._later.start(0, self._showBone)  # the points first
         self._messages.warn(self.told.warnings)
         self._onChanged()
 
@@ -115,14 +115,7 @@ class ResultSection:
         self._watcher.watch(None)
         self._views.follow(None)
         self._shown = None
-        timers, self._timers = self._timers, {}
-        for timer in timers.values():
-            timer.stop()
-
-    def _callLater(self, ms, function):
-        if function not in self._timers:
-            self._timers[function] = Later(function)
-        self._timers[function].start(ms)
+        self._later.stop()
 
     def _onChosen(self, index):
         display.jumpTo(self._node, index)
