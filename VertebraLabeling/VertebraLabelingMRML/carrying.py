@@ -10,6 +10,7 @@ from . import display, found_in, slice_views
 from .dicom_report import frameOfReference
 from .engine import carry
 from .points import belongsTo, checkPointsNode, createPointsNode, levelPoints, readLabels, writeLabels
+from .same_world import inOtherWorld
 from .volume_state import stateOf
 from .volumes import checkInScene, volumeFromNode
 
@@ -75,8 +76,12 @@ def carryTo(volumeNode, pointsNode, targetNode, sameFrame=None, progress=None, c
 
 
 def inOneFrame(volumeNode, other):
-    """Whether two volumes say one DICOM frame of reference, and both stand under the same transform."""
-    if volumeNode.GetTransformNodeID() != other.GetTransformNodeID():
+    """Whether two volumes say one DICOM frame of reference and the same patient, and stand under the same transform.
+
+    Anonymizers give many patients one frame of reference. The places of all images are compared with where they lie,
+    because nothing is computed where this is true.
+    """
+    if volumeNode.GetTransformNodeID() != other.GetTransformNodeID() or inOtherWorld(volumeNode, other):
         return False
     frame = frameOfReference(volumeNode)
     return bool(frame) and frame == frameOfReference(other)

@@ -94,7 +94,7 @@ class TestFrames(CarryCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def load(self, node, frame, number):
+    def load(self, node, frame, number, **headers):
         """Write the images of a volume into the database, as if it had been loaded from there."""
         import pydicom
         from dicom_files import write_series
@@ -102,7 +102,7 @@ class TestFrames(CarryCase):
 
         part = Volume(self.volume.array[:6].astype(np.int16), self.volume.ijk_to_ras)
         folder = self.folder / str(number)
-        write_series(folder, part, FrameOfReferenceUID=frame, SeriesInstanceUID=f"1.2.{number}")
+        write_series(folder, part, FrameOfReferenceUID=frame, SeriesInstanceUID=f"1.2.{number}", **headers)
         slicer.util.updateVolumeFromArray(node, part.array)
         images = []
         for path in folder.iterdir():
@@ -129,6 +129,15 @@ class TestFrames(CarryCase):
         self.assertFalse(carrying.inOneFrame(self.volumeNode, self.targetNode))
         self.load(self.targetNode, "1.9.1", 3)
         self.targetNode.SetOrigin(*np.add(self.targetNode.GetOrigin(), (0, 4, 0)))
+        self.assertFalse(carrying.inOneFrame(self.volumeNode, self.targetNode))
+
+    def test_two_patients_of_one_frame_of_reference_do_not_share_it(self):
+        self.load(self.volumeNode, "1.9.1", 1, PatientID="A")
+        self.load(self.targetNode, "1.9.1", 2, PatientID="B")
+        self.assertFalse(carrying.inOneFrame(self.volumeNode, self.targetNode))
+        transform = transformOf(shifted(1, 2, 3)).GetID()
+        for node in (self.volumeNode, self.targetNode):
+            node.SetAndObserveTransformNodeID(transform)
         self.assertFalse(carrying.inOneFrame(self.volumeNode, self.targetNode))
 
     def test_without_headers_nothing_is_known(self):
