@@ -273,10 +273,9 @@ def _to_labels(solution: _Solution) -> SpineLabels:
     fixed = solution.clamp[rows] >= 0
     sign = HIGHEST_MARGIN if fixed.any() else sign_of(ordered, rows, levels, graph.parameters)
     posterior = graph.posterior()[rows, levels]
-    weights = graph.parameters.calibration
     against = contradiction(ordered.landmarks[rows], levels, graph.parameters)
     signs = terms(posterior, ordered.detection[rows], margin, sign, against)
-    confidence = calibrated(signs, weights) if weights else posterior.clip(0.0, 1.0)
+    confidence = calibrated(posterior, signs, graph.parameters.calibration)
     confidence[fixed] = 1.0
     points = []
     for (n, k), sure in zip(path.nodes, confidence):

@@ -66,11 +66,14 @@ def terms(
     return np.stack([np.ones(count), log_odds(posterior), log_odds(detection), *whole], axis=1)
 
 
-def calibrated(rows: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """(M,) confidence 0..1 of the vertebrae of a chain.
+def calibrated(posterior: np.ndarray, rows: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:
+    """(M,) confidence 0..1 of the vertebrae of a chain; the posterior itself where ``weights`` is None.
 
     Args:
+        posterior: (M,) posterior probability of the level of each.
         rows: (M, 6) see :func:`terms`.
         weights: (6,) of the terms.
     """
+    if weights is None:
+        return posterior.clip(0.0, 1.0)
     return 1.0 / (1.0 + np.exp(-(rows @ np.asarray(weights, dtype=float))))

@@ -82,8 +82,8 @@ class Measured:
 
     def confidence(self, parameters: ChainParameters) -> np.ndarray:
         """(M,) confidence as the product gives it."""
-        heat, weights = parameters.temperature, parameters.calibration
-        return calibrated(self.terms(heat), weights) if weights else self.posterior[heat].clip(0.0, 1.0)
+        heat = parameters.temperature
+        return calibrated(self.posterior[heat], self.terms(heat), parameters.calibration)
 
     def terms(self, heat: float) -> np.ndarray:
         """(M, 6) see :func:`.confidence.terms`, at a temperature."""

@@ -28,7 +28,14 @@ WEIGHTS = (-1.0, 0.5, 1.0, 0.5, 0.5, 0.5)
 
 
 def confidence(posterior, detection, margin, sign, against) -> np.ndarray:
-    return calibrated(terms(np.array(posterior), np.array(detection), margin, sign, against), WEIGHTS)
+    posterior = np.array(posterior)
+    return calibrated(posterior, terms(posterior, np.array(detection), margin, sign, against), WEIGHTS)
+
+
+def test_without_weights_the_confidence_is_the_posterior():
+    posterior = np.array([0.2, 1.0])
+    rows = terms(posterior, np.array([0.5, 0.5]), 3.0, 2.0)
+    assert calibrated(posterior, rows, None).tolist() == posterior.tolist()
 
 
 @pytest.mark.parametrize(
