@@ -90,6 +90,7 @@ class LevelParameters:
         fewest_rows: mass of a level that has a mean row; the lowest body, of C3, fills three.
         end_room: share of the last gap below a body's center; with less in view the body counts as cut.
         rib_prior: added to the log-odds of ribs: training shows many more twelfth ribs that are missing than there are.
+            0 where a model says nothing of ribs, as the shipped one.
     """
 
     weight: float = tuned(0.85, "share", FOLDS)
@@ -102,7 +103,7 @@ class LevelParameters:
     compact: float = tuned(0.45, "ratio", FOLDS)
     fewest_rows: float = tuned(1.5, "rows of 4 mm", REASON)
     end_room: float = tuned(0.3, "of a gap", FOLDS)
-    rib_prior: float = tuned(0.0, "log odds", FOLDS)
+    rib_prior: float = tuned(0.0, "log odds", REASON)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class ChainParameters:
             place lies in the field of view. p = 0.5 is neutral.
         temperature: costs are divided by it before they are read as log probabilities.
         calibration: weights of :func:`.confidence.terms` that turn the posterior into the confidence; ``None`` takes
-            the posterior itself.
+            the posterior itself. The last, of landmarks, is 0 where a model says nothing of them.
         shift_sign: warn where the strongest sign (:func:`.confidence.strongest_sign`) against a shift is less.
         landmark, landmark_most: factor of the log-likelihoods of ``Evidence.landmarks``, and the log-odds beyond which
             they say no more: that of the appearance, and one mistake in 400. They move nothing where a model says

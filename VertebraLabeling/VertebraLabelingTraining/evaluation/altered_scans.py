@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     rows: list[dict] = []
     found = find_cases([options.data])
-    groups = _unseen(options.model, options.data, found) if options.model else _folds(options.runs, options.data, found)
+    groups = (
+        of_model(options.model, options.data, found) if options.model else of_folds(options.runs, options.data, found)
+    )
     for labeler, names in groups:
         ct, others = ([name for name in names if name.startswith("ct/") == is_ct] for is_ct in (True, False))
         for name in (*ct, *others[::EVERY]):
@@ -64,14 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(table(rows))
 
 
-def _folds(runs: Sequence[Path], data: Path, found: Collection[str]) -> Iterator[tuple[VertebraLabeler, list[str]]]:
+def of_folds(runs: Sequence[Path], data: Path, found: Collection[str]) -> Iterator[tuple[VertebraLabeler, list[str]]]:
     """Who labels, and the scans of that fold."""
     for fold, run in enumerate(runs):
         names = sorted(set(fold_names(data / "splits.json", fold)) & set(found))
         yield held_out_labeler(run, names, fold), names
 
 
-def _unseen(model: Path, data: Path, found: Collection[str]) -> Iterator[tuple[VertebraLabeler, list[str]]]:
+def of_model(model: Path, data: Path, found: Collection[str]) -> Iterator[tuple[VertebraLabeler, list[str]]]:
     """The model, and its :func:`unseen_names`."""
     yield VertebraLabeler(model), unseen_names(model, data, found)
 

@@ -32,7 +32,6 @@ from ..data.evidence_folder import evidence_path, nothing_found, truth_path
 from ..models.export import export, parts_of
 from ..networks.trainer import CHECKPOINT
 
-MODEL = "model.pt"  # in a run folder: its networks in one file
 LabelerOf = Callable[[Path, Collection[str], int], VertebraLabeler]
 """Run folder, names of the cases to label, fold -> who labels them; raises where they were seen in training."""
 
@@ -46,7 +45,7 @@ def held_out_labeler(run: Path, names: Collection[str], fold: int) -> VertebraLa
     parts = parts_of(run)
     for checkpoint in (run / CHECKPOINT, *parts.values()):
         refuse_seen(checkpoint, names)
-    model = run / MODEL
+    model = run / "model.pt"
     export(run / CHECKPOINT, model, f"cross-validation fold {fold}", parts=parts)
     return VertebraLabeler(model)
 

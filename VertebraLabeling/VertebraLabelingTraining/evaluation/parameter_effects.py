@@ -1,10 +1,12 @@
 """How far the answers move when a chosen number moves by a third, on scans whose patients no network has seen.
 
-    python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --runs R0 R1 R2 --out docs/parameters.md
+    python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --model MODEL.pt --out FILE.md
+    python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --runs R0 R1 R2 --out FILE.md
 
 The numbers of the solver are moved on the golden evidence (:mod:`.golden_evidence`), in a minute and without torch.
-Those of the other stages are moved where the networks of the folds ``R0`` to ``R2`` run: on :data:`HELD_OUT`, whole,
-and two fields of view of each; those of the pose search on some of them turned, upside down and small. Each run begins
+Those of the other stages are moved where networks run, on those of :data:`HELD_OUT` whose patients they have not seen,
+whole, and two fields of view of each; those of the pose search on some of them turned, upside down and small. The
+networks are a model's, or those of the folds, of which each labels the scans of its own. Each run begins
 with the stage whose number is moved; what the detection network says of a pose is kept. Some hours on two cores;
 ``--stages`` names the stages to measure anew, the rows of the others stay as they are in ``--out``.
 """
@@ -28,7 +30,7 @@ from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
 from VertebraLabelingLib.system.atomic import write_text
 
-from ..data.cases import find_cases, fold_names, truth_file
+from ..data.cases import find_cases, truth_file
 from .draw_crops import draw_crop
 from .golden_evidence import evidence_of, named, read_evidence
 
@@ -56,13 +58,13 @@ probabilities to at most 0.99), on scans whose patients the networks have not se
 identified, gained or lost; mean distance (mm); mean confidence ("sure"); cases whose warnings change. "=": nothing.
 
 `chain`: all cases of the golden evidence. `pose`: 4 scans, each turned by 45 degrees, on the belly, feet first and at
-0.65 of its size. Other stages: 12 scans, and 24 fields of view.
+0.65 of its size. Other stages: a scan of each patient, and two fields of view of it.
 
 Chosen on:
 {sources}.
 
 ```sh
-python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --runs R0 R1 R2 --out docs/parameters.md
+python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --model MODEL.pt --out docs/parameters.md
 ```
 
 """
@@ -159,16 +161,12 @@ def golden(folder: Path) -> tuple[Labeled, dict[str, Truth]]:
 class Runs:
     """Scans labeled from a stage on, again and again."""
 
-    def __init__(self, data: Path, runs: Sequence[Path]) -> None:
-        from VertebraLabelingLib.networks.weights import load_model
+    def __init__(self, data: Path, runs: Sequence[Path] | None, model: Path | None) -> None:
+        from .altered_scans import of_folds, of_model
 
-        from .crossval import MODEL, held_out_labeler
-
-        self.data = data
-        self.fold_of = {name: fold for fold in range(len(runs)) for name in fold_names(data / "splits.json", fold)}
-        for fold, run in enumerate(runs):
-            held_out_labeler(run, [name for name, its in self.fold_of.items() if its == fold], fold)
-        self.models = [load_model(run / MODEL) for run in runs]
+        self.found = find_cases([data])
+        groups = of_model(model, data, self.found) if model else of_folds(runs, data, self.found)
+        self.models = {name: labeler.model for labeler, names in groups for name in names}
         self.kept: dict[tuple, Evidence] = {}
 
     def of(self, group: str) -> tuple[Labeled, dict[str, Truth]]:
@@ -208,16 +206,16 @@ class Runs:
         from VertebraLabelingLib.pipeline import stages
         from VertebraLabelingLib.pipeline.reporting import Reporter
 
-        model = replace(self.models[self.fold_of[case.split("__")[0]]], parameters=parameters)
+        model = replace(self.models[case.split("__")[0]], parameters=parameters)
         return stages.Engine(lambda: model, "cpu", Reporter(None, None))
 
     def scans(self, names: Sequence[str]) -> Iterator[tuple[str, Volume, list[MarkupPoint]]]:
-        """Name, canonical volume and truth."""
+        """Name, canonical volume and truth of those whose patients the networks have not seen."""
         from VertebraLabelingLib.scans.read_scan import read_volume
 
-        found = find_cases([self.data])
-        for name in names:
-            yield name, to_canonical(read_volume(found[name])), read_points(truth_file(found[name], name))
+        for name in filter(self.models.__contains__, names):
+            ct = self.found[name]
+            yield name, to_canonical(read_volume(ct)), read_points(truth_file(ct, name))
 
     def usual(self) -> Iterator[tuple[str, tuple[Volume, Truth]]]:
         """Whole scans, and fields of view of them."""
@@ -273,12 +271,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--golden", type=Path, default=Path("VertebraLabeling/Testing/Python/data/golden"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of CT with truth")
-    parser.add_argument("--runs", type=Path, nargs="+", help="of fold 0, 1, 2; needed for all stages but the chain")
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--runs", type=Path, nargs="+", help="run folders of fold 0, 1, 2")
+    who.add_argument("--model", type=Path, help="a model file; this or --runs is needed for all stages but the chain")
     parser.add_argument("--out", type=Path, required=True, help="the table, Markdown")
     parser.add_argument("--stages", nargs="+", choices=list(GROUPS), default=list(GROUPS), help="to measure anew")
     options = parser.parse_args(arguments)
-    if not options.runs and set(options.stages) != {"chain"}:
-        parser.error("give --runs, or --stages chain")
+    if not options.runs and not options.model and set(options.stages) != {"chain"}:
+        parser.error("give --model or --runs, or --stages chain")
     rows = rows_of(options.out)
     runs = None
     for group in options.stages:
@@ -286,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             label, truths = golden(options.golden)
         else:
             if runs is None:
-                runs = Runs(options.data, options.runs)
+                runs = Runs(options.data, options.runs, options.model)
                 keep_looks(runs.kept)
             label, truths = runs.of(group)
         rows |= {(group, name): cells for name, *cells in effects(group, label, truths)}

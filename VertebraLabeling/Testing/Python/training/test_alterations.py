@@ -13,7 +13,7 @@ from VertebraLabelingLib.errors import NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 from VertebraLabelingLib.networks.weights import write_model
 from VertebraLabelingTraining.evaluation.alterations import ALTERATIONS
-from VertebraLabelingTraining.evaluation.altered_scans import _unseen, label_altered, table
+from VertebraLabelingTraining.evaluation.altered_scans import label_altered, of_model, table
 from VertebraLabelingTraining.evaluation.altered_spine import MOST_HU, crushed, instrumented, streaks
 
 BALLS_IJK = np.array([(24, 30, 8), (25, 31, 20), (23, 29, 32)])
@@ -131,5 +131,5 @@ def test_a_model_is_scored_on_patients_that_it_has_not_seen(tmp_path):
     model = tmp_path / "m.pt"
     write_model(model, {}, (4, 4), "0", {"cases": ["ct/seen"]})
     found = ["ct/new", "ct/seen", "ct/other", "ct/in_no_fold", "openkbp/a"]
-    ((labeler, names),) = _unseen(model, tmp_path, found)
+    ((labeler, names),) = of_model(model, tmp_path, found)
     assert names == ["ct/new"] and labeler.weights == model
