@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.metrics import REGIONS, CaseScore, report, score_case
 from ..errors import InputError
-from ..formats.mrk_json import DISCS_SUFFIX, MarkupPoint, read_points
+from ..formats.mrk_json import MarkupPoint, holds_discs, read_points
 from ..system.atomic import write_text
 
 SUFFIX = ".mrk.json"
@@ -90,7 +90,7 @@ def without_truth(predicted: Path, pairs: dict[str, tuple[Path | None, Path]]) -
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    files = (path for path in sorted(folder.rglob(f"*{SUFFIX}")) if not path.name.endswith(DISCS_SUFFIX))
+    files = (path for path in sorted(folder.rglob(f"*{SUFFIX}")) if not holds_discs(path))
     return {_name(path.relative_to(folder).as_posix()): path for path in files}
 
 

@@ -150,10 +150,10 @@ def _with_source(labels, job):
 
 
 def _usual_gaps(folder: Path) -> dict:
-    from ..formats.mrk_json import DISCS_SUFFIX, read_points
+    from ..formats.mrk_json import holds_discs, read_points
     from ..review.review_balance import usual_gaps
 
-    files = sorted(path for path in folder.glob("*" + SUFFIX) if not path.name.endswith(DISCS_SUFFIX))
+    files = sorted(path for path in folder.glob("*" + SUFFIX) if not holds_discs(path))
     if not files:
         raise InputError(f"{folder} holds no {SUFFIX} file: give the folder of truth of the same kind of scan.")
     return usual_gaps({point.level: point.ras for point in read_points(file) if not point.cut} for file in files)

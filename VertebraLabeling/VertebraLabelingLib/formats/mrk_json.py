@@ -67,7 +67,11 @@ _DISC_DISPLAY = {
 }
 
 DISCS_SUFFIX = ".discs.mrk.json"
-"""Of files with disc points: their names are no levels, so they are no list of vertebrae."""
+
+
+def holds_discs(path: Path) -> bool:
+    """Whether a file is named as one of disc points: their names are no levels, so they are no list of vertebrae."""
+    return path.name.endswith(DISCS_SUFFIX)
 
 
 @dataclass(frozen=True)

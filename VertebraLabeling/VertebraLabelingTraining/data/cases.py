@@ -15,7 +15,7 @@ from torch import Tensor
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.volume import ras_to_ijk, to_canonical
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.formats.mrk_json import read_points
+from VertebraLabelingLib.formats.mrk_json import holds_discs, read_points
 from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 
@@ -81,7 +81,7 @@ def find_cases(
         for root, path in known:
             name = path.relative_to(root).as_posix()[: -len(TRUTH_SUFFIX)]
             ct = next((folder / (name + s) for s in CT_SUFFIXES if (folder / (name + s)).is_file()), None)
-            if ct is not None and not any(fnmatch.fnmatch(name, p) for p in exclude):
+            if ct is not None and not holds_discs(path) and not any(fnmatch.fnmatch(name, p) for p in exclude):
                 found[name] = ct
     return dict(sorted(found.items()))
 

@@ -46,6 +46,14 @@ def test_a_second_folder_adds_truth_and_overrides_none(folders):
     assert levels == {"one/own": [20], "one/bare": [21]}
 
 
+def test_discs_beside_a_ct_are_no_truth_of_their_label_image(folders):
+    """As ``label --discs --format mrk.json,discs.nii.gz`` leaves them."""
+    data, _ = folders
+    write(data, "one/own.discs", ".nii.gz", "")
+    write(data, "one/own.discs", ".mrk.json", "L1")
+    assert list(find_cases([data])) == ["one/own"]
+
+
 def test_without_a_second_folder_only_truth_beside_the_ct_counts(folders):
     assert list(find_cases([folders[0]])) == ["one/own"]
 
