@@ -176,16 +176,24 @@ def turnTo(sliceNode, plane, orientation=AXIAL):
 
 def turnBack(sliceNode):
     """Turn a view that was turned as it was before, at the place where it is now; others are left alone."""
-    before = jsonOf(sliceNode, TURNED_FROM, [])
     if not sliceNode.GetAttribute(TURNED_FROM):
         return
+    before = axesBefore(sliceNode)
     sliceNode.SetAttribute(TURNED_FROM, None)
-    if len(before) != 9 or not all(type(number) in (int, float) for number in before):
-        return  # of a damaged scene
+    if before is None:
+        return
     matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
-    matrix[:3, :3] = np.reshape(before, (3, 3))
+    matrix[:3, :3] = before
     if np.abs(matrix[:3, :3].T @ matrix[:3, :3] - np.eye(3)).max() < SKEWED:
         _turn(sliceNode, matrix)
+
+
+def axesBefore(sliceNode):
+    """(3, 3) axes of a view before it was turned; ``None`` where it was not, or a damaged scene does not tell them."""
+    before = jsonOf(sliceNode, TURNED_FROM, [])
+    if len(before) != 9 or not all(type(number) in (int, float) for number in before):
+        return None
+    return np.reshape(before, (3, 3))
 
 
 def _turn(sliceNode, matrix):

@@ -4,8 +4,7 @@ import numpy as np
 import slicer
 from VertebraLabelingLib.reading.planes import AXIAL, CORONAL, SAGITTAL
 
-from .levels import TURNED_FROM
-from .node_attributes import jsonOf
+from .levels import axesBefore
 from .view_windows import isStraightened
 
 ALONG_AXIS = (SAGITTAL, CORONAL, AXIAL)  # the patient's axes R, A, S, along which one looks
@@ -21,9 +20,7 @@ def usualViews():
 
 
 def _orientation(sliceNode):
-    before = jsonOf(sliceNode, TURNED_FROM, [])
-    if len(before) == 9 and all(type(number) in (int, float) for number in before):
-        axes = np.reshape(before, (3, 3))
-    else:
+    axes = axesBefore(sliceNode)
+    if axes is None:
         axes = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, :3]
     return ALONG_AXIS[int(np.abs(axes[:, 2]).argmax())]
