@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from .marked import marked as _
+
 AS_SEEN, FROM_ABOVE, FROM_SACRUM = "seen", "above", "sacrum"
 RULES = (AS_SEEN, FROM_ABOVE, FROM_SACRUM)
 """Name what is seen (a thirteenth rib-bearing vertebra is T13, a sixth lumbar one L6); count seven, twelve and five
 from above; count five, twelve and seven from the sacrum up."""
-
-
-def _(text: str) -> str:
-    """Mark a sentence for translation."""
-    return text
 
 
 OTHERWISE = {

@@ -18,6 +18,7 @@ from .anatomy import USUAL_LEVELS
 from .count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, OTHERWISE, RULES
 from .label_warning import DENS, FIRST_RIB, LANDMARK_WORDS, LANDMARKS, LAST_RIB, SACRUM
 from .labels import SpineLabels
+from .marked import marked as _
 
 COUNT = "count"  # in SpineLabels.provenance, as Count.to_json writes it
 THORACIC, LUMBAR = 12, 5
@@ -25,11 +26,6 @@ _NAMES = (*USUAL_LEVELS, "L6")  # by place
 _L1 = USUAL_LEVELS.index("L1")  # its place in a usual spine
 _LAST = ("L4", "L5", "L6")  # what may lie on the sacrum
 _FARTHEST = 3  # places between two rules: of a count that no spine has
-
-
-def _(text: str) -> str:
-    """Mark a sentence for translation."""
-    return text
 
 
 _NUMBERS = {4: _("four"), 5: _("five"), 6: _("six"), 11: _("eleven"), 12: _("twelve"), 13: _("thirteen")}

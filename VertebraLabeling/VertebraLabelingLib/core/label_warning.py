@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .anatomy import LEVEL_INDEX
 from .count_rules import FROM_ABOVE, FROM_SACRUM, OTHERWISE
+from .marked import marked as _
 
 SHIFT, VARIANT, GAP, END, CUT, FURTHER = "shift", "variant", "gap", "end", "cut", "further"
 IMPLANTS, TURNED, SMALL, CLIPPED, NO_GPU, NOTE = "implants", "turned", "small", "clipped", "no_gpu", "note"
@@ -29,11 +30,6 @@ LANDMARKS = (DENS, FIRST_RIB, LAST_RIB, SACRUM)
 RECORDED_WRONGLY_DEG = 60  # a patient turned further than this: the header is the likelier reason
 _LARGEST = 1e6  # of a number in a sentence
 _LONGEST_NOTE = 1000  # characters kept of a sentence that a scene file holds
-
-
-def _(text: str) -> str:
-    """Mark a sentence for translation; the caller of :meth:`LabelWarning.sentence` translates."""
-    return text
 
 
 LANDMARK_WORDS = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.marked import marked as _
 from .spine import SACRUM, Spine, disc_share
 
 VERTEBRA, DISC, GAP, ABOVE, BELOW = "vertebra", "disc", "gap", "above", "below"
@@ -18,11 +19,6 @@ processes, which hang down behind the bodies of the next vertebrae, and what is 
 ACROSS_DEG = 45.0  # a slice whose normal is nearer to the spine's direction cuts across
 _STEP_MM = 2.0  # of the line, for slices; between two steps it is straight to 0.05 mm
 _BEYOND_MM = 500.0  # the line goes on that far for slices beyond the last vertebra
-
-
-def _(text: str) -> str:
-    """Mark a text for translation; the caller of :meth:`Reading.text` translates."""
-    return text
 
 
 _THIRDS = (_("{level}, upper third"), _("{level}, middle third"), _("{level}, lower third"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from ..core.counting import COUNT, Count
 from ..core.label_warning import GAP, NO_GPU, span
 from ..core.labels import CONFIRMED, LOW_CONFIDENCE, LabeledPoint, SpineLabels
+from ..core.marked import marked as _
 from ..core.spacing import EDGES
 from ..core.straight_spine import turning_level
 from ..errors import InputError
@@ -14,11 +15,6 @@ from .spine import Spine
 
 OF_THE_COMPUTER = frozenset((NO_GPU,))
 """Warnings that say nothing of patient or scan."""
-
-
-def _(text: str) -> str:
-    """Mark a sentence for translation; the caller of :func:`report` translates."""
-    return text
 
 
 def report(labels: SpineLabels, low_confidence: float = LOW_CONFIDENCE, translate: Callable[[str], str] = str) -> str:
