@@ -29,7 +29,7 @@ from VertebraLabelingMRML import display, points  # noqa: E402
 from VertebraLabelingPanel import straight_layout  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
-PANEL_WIDTH, VIEW_HEIGHT = 400, 900
+PANEL_WIDTH, VIEW_HEIGHT = 400, 980
 BACKGROUND = qt.QColor(38, 40, 46)
 
 
