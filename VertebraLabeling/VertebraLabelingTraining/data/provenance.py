@@ -1,12 +1,16 @@
-"""Which state of the code made a run, and which weights it started from."""
+"""Which state of the code made a run, which data it read, and which weights it started from."""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from VertebraLabelingLib.networks.weights import sha256_of
+
+from .cases import Case
 
 
 @lru_cache(maxsize=1)
@@ -27,6 +31,18 @@ def start_of(path: Path) -> dict[str, str]:
     """What a checkpoint says of the weights it started from: file name, its folder's name, SHA-256."""
     path = Path(path).resolve()
     return {"file": f"{path.parent.name}/{path.name}", "sha256": sha256_of(path)}
+
+
+def digest_of(cases: Iterable[Case]) -> str:
+    """SHA-256 of all that a run learns from: names, voxels, spacings, points, levels, cuts; in their order."""
+    digest = hashlib.sha256()
+    for case in cases:
+        digest.update(case.name.encode())
+        for tensor in (case.image, case.spacing, case.levels, case.points, case.cut):
+            array = tensor.cpu().contiguous().numpy()
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(array)
+    return digest.hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -12,6 +12,8 @@ from VertebraLabelingLib.networks.weights import PARTS, load_parts, load_state, 
 
 from ..networks.trainer import CHECKPOINT
 
+_ORIGIN = ("data", "commit", "start")  # what a card says of where weights come from
+
 
 def export(
     checkpoint: Path,
@@ -35,7 +37,7 @@ def export(
     trained = {name: _read(path) for name, path in (parts or {}).items()}
     cases = _cases_of(saved, *trained.values())
     training = {"steps": saved["step"], "cases": sorted(cases), "config": saved["config"]}
-    training.update({name: saved[name] for name in ("commit", "start") if saved.get(name)})
+    training.update({name: saved[name] for name in _ORIGIN if saved.get(name)})
     about = dict(read_card(kept_from)["training"].get("parts", {})) if kept_from else {}
     about.update({name: _told(part) for name, part in trained.items()})
     if about:
@@ -80,7 +82,7 @@ def _cases_of(*trainings: dict) -> set[str]:
 
 def _told(part: dict) -> dict:
     """What the card says of a part's training."""
-    return {"step": part["step"], **{key: part[key] for key in ("config", "commit", "start") if part.get(key)}}
+    return {"step": part["step"], **{key: part[key] for key in ("config", *_ORIGIN) if part.get(key)}}
 
 
 def parts_of(run: Path) -> dict[str, Path]:

@@ -26,7 +26,7 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.networks.weights import load_parts, read_card
 
 from ..data.cases import Case
-from ..data.provenance import code_commit, start_of
+from ..data.provenance import code_commit, digest_of, start_of
 from .config import RunConfig
 
 CHECKPOINT = "checkpoint.pt"
@@ -62,6 +62,7 @@ class Trainer(ABC):
         self.step = 0
         self.start: dict[str, str] = {}
         self.seen: list[str] = []
+        self.data = digest_of(cases)
 
     @abstractmethod
     def batch(self, step: int) -> tuple:
@@ -181,7 +182,8 @@ class Trainer(ABC):
             return False
         saved = torch.load(path, map_location=self.device, weights_only=True)
         names = [case.name for case in self.cases]
-        if saved["cases"] != names or saved["config"]["seed"] != self.config.seed or not self._is_own(saved):
+        same = saved["cases"] == names and saved.get("data", self.data) == self.data
+        if not same or saved["config"]["seed"] != self.config.seed or not self._is_own(saved):
             raise InputError(f"{self.out} holds a run of another kind, or of other cases or seed: give another --out.")
         self.restore(saved)
         forget_from(self.out / HISTORY, self.step)
@@ -201,6 +203,7 @@ class Trainer(ABC):
             "step": self.step,
             "config": self.config.to_dict(),
             "cases": [case.name for case in self.cases],
+            "data": self.data,
             "commit": code_commit(),
             "kind": self.settings.__name__,
             "start": self.start,
