@@ -6,7 +6,7 @@ ribs is left, at one pose and at a height resolution that keeps the smallest ver
 counted.
 
 Positions are (z, y, x) in mm in a canonical volume (z up, y to the front, x to the right), as in
-:class:`training.cases.Case`.
+the cases of the training.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Where a change of the solver is wanted, the tables are renewed, and their difference is what a reviewer reads:
 
     python -m VertebraLabelingTraining.evaluation.golden_evidence \
-        --out VertebraLabeling/Testing/Python/data/golden --table-only
+        --out VertebraLabeling/Testing/Python/data/golden
 """
 
 from __future__ import annotations
