@@ -7,6 +7,7 @@ import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.count_rules import AS_SEEN
 from VertebraLabelingLib.core.counting import check_rule, rule_of
+from VertebraLabelingLib.core.field_of_view import far_outside
 from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning, note
 from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
@@ -129,6 +130,12 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None,
         level = seen_as(name, reading)
         kept[level] = LabeledPoint(level, tuple(float(value) for value in ras), 1.0, CONFIRMED)
         given[level] = name
+        outside = far_outside([kept[level]], volume.corners)
+        if outside is not None:
+            raise InputError(
+                f"The known point {name} lies {outside[1]:.0f} mm outside of {volumeNode.GetName()}: give its place in "
+                "that volume, RAS mm."
+            )
     given = given if reading.offset is not None else {}
     notes = (*map(note, notes), *frames.onlyShown(volumeNode))
     settled = as_seen(before).by_level

@@ -188,6 +188,13 @@ class TestUsersPoints(LogicCase):
         kept = points.readLabels(node).by_level["L2"]
         self.assertEqual((kept.ras, kept.status), (place, "confirmed"))
 
+    def test_a_known_point_outside_of_the_volume_is_refused(self):
+        """It is of another CT: kept, it would give all vertebrae wrong names."""
+        place = np.array(centers()["L3"])
+        for far in ((0, 0, 400), (200, 0, 0)):
+            with self.assertRaisesRegex(InputError, "L2 lies .* outside of other"):
+                self.logic.label(addVolume(name="other"), fixed={"L2": tuple(place + far)})
+
 
 class TestRefusals(LogicCase):
     def assertRefused(self, volumeNode, words, error=InputError):
