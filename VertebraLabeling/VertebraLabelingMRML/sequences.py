@@ -75,7 +75,7 @@ def _labelFrame(frame, pointsNode, labeler, report, cancelled, keep, count):
     started = time.perf_counter()
     try:
         if cancelled and cancelled():
-            raise Cancelled("Labeling was cancelled.")
+            raise Cancelled("Labeling was canceled.")
         _show(frame.browser, frame.item)
         _labelShown(frame, pointsNode, labeler, report, cancelled, keep, count)
     except Cancelled:

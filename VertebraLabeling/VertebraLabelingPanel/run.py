@@ -92,13 +92,13 @@ class LabelingRun(VTKObservationMixin):
     def cancel(self):
         """End the run now; the scene stays as it was."""
         if not self._done:
-            self._end(error=Cancelled("Labeling was cancelled."))
+            self._end(error=Cancelled("Labeling was canceled."))
 
     def wait(self):
         """Keep the application alive until the run has ended; returns the markups node.
 
         Raises:
-            VertebraLabelingError: the run failed or was cancelled.
+            VertebraLabelingError: the run failed or was canceled.
         """
         while not self._done:
             slicer.app.processEvents()
@@ -202,7 +202,7 @@ class LabelingRun(VTKObservationMixin):
         if self._done:
             return
         if slicer.mrmlScene.IsClosing() or slicer.mrmlScene.GetNodeByID(self._volumeID) is not self._request.volumeNode:
-            self._end(error=Cancelled("The volume was removed from the scene: the labeling was cancelled."))
+            self._end(error=Cancelled("The volume was removed from the scene: the labeling was canceled."))
 
     def _report(self, fraction, stage):
         if self._onProgress:

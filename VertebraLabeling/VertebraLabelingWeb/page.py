@@ -207,7 +207,7 @@ class Page:
             if failure is not None:
                 self.fail(failure)
             else:
-                self._state.message = "Labeling was cancelled." if task.cancelled() else task.result()
+                self._state.message = "Labeling was canceled." if task.cancelled() else task.result()
 
     def _on_put_back(self, node) -> None:
         self.scene.points_node = node

@@ -8,7 +8,7 @@ import os
 from VertebraLabelingLib.commands.options import add_engine_options
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 
-_NO_WEB = "The browser page needs the extra 'web': pip install '.[web]' in the clone (Python 3.10 or newer)."
+_NO_WEB = "The browser page needs the extra 'web': pip install '.[web]' in the clone (Python 3.11 or newer)."
 
 MOST_MINUTES = 7 * 24 * 60  # timers of the event loop take no infinity
 MOST_MB = 10**9

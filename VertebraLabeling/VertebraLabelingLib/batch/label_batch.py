@@ -107,7 +107,7 @@ def label_batch(
         remove_leftovers(plan.folder)
         _write_summary(summary, inputs)
     if cancelled and cancelled():
-        raise Cancelled("The batch was cancelled; run it again to continue.")
+        raise Cancelled("The batch was canceled; run it again to continue.")
     results += [found[job.name] for job in inputs.jobs]
     reporter.end(results)
     return results

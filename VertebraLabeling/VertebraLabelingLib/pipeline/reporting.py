@@ -24,7 +24,7 @@ class Reporter:
             Cancelled: the user has cancelled.
         """
         if self.cancelled and self.cancelled():
-            raise Cancelled("Labeling was cancelled.")
+            raise Cancelled("Labeling was canceled.")
         if self.progress:
             self.progress(fraction, message)
 

@@ -55,7 +55,8 @@ class Reading:
             translate: English template -> the same in the user's language.
         """
         text = self._text(translate)
-        return translate(_("at the level of {level}")).format(level=text) if self.beside else text
+        at_its_height = self.beside and self.kind not in (ABOVE, BELOW)
+        return translate(_("at the level of {level}")).format(level=text) if at_its_height else text
 
     def _text(self, translate: Callable[[str], str]) -> str:
         if self.kind == VERTEBRA and self.levels != ("C1",):  # which is a ring and has no thirds

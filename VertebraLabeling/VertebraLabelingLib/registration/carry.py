@@ -104,7 +104,7 @@ class Carried:
         if self.same_frame:
             told += ": both scans have the same frame of reference, so there was nothing to compute"
         else:
-            told += f" by registration, estimated error {self.error_mm:.1f} mm: check them in the picture"
+            told += f" by registration, estimated error {self.error_mm:.1f} mm: check each of them"
         return told + (f"; outside the scan: {', '.join(self.left_out)}." if self.left_out else ".")
 
 
@@ -155,7 +155,7 @@ def find_fit(source, labels, target, progress=None, cancelled=None) -> Fit:
 
     def at(fraction: float, what: str) -> None:
         if cancelled and cancelled():
-            raise Cancelled("Carrying the points was cancelled.")
+            raise Cancelled("Carrying the points was canceled.")
         if progress:
             progress(fraction, what)
 

@@ -23,7 +23,7 @@ class BallLabeler:
     def label(self, volume: Volume, fixed=None, progress=None, cancelled=None) -> SpineLabels:
         """Centers of mass of everything above 1000 HU, head to foot."""
         if cancelled and cancelled():
-            raise Cancelled("Labeling was cancelled.")
+            raise Cancelled("Labeling was canceled.")
         if progress:
             progress(0.5, "finding balls")
         self.count += 1

@@ -62,7 +62,7 @@ class BallLabeler:
             if progress:
                 progress(fraction, "finding vertebrae")
             if cancelled and cancelled():
-                raise Cancelled("Labeling was cancelled.")
+                raise Cancelled("Labeling was canceled.")
         points = find_balls(volume)
         if len(points) == 0:
             raise NoSpineError(f"No spine was found in {volume.array.shape}: choose a CT that shows the spine.")

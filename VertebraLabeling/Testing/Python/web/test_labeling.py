@@ -52,13 +52,13 @@ def test_a_cancelled_run_leaves_no_points(person):
     person.page.click("#label")
     person.page.click("#cancel")
     person.wait("!state.get('running')")
-    assert person.page.inner_text("#message") == "Labeling was cancelled."
+    assert person.page.inner_text("#message") == "Labeling was canceled."
     assert person.ask("positions") == {}
 
 
 def test_a_run_that_is_cancelled_at_once_leaves_the_page_usable(person):
     person.page.evaluate("['label', 'cancel'].forEach((name) => window.trame.trigger(name, []))")
-    person.wait("state.get('message') === 'Labeling was cancelled.' && !state.get('running')")
+    person.wait("state.get('message') === 'Labeling was canceled.' && !state.get('running')")
     person.label()
     assert person.levels() == BALLS
 

@@ -76,6 +76,7 @@ def test_what_the_corner_of_a_view_says():
     assert [text(t8 + d) for d in (-7.0, 0.0, 7.0)] == [f"T8, {part} third" for part in ("upper", "middle", "lower")]
     assert text((t8 + centers["T9"]) / 2) == "T8/T9 disc"
     assert text(t8, right=60.0) == "at the level of T8, middle third"
+    assert (text(-40.0, right=60.0), text(centers["L5"] + 60.0, right=60.0)) == ("above C1", "below L5")
     assert (text(0.0), text(-40.0)) == ("C1", "above C1")
     assert (text(centers["L5"] + 16.0), text(centers["L5"] + 60.0)) == ("L5/S1 disc", "below L5")
     cut = reader(straight(USUAL_LEVELS[2:10]))
