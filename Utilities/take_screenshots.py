@@ -78,10 +78,10 @@ def above(images, gap=8):
     return beside([image.transformed(turn) for image in images], gap).transformed(back)
 
 
-def lookFromLeft(view, center, height):
+def lookFromBehindLeft(view, center, height):
     camera = view.renderer.GetActiveCamera()
     camera.SetFocalPoint(*center)
-    camera.SetPosition(center[0] - 600, center[1] + 380, center[2] + 120)
+    camera.SetPosition(center[0] - 600, center[1] - 380, center[2] + 120)
     camera.SetViewUp(0, 0, 1)
     camera.SetParallelProjection(True)
     camera.SetParallelScale(height / 2)
@@ -177,7 +177,7 @@ def screenshots(volumeNode):
     threeD.mrmlViewNode().SetBoxVisible(False)
     threeD.mrmlViewNode().SetAxisLabelsVisible(False)
     threeD.forceRender()
-    lookFromLeft(threeD, center, height)
+    lookFromBehindLeft(threeD, center, height)
     beside([panelPicture(widget), picture(view), picture(threeD)]).save(str(folder / "1.png"))
 
     # A vertebra renamed: what "this is ..." does to the others, and the way back

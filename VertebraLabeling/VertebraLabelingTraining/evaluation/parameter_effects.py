@@ -52,10 +52,11 @@ POSES = ("turned by 45 degrees", "on the belly", "feet first", "size 0.65")
 HEAD = ("| stage | number | value | on | a third less | a third more |", "|---|---|---|---|---|---|")
 TEXT = """# Chosen numbers
 
-Every number of the pipeline that was chosen on data (`core/parameters.py`, where each is explained). The card of a
-model holds them. The last two columns tell what changes when one number alone moves by a third (shares and
-probabilities to at most 0.99), on scans whose patients the networks have not seen: whole vertebrae that are strictly
-identified, gained or lost; mean distance (mm); mean confidence ("sure"); cases whose warnings change. "=": nothing.
+For developers. Every number of the pipeline that was chosen on data (`core/parameters.py`, where each is explained).
+The card of a model holds them. The last two columns tell what changes when one number alone moves by a third (shares
+and probabilities to at most 0.99), on scans whose patients the networks have not seen: whole vertebrae that are
+strictly identified, gained or lost; mean distance (mm); mean confidence ("sure"); cases whose warnings change. "=":
+nothing.
 
 `chain`: all cases of the golden evidence. `pose`: 4 scans, each turned by 45 degrees, on the belly, feet first and at
 0.65 of its size. Other stages: a scan of each patient, and two fields of view of it.
