@@ -84,8 +84,8 @@ def shift(pointsNode, step):
         raise InputError("There are no vertebrae to shift: label a CT first.")
     levels = shifted([point.level for point in labels.points], step, count_in(labels))
     renamed = dict(zip((point.level for point in labels.points), levels))
-    surest = max(labels.points, key=lambda point: (point.status == CONFIRMED, point.confidence))
-    held = [point for point in labels.points if point.status == CONFIRMED or point is surest]
+    surest = max(labels.points, key=lambda point: (point.is_named, point.confidence))
+    held = [point for point in labels.points if point.is_named or point is surest]
     solved = {}
     if labels.evidence is not None:
         solved = relabel(labels, {renamed[point.level]: point.ras for point in held}).by_level
@@ -94,8 +94,8 @@ def shift(pointsNode, step):
         level = renamed[point.level]
         agreed = level in solved and np.allclose(solved[level].ras, point.ras, atol=0.1)
         confidence = solved[level].confidence if agreed else UNSURE
-        status = CONFIRMED if point is surest else point.status
-        points.append(replace(point, level=level, confidence=1.0 if status == CONFIRMED else confidence, status=status))
+        said = replace(point, level=level, status=CONFIRMED if point is surest else point.status)
+        points.append(replace(said, confidence=1.0 if said.is_named else confidence))
     warnings = warnings_after_renaming(labels.warnings, renamed)
     writeLabels(pointsNode, counted_by_user(replace(labels, points=tuple(points), warnings=warnings)))
 

@@ -9,7 +9,7 @@ from VertebraLabelingLib.core.count_rules import AS_SEEN
 from VertebraLabelingLib.core.counting import check_rule, rule_of
 from VertebraLabelingLib.core.field_of_view import far_outside
 from VertebraLabelingLib.core.label_warning import ASTRAY, LabelWarning, note
-from VertebraLabelingLib.core.labels import CONFIRMED, PREDICTED, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.labels import CONFIRMED, GIVEN, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.formats.limits import is_place
@@ -41,6 +41,7 @@ from .points import (
 from .volume_state import rigidMotion, stateOf
 from .volumes import checkInScene, volumeAndNotes
 
+SAME_PLACE_MM = 1e-3  # of a point that was handed to the engine and came back
 ASTRAY_MM = 25.0  # nearer than the next vertebra but one: a settled point farther from all candidates is in none
 
 
@@ -84,7 +85,7 @@ class Request:
     @property
     def fixed(self):
         """level -> world RAS mm of the points whose level is settled, as the engine takes it."""
-        return {level: point.ras for level, point in self.kept.items() if point.status == CONFIRMED}
+        return {level: point.ras for level, point in self.kept.items() if point.is_named}
 
 
 def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None, count=None):
@@ -193,6 +194,7 @@ def finish(request, labels):
         now = as_seen(_inNamesOf(provenanceOf(node), userPoints(node))).by_level
         kept = _withMeanwhile(kept, request.settled, now)
     labels = _named(withAstray(withKept(labels, kept)), request.count, request.given)
+    labels = _asGiven(labels, kept)
     labels = replace(labels, warnings=(*labels.warnings, *request.notes))
     labels = found_in.remembering(labels, state, volumeNode)
     if node is None:
@@ -214,13 +216,25 @@ def _named(labels, count, given):
     Raises:
         InputError: they do not fit the rule.
     """
-    confirmed = {point.level for point in labels.points if point.status == CONFIRMED}
-    given = {level: name for level, name in given.items() if level in confirmed}
+    said = {point.level for point in labels.points if point.is_named}
+    given = {level: name for level, name in given.items() if level in said}
     try:
         return counted_by(labels, count, given)
     except ContradictingNamesError:
         places = {name: labels.by_level[level].ras for level, name in given.items()}
         return relabel(counted_by(labels, count), places)
+
+
+def _asGiven(labels, kept):
+    """The labels, in which given points are not taken for what a reader has confirmed."""
+    given = [point.ras for point in kept.values() if point.status == GIVEN]
+    points = (
+        replace(point, status=GIVEN)
+        if point.is_named and any(np.allclose(point.ras, ras, atol=SAME_PLACE_MM) for ras in given)
+        else point
+        for point in labels.points
+    )
+    return labels.with_points(tuple(points))
 
 
 def _checkUnmoved(node, before, moved):
@@ -256,13 +270,13 @@ def withKept(labels, kept):
     Raises:
         InputError: they contradict each other, or those that the run knew.
     """
-    confirmed = {level: point for level, point in kept.items() if point.status == CONFIRMED}
-    moved = [point for point in kept.values() if point.status != CONFIRMED]
-    known = {point.level: point.ras for point in labels.points if point.status == CONFIRMED}
+    confirmed = {level: point for level, point in kept.items() if point.is_named}
+    moved = [point for point in kept.values() if not point.is_named]
+    known = {point.level: point.ras for point in labels.points if point.is_named}
     new = {
         level: point.ras
         for level, point in confirmed.items()
-        if level not in known or not np.allclose(known[level], point.ras, atol=1e-3)
+        if level not in known or not np.allclose(known[level], point.ras, atol=SAME_PLACE_MM)
     }
     if labels.evidence is None:  # nothing to name the others by
         kept = {**{point.level: point for point in moved}, **confirmed}

@@ -17,7 +17,7 @@ import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.label_warning import LabelWarning
-from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, STATUSES, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.labels import CONFIRMED, GIVEN, MOVED, PREDICTED, STATUSES, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.stored_sentences import from_sentence
 from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
@@ -293,8 +293,8 @@ def _labeledPoint(pointsNode, index, level, written):
     record = written.get(pointsNode.GetNthControlPointID(index))
     if written and (record is None or record[0] != level):
         return LabeledPoint(level, ras, 1.0, CONFIRMED)  # placed or named by the user
-    if described.get("status") not in STATUSES:
-        return LabeledPoint(level, ras, 1.0, CONFIRMED)  # not written by this module
+    if described.get("status") not in STATUSES or described["status"] == GIVEN:
+        return LabeledPoint(level, ras, 1.0, GIVEN)  # not written by this module
     if record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, index))).max() > MOVED_MM:
         status = CONFIRMED if described["status"] == CONFIRMED else MOVED  # a drag settles a place, not a level
         return LabeledPoint(level, ras, _confidence(described.get("confidence")), status)

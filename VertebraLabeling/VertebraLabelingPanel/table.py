@@ -3,14 +3,15 @@
 import qt
 from slicer.i18n import tr as _
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, USUAL_LEVELS, region
-from VertebraLabelingLib.core.labels import PREDICTED
+from VertebraLabelingLib.core.labels import GIVEN, PREDICTED
 from VertebraLabelingMRML.points import headToFoot
 from VertebraLabelingMRML.told import levelsOf
 
 AMBER = (255, 170, 40)
 ROW_HEIGHT = 22  # pixels
+UNKNOWN = "\N{EN DASH}"  # confidence of a level that a list gives without one
 NEIGHBORS = 4  # levels offered in the menu on either side of the present one
-STATUS_WORDS = {"predicted": "predicted", "moved": "moved", "confirmed": "confirmed"}
+STATUS_WORDS = {"predicted": "predicted", "moved": "moved", "confirmed": "confirmed", "given": "given"}
 
 
 class LevelTable:
@@ -54,7 +55,8 @@ class LevelTable:
         for row, each in enumerate(self._rows):
             point = each.point
             uncertain = point.confidence < amberBelow
-            texts = (point.level, f"{100 * point.shown_confidence:.0f} %", _(STATUS_WORDS[point.status]))
+            sure = f"{100 * point.shown_confidence:.0f} %" if point.status != GIVEN else UNKNOWN
+            texts = (point.level, sure, _(STATUS_WORDS[point.status]))
             for column, text in enumerate(texts):
                 self._setCell(row, column, text, point, uncertain)
         for row, each in enumerate(self._rows):

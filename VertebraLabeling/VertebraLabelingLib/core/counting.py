@@ -17,7 +17,7 @@ from ..errors import InputError
 from .anatomy import USUAL_LEVELS
 from .count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, OTHERWISE, RULES
 from .label_warning import DENS, FIRST_RIB, LANDMARK_WORDS, LANDMARKS, LAST_RIB, SACRUM
-from .labels import SpineLabels
+from .labels import GIVEN, SpineLabels
 from .marked import marked as _
 
 COUNT = "count"  # in SpineLabels.provenance, as Count.to_json writes it
@@ -48,7 +48,7 @@ class Count:
         rule: one of :data:`.count_rules.RULES`, as the user chose it.
         offset: by how many places the names stand below those from above; ``None``: the vertebrae are named as what
             is seen, because that is the rule or the rule cannot name them.
-        by_user: the user has named a vertebra.
+        by_user: the user has named a vertebra, or a list has given its level.
     """
 
     landmarks: tuple[str, ...] = ()
@@ -111,16 +111,22 @@ class Count:
                 return rule, other
         return None
 
-    def sentence(self, translate: Callable[[str], str] = str) -> str:
-        """How it was counted, for the user: one sentence."""
-        parts = [self._start(translate), *self._unusual(translate)]
+    def sentence(self, translate: Callable[[str], str] = str, given: bool = False) -> str:
+        """How it was counted, for the user: one sentence.
+
+        Args:
+            given: what :attr:`by_user` tells of was given by a list that does not say who named it.
+        """
+        parts = [self._start(translate, given), *self._unusual(translate)]
         if unseen := self._unseen():
             parts.append(translate(unseen))
         if self.offset is not None:
             parts.append(translate(_NAMED_BY[self.rule]))
         return "; ".join(parts) + "."
 
-    def _start(self, translate: Callable[[str], str]) -> str:
+    def _start(self, translate: Callable[[str], str], given: bool) -> str:
+        if self.by_user and given:
+            return translate(_("Counted from the levels that were given"))
         if self.by_user:
             return translate(_("Counted from what the user has named"))
         if not self.landmarks:
@@ -233,7 +239,10 @@ def rule_of(labels: SpineLabels) -> str:
 def how_counted(labels: SpineLabels, translate: Callable[[str], str] = str) -> str:
     """How a result was counted, one sentence for the user; empty where it does not tell."""
     count = stored_count(labels)
-    return count.sentence(translate) if count else ""
+    if count is None:
+        return ""
+    given = {point.status for point in labels.points if point.is_named} == {GIVEN}
+    return count.sentence(translate, given)
 
 
 def names_by(rule: str, levels: Sequence[str], count: Count) -> dict[str, str] | None:

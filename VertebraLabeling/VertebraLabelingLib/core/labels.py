@@ -9,12 +9,12 @@ from .anatomy import LEVEL_INDEX, SNOMED_CODES
 from .evidence import Evidence
 from .label_warning import LabelWarning
 
-PREDICTED, MOVED, CONFIRMED = "predicted", "moved", "confirmed"
-STATUSES = (PREDICTED, MOVED, CONFIRMED)
+PREDICTED, MOVED, CONFIRMED, GIVEN = "predicted", "moved", "confirmed", "given"
+STATUSES = (PREDICTED, MOVED, CONFIRMED, GIVEN)
 LOW_CONFIDENCE = 0.7
 """A point below this confidence is uncertain: the panel shows it in amber."""
 
-HIGHEST_PREDICTED = 0.99  # shown of a level that nobody has confirmed, however sure
+HIGHEST_PREDICTED = 0.99  # shown of a level that nobody has named, however sure
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class LabeledPoint:
         level: one of :data:`anatomy.LEVELS`.
         ras: center of the vertebral body, world RAS, mm.
         confidence: probability 0..1 that the level is correct.
-        status: ``predicted``, ``moved`` (dragged by the user) or ``confirmed`` (accepted by the user).
+        status: ``predicted``, ``moved`` (dragged by the user), ``confirmed`` (named or accepted by the user), or
+            ``given``: by a list that does not tell who named it, as points by hand or of another program are.
     """
 
     level: str
@@ -34,9 +35,14 @@ class LabeledPoint:
     status: str = PREDICTED
 
     @property
+    def is_named(self) -> bool:
+        """Whether its level was said, not found: runs and corrections keep it."""
+        return self.status in (CONFIRMED, GIVEN)
+
+    @property
     def told_confidence(self) -> float:
-        """The confidence as users are told it; 1 only where one of them has said which vertebra it is."""
-        return self.confidence if self.status == CONFIRMED else min(self.confidence, HIGHEST_PREDICTED)
+        """The confidence as users are told it; 1 only where the level was said."""
+        return self.confidence if self.is_named else min(self.confidence, HIGHEST_PREDICTED)
 
     @property
     def shown_confidence(self) -> float:
@@ -45,8 +51,12 @@ class LabeledPoint:
 
     @property
     def description(self) -> str:
-        """The control-point description, e.g. ``confidence=0.97;status=predicted;SCT=66794005``."""
-        text = f"confidence={self.shown_confidence:.2f};status={self.status}"
+        """The control-point description, e.g. ``confidence=0.97;status=predicted;SCT=66794005``.
+
+        Of a given level no confidence is known.
+        """
+        known = "" if self.status == GIVEN else f"confidence={self.shown_confidence:.2f};"
+        text = f"{known}status={self.status}"
         code = SNOMED_CODES.get(self.level)
         return f"{text};SCT={code}" if code else text
 

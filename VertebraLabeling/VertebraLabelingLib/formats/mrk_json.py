@@ -15,7 +15,7 @@ from pathlib import Path
 from ..core.anatomy import LEVEL_INDEX
 from ..core.counting import COUNT, Count
 from ..core.label_warning import LabelWarning
-from ..core.labels import CONFIRMED, STATUSES, LabeledPoint, SpineLabels
+from ..core.labels import GIVEN, STATUSES, LabeledPoint, SpineLabels
 from ..core.scan_source import ScanSource, digest_of
 from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
@@ -158,7 +158,7 @@ def _control_point(number: int, name: str, description: str, ras: Sequence[float
 def read_labels(path: str | os.PathLike) -> SpineLabels:
     """Read the points that have a level as their name; confidence and status come from the descriptions.
 
-    A point without a status (placed by hand, or by another program) has confidence 1 and status ``confirmed``. The
+    A point without a status (placed by hand, or by another program) has confidence 1 and status ``given``. The
     provenance holds ``source`` and the model as far as the file says them, and :data:`AS_WRITTEN` where the points are
     those that were written here; then also the count, and the warnings are those of that run.
 
@@ -216,8 +216,8 @@ def _digest(points: list[dict]) -> str:
 def _labeled(point: MarkupPoint) -> LabeledPoint:
     pairs = LabeledPoint.parse_description(point.description)
     status = pairs.get("status")
-    if status not in STATUSES:
-        return LabeledPoint(point.level, point.ras, 1.0, CONFIRMED)
+    if status not in STATUSES or status == GIVEN:
+        return LabeledPoint(point.level, point.ras, 1.0, GIVEN)
     try:
         confidence = float(pairs.get("confidence", 1.0))
     except ValueError:

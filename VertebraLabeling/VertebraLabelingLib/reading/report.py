@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ..core.counting import COUNT, Count
 from ..core.label_warning import GAP, NO_GPU, span
-from ..core.labels import CONFIRMED, LOW_CONFIDENCE, LabeledPoint, SpineLabels
+from ..core.labels import CONFIRMED, GIVEN, LOW_CONFIDENCE, LabeledPoint, SpineLabels
 from ..core.marked import marked as _
 from ..core.spacing import EDGES
 from ..core.straight_spine import turning_level
@@ -42,17 +42,24 @@ def _seen(labels: SpineLabels, translate: Callable[[str], str]) -> str:
 
 def _counted(labels: SpineLabels, translate: Callable[[str], str]) -> str:
     """How the levels were counted; what a reader has said stands above what the program counted from."""
-    confirmed = [point.level for point in labels.points if point.status == CONFIRMED]
+    confirmed, given = (
+        [point.level for point in labels.points if point.status == status] for status in (CONFIRMED, GIVEN)
+    )
     if len(confirmed) == len(labels.points):
         return translate(_("All levels were named or confirmed by a reader."))
-    if confirmed:
-        text = _("Counted from {levels}, named or confirmed by a reader.")
-        runs = _listed([_range(run, translate) for run in _runs(confirmed)], translate)
-        return translate(text).format(levels=runs)
     count = Count.from_json(labels.provenance.get(COUNT))
-    if count is None:
+    if len(given) == len(labels.points) or not (confirmed or given or count):
         return translate(_("How the levels were counted is not recorded."))
-    return count.sentence(translate)
+    if not confirmed and not given:
+        return count.sentence(translate)
+    text = _("Counted from {levels}, named or confirmed by a reader.")
+    if given:
+        text = _("Counted from {given} as given, by whom is not recorded.")
+    if confirmed and given:
+        text = _(
+            "Counted from {levels}, named or confirmed by a reader, and from {given} as given, by whom is not recorded."
+        )
+    return translate(text).format(levels=_ranges(confirmed, translate), given=_ranges(given, translate))
 
 
 def _unusual(labels: SpineLabels, low_confidence: float, translate: Callable[[str], str]) -> str:
@@ -109,6 +116,10 @@ def _interrupted(points: Sequence[LabeledPoint]) -> list[tuple[str, str]]:
 
 def _range(run: Sequence[str], translate: Callable[[str], str]) -> str:
     return span(run) if len(run) < 3 else translate(_("{first} to {last}")).format(first=run[0], last=run[-1])
+
+
+def _ranges(levels: Sequence[str], translate: Callable[[str], str]) -> str:
+    return _listed([_range(run, translate) for run in _runs(levels)], translate) if levels else ""
 
 
 def _listed(parts: Sequence[str], translate: Callable[[str], str]) -> str:

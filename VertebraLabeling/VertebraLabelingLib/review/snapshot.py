@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ..core.labels import CONFIRMED, LOW_CONFIDENCE, MOVED, SpineLabels
+from ..core.labels import CONFIRMED, GIVEN, LOW_CONFIDENCE, MOVED, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError
 from ..system.atomic import atomic_path
@@ -22,7 +22,7 @@ from .curved_planar_reformation import CurvedImage, SpineFrame, coronal_view, sa
 _BACKGROUND, _INK, FAINT = "#101418", "#e8ecf0", "#7d8791"
 _CONFIDENCE_COLORS = ("#ff5a4f", "#ffb33c", "#d9dc5a", "#58d68d")  # at 0, 1/3, 2/3 and 1
 _WINDOW_HU = (-180.0, 750.0)
-_MARKERS = {MOVED: "D", CONFIRMED: "s"}
+_MARKERS = {MOVED: "D", CONFIRMED: "s", GIVEN: "s"}
 _DPI = 120
 _NAMES_INCH = 1.05  # width of the column of names between the views
 _MARGIN_INCH = 0.25

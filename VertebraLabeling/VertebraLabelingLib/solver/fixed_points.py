@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.anatomy import LEVEL_INDEX, LEVELS
 from ..core.evidence import Evidence
-from ..core.labels import CONFIRMED, MOVED, SpineLabels
+from ..core.labels import CONFIRMED, GIVEN, MOVED, SpineLabels
 from ..core.spacing import distance_from
 from ..errors import InputError
 from .spine_curve import SpineCurve
@@ -39,7 +39,7 @@ class FixedPoint:
 
     @property
     def settled(self) -> bool:
-        return self.level is not None and self.status == CONFIRMED
+        return self.level is not None and self.status != MOVED
 
 
 def new_fixed_points(fixed: Mapping[str, Sequence[float]] | None) -> list[FixedPoint]:
@@ -74,9 +74,9 @@ def fixed_points_for_relabel(
 ) -> list[FixedPoint]:
     """The new fixed points, and those of earlier corrections that still stand.
 
-    A confirmed point keeps its place and level, and a moved point keeps its place. Neither is kept where a new fixed
-    point claims its level or its place, or where it was removed. A moved point keeps its name too, unless a new fixed
-    point renames a vertebra: moving says where the vertebra is, not which, so it then follows the renamed chain.
+    A confirmed or given point keeps its place and level, and a moved point keeps its place. Neither is kept where a new
+    fixed point claims its level or its place, or where it was removed. A moved point keeps its name too, unless a new
+    fixed point renames a vertebra: moving says where the vertebra is, not which, so it then follows the renamed chain.
     """
     new = new_fixed_points(fixed)
     reach = {point.level: reach_mm(point.level, labels) for point in labels.points}
@@ -87,7 +87,7 @@ def fixed_points_for_relabel(
     )
     fixed_points = list(new)
     for point in labels.points:
-        if point.status not in (MOVED, CONFIRMED) or point.level in fixed:
+        if point.status not in (MOVED, CONFIRMED, GIVEN) or point.level in fixed:
             continue
         if any(_apart(point.ras, ras) < SAME_PLACE_MM for ras in removed):
             continue

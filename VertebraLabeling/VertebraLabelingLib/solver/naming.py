@@ -16,7 +16,7 @@ from ..core.anatomy import LEVEL_INDEX
 from ..core.count_rules import AS_SEEN, RULES
 from ..core.counting import COUNT, Count, check_rule, names_by, place_of, rule_of, stored_count
 from ..core.label_warning import COUNTS, RULE, VARIANT, LabelWarning
-from ..core.labels import CONFIRMED, LabeledPoint, SpineLabels
+from ..core.labels import LabeledPoint, SpineLabels
 from ..core.spacing import scale_of
 from ..errors import InputError
 from .chain_ends import count_of
@@ -177,7 +177,7 @@ def _given(count: Count, labels: SpineLabels) -> dict[str, str]:
     """Level as seen -> name of what the user has confirmed; nothing where the names are those of what is seen."""
     if count.offset is None:
         return {}
-    levels = [point.level for point in labels.points if point.status == CONFIRMED]
+    levels = [point.level for point in labels.points if point.is_named]
     return {level: name for level in levels if (name := count.name(level)) is not None}
 
 
@@ -238,6 +238,6 @@ def _renamed(warning: LabelWarning, name: Callable[[str], str | None]) -> LabelW
 
 
 def _of_two_counts(point: LabeledPoint) -> LabeledPoint:
-    if point.status == CONFIRMED:
+    if point.is_named:
         return point
     return replace(point, confidence=min(point.confidence, HIGHEST_OF_TWO_COUNTS))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from spine_factory import FOUR_LUMBAR, NO_T12, WITH_L6, WITH_T13
 from VertebraLabelingLib.core.anatomy import LEVELS, USUAL_LEVELS
 from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM, RULES
-from VertebraLabelingLib.core.counting import Count, names_by
+from VertebraLabelingLib.core.counting import COUNT, Count, how_counted, names_by
 from VertebraLabelingLib.core.label_warning import DENS, FIRST_RIB, LANDMARKS, LAST_RIB, SACRUM
+from VertebraLabelingLib.core.labels import CONFIRMED, GIVEN, LabeledPoint, SpineLabels
 
 RIBS = (FIRST_RIB, LAST_RIB)
 BOTH_ENDS = (*RIBS, SACRUM)
@@ -66,6 +68,16 @@ BOTH_ENDS = (*RIBS, SACRUM)
 def test_the_sentence_says_from_where_and_what_is_unusual(count, words):
     assert count.sentence() == words
     assert Count.from_json(json.loads(json.dumps(count.to_json()))) == count
+
+
+def test_levels_of_a_list_are_not_told_as_those_of_the_user():
+    labels = SpineLabels(
+        (LabeledPoint("L1", (0.0, 0.0, 0.0), 1.0, GIVEN), LabeledPoint("L2", (0.0, 0.0, -30.0), 0.9)),
+        provenance={COUNT: Count(RIBS, 12, by_user=True).to_json()},
+    )
+    assert how_counted(labels) == "Counted from the levels that were given."
+    named = replace(labels.points[1], status=CONFIRMED)
+    assert how_counted(labels.with_points((labels.points[0], named))) == "Counted from what the user has named."
 
 
 @pytest.mark.parametrize(

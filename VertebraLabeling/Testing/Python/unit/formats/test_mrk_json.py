@@ -116,7 +116,10 @@ def test_points_that_were_not_placed_and_other_markups_are_left_out(tmp_path):
 def test_descriptions_of_other_programs_do_no_harm(tmp_path, description):
     path = saved(tmp_path / "a.mrk.json", fiducials(point(description=description)))
     (read,) = read_labels(path).points
-    assert (read.confidence, read.status) == (1.0, "confirmed")
+    assert (read.confidence, read.status) == (1.0, "given")
+    write_labels(tmp_path / "b.mrk.json", read_labels(path))
+    (again,) = read_labels(tmp_path / "b.mrk.json").points
+    assert again == read and "confidence" not in again.description
 
 
 BAD = {

@@ -9,7 +9,7 @@ from bent_spine import straight
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
 from VertebraLabelingLib.core.counting import COUNT, Count
 from VertebraLabelingLib.core.label_warning import DENS, FIRST_RIB, GAP, IMPLANTS, LAST_RIB, NO_GPU, SHIFT, LabelWarning
-from VertebraLabelingLib.core.labels import CONFIRMED, SpineLabels
+from VertebraLabelingLib.core.labels import CONFIRMED, GIVEN, SpineLabels
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.reading.report import report
 
@@ -77,6 +77,23 @@ def test_what_a_reader_said_stands_above_what_the_program_counted_from():
     assert report(labels.with_points(named)).splitlines()[1] == "Counted from T3, named or confirmed by a reader."
     everything = tuple(replace(point, status=CONFIRMED) for point in labels.points)
     assert report(labels.with_points(everything)).splitlines()[1] == "All levels were named or confirmed by a reader."
+
+
+def with_status(labels, **statuses) -> SpineLabels:
+    return labels.with_points(tuple(replace(p, status=statuses.get(p.level, p.status)) for p in labels.points))
+
+
+def test_of_given_levels_no_reader_is_told():
+    """Those of a list without statuses, by hand or of another program, and those that a run was given as known."""
+    labels = labels_of()
+    given = with_status(labels, T3=GIVEN, T4=GIVEN, T5=GIVEN)
+    assert report(given).splitlines()[1] == "Counted from T3 to T5 as given, by whom is not recorded."
+    both = with_status(labels, T3=GIVEN, T9=CONFIRMED)
+    assert report(both).splitlines()[1] == (
+        "Counted from T9, named or confirmed by a reader, and from T3 as given, by whom is not recorded."
+    )
+    everything = with_status(labels, **dict.fromkeys(labels.by_level, GIVEN))
+    assert report(everything).splitlines()[1] == "How the levels were counted is not recorded."
 
 
 def test_what_is_not_recorded_is_not_called_usual():
