@@ -25,6 +25,13 @@ def checkPyTorch():
         raise PyTorchMissingError(NO_TORCH)
 
 
+def checkImage(volume, name):
+    """See :func:`VertebraLabelingLib.preprocessing.ct_check.check_image`."""
+    from VertebraLabelingLib.preprocessing.ct_check import check_image
+
+    check_image(volume, name)
+
+
 def straightVolume(volume, spine, voxelMm):
     """See :func:`VertebraLabelingLib.preprocessing.straight_volume.straight_volume`; SimpleITK is loaded now."""
     from VertebraLabelingLib.preprocessing.straight_volume import straight_volume

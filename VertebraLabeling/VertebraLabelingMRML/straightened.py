@@ -15,12 +15,12 @@ from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
 
 from . import display
-from .engine import straightVolume
+from .engine import checkImage, straightVolume
 from .node_attributes import STRAIGHTENED
 from .points import checkPointsNode, levelPoints, sourceVolume
 from .slice_geometry import localToWorld
 from .stands_apart import standApart
-from .volumes import checkInScene, volumeFromNode, voxelsOf
+from .volumes import checkInScene, volumeFromNode
 
 SETTLE_MS = 300  # after the last change: to straighten takes a second
 LEAST_MM, MOST_MM = 0.25, 5.0  # voxels: of two gigabytes for a whole spine, and of some in a vertebra
@@ -228,7 +228,7 @@ class StraightenedSpine(VTKObservationMixin):
 def straighten(volumeNode, pointsNode, voxelMm, makeLater=None, onChanged=None):
     """See :class:`StraightenedSpine`, which is returned; the arguments are checked before anything is made."""
     checkPointsNode(pointsNode)
-    voxelsOf(volumeNode)
+    checkImage(volumeFromNode(volumeNode), f"'{volumeNode.GetName()}'")
     checkInScene(volumeNode, pointsNode)
     if not LEAST_MM <= voxelMm <= MOST_MM:
         raise InputError(f"Voxels of {voxelMm} mm are none of a picture: choose {LEAST_MM} to {MOST_MM} mm.")

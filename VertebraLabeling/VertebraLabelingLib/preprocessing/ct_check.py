@@ -44,6 +44,25 @@ def check_ct(volume: Volume) -> None:
     hounsfield_offset(volume)
 
 
+def check_image(volume: Volume, name: str) -> None:
+    """Refuse what is no picture of a patient, be it CT or MR.
+
+    Args:
+        name: what it is called, for the sentence.
+
+    Raises:
+        NotCtError: no finite values, constant, or a label map. One sentence each.
+    """
+    values = sample_values(volume.array)
+    if values.min() == values.max():
+        raise NotCtError(f"{name} has the same value everywhere, so it is no image: choose a CT or an MR.")
+    if _is_label_map(values) and not _neighbors_differ(volume.array, above=0):
+        raise NotCtError(
+            f"{name} is a label map ({len(np.unique(values))} whole-number values in even patches), not an image: "
+            "choose the CT or MR that it was made from."
+        )
+
+
 def to_hounsfield(volume: Volume) -> Volume:
     """The volume in HU: itself when its values are HU already, a shifted copy when they are stored as HU + 1024.
 
@@ -70,7 +89,7 @@ def hounsfield_offset(volume: Volume) -> float:
     _refuse_air(values)
     body = values[values > _PADDING_BELOW_HU]
     has_offset = _is_stored_with_offset(body)
-    if _is_label_map(body) and not (has_offset and _neighbors_differ(volume.array)):
+    if _is_label_map(body) and not (has_offset and _neighbors_differ(volume.array, STORED_OFFSET_HU - 500)):
         raise NotCtError(
             f"The volume has {len(np.unique(body))} whole-number values from {_number(body.min())} to "
             f"{_number(body.max())}, like a label map or a picture, not Hounsfield units: {_ADVICE}"
@@ -129,15 +148,15 @@ def _is_label_map(values: np.ndarray) -> bool:
     return bool(values.min() >= 0 and (values == np.round(values)).all() and len(np.unique(values)) <= 256)
 
 
-def _neighbors_differ(array: np.ndarray) -> bool:
-    """Whether voxels of tissue, stored as HU + 1024, are noisy as in a CT, even one in steps of 8 HU.
+def _neighbors_differ(array: np.ndarray, above: float) -> bool:
+    """Whether voxels above a value are noisy, as tissue is in a CT, even one in steps of 8 HU.
 
     In 27 real CT 1 to 28 % of the neighbors along a row are equal; in label maps it is more than 80 %.
     """
     steps = [max(1, size // _SAMPLES_PER_AXIS) for size in array.shape[:2]]
     rows = array[:: steps[0], :: steps[1]]
     left, right = rows[..., :-1], rows[..., 1:]
-    tissue = left > STORED_OFFSET_HU - 500
+    tissue = left > above
     return bool(np.mean(left[tissue] == right[tissue]) < 0.55) if tissue.any() else False
 
 

@@ -12,6 +12,7 @@ from ..core.labels import SpineLabels
 from ..core.volume import Volume, apply_affine
 from ..errors import Cancelled, InputError
 from ..preprocessing.cropping import crop_around
+from ..preprocessing.ct_check import check_image
 from .coarse_search import Shift, best_shifts
 from .piecewise import Pieces, register
 from .surroundings import COARSE_MM, FINE_MM, Surroundings
@@ -127,11 +128,13 @@ def carry(
 
     Raises:
         NoFitError: the scans do not fit, or not well enough.
-        InputError: too few points, points of another scan, or a volume without contrast.
+        InputError: too few points, points of another scan, a label map, or a volume without contrast.
         Cancelled: ``cancelled`` returned true.
     """
+    check_image(target, "The other scan")
     if same_frame:
         return _as_they_are(labels, target)
+    check_image(source, "The scan of the points")
     outside = far_outside(labels.points, source.corners)
     if outside is not None:
         level, away = outside

@@ -66,6 +66,12 @@ class TestNodesOfScripts(LabeledCase):
         carry = self.logic.carryTo
         self.assertRefused("belong to this volume already", carry, self.volumeNode, self.node, self.volumeNode)
 
+    def test_label_maps_that_were_loaded_as_volumes(self):
+        regions = np.indices((30, 30, 30))[0] // 6
+        labels = slicer.util.addVolumeFromArray(regions.astype(np.uint8), name="regions")
+        self.assertRefused("is a label map", self.logic.straighten, labels, self.node)
+        self.assertRefused("is a label map", self.logic.carryTo, self.volumeNode, self.node, labels, sameFrame=True)
+
     def test_sizes_of_voxels(self):
         for voxelMm in (0, -1.0, float("nan"), float("inf"), 1e-3, 500.0):
             with self.subTest(voxelMm):

@@ -67,6 +67,15 @@ def test_one_frame_that_the_user_knows_needs_no_source(study, capsys):
     assert not (study / "out" / "other.png").exists()
 
 
+@pytest.mark.parametrize("options", [("--same-frame",), ("--source", "ct.nii.gz")])
+def test_a_label_map_is_no_other_scan(study, capsys, options):
+    """One of the same patient lies where the CT does, so the points would fit it well."""
+    volume, _ = patient()
+    write(study / "labels.nii.gz", Volume(np.where(volume.array > 300, 1, 0), volume.ijk_to_ras))
+    options = [study / each if each.endswith(".gz") else each for each in options]
+    assert "The other scan is a label map" in refused(study, capsys, *options, target="labels.nii.gz")
+
+
 def test_one_frame_that_the_headers_tell_needs_no_source(tmp_path, capsys):
     volume = body((8, 24, 20))
     for number in (1, 2):

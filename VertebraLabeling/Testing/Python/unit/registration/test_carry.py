@@ -131,7 +131,7 @@ def scan_at(volume: Volume, offset) -> Volume:
 
 def test_one_frame_of_reference_needs_no_computing(moved):
     volume, labels = patient()
-    carried = carry(volume, labels, Volume(np.zeros_like(volume.array), volume.ijk_to_ras), same_frame=True)
+    carried = carry(volume, labels, Volume(np.flip(volume.array), volume.ijk_to_ras), same_frame=True)
     assert carried.labels.points == labels.points and carried.same_frame and carried.error_mm == 0
     assert "nothing to compute" in str(carried)
     part = part_around(volume, np.array([p.ras for p in labels.points[:3]]), (30.0, 30.0, 5.0))
@@ -148,6 +148,31 @@ def test_what_has_no_contrast_or_no_curve_is_refused(moved):
         carry(volume, labels, flat)
     with pytest.raises(InputError, match="at least two vertebrae"):
         carry(volume, SpineLabels(labels.points[:1]), moved["far"][0])
+
+
+def labels_in(volume: Volume, kinds: int) -> Volume:
+    """A label map: patches of whole numbers in a background of 0."""
+    k, j, i = np.indices(volume.array.shape) // 8
+    return Volume(np.where((k + j) % 3, (k * 7 + j * 3 + i) % kinds, 0).astype(np.uint8), volume.ijk_to_ras)
+
+
+@pytest.mark.parametrize("kinds", [2, 25, 250])
+def test_a_label_map_is_no_scan(moved, kinds):
+    """Neither of the two, and also where nothing has to be computed."""
+    volume, labels = patient()
+    for same_frame in (True, False):
+        with pytest.raises(InputError, match="The other scan is a label map"):
+            carry(volume, labels, labels_in(volume, kinds), same_frame=same_frame)
+    with pytest.raises(InputError, match="The scan of the points is a label map"):
+        carry(labels_in(volume, kinds), labels, moved["far"][0])
+
+
+def test_an_mr_of_few_gray_values_is_a_scan(moved):
+    volume, labels = patient()
+    values = np.clip(volume.array / 8 + 60 + np.random.default_rng(3).normal(0, 2, volume.array.shape), 0, 255)
+    values[volume.array < -900] = 0
+    carried = carry(volume, labels, Volume(values.astype(np.uint8), volume.ijk_to_ras), same_frame=True)
+    assert carried.labels.points == labels.points
 
 
 def test_it_tells_what_it_does_and_can_be_cancelled(moved):
