@@ -17,7 +17,7 @@ from VertebraLabelingLib.reading.planes import AXIAL
 from VertebraLabelingLib.reading.report import report
 from VertebraLabelingLib.reading.spine import Spine
 
-from .control_points import levelIndices
+from .control_points import SAME_VERTEBRA_MM, levelIndices
 from .node_attributes import jsonOf
 from .points import checkIsPointList, readLabels, sourceVolume
 from .stands_apart import standApart
@@ -25,6 +25,8 @@ from .translation import tr as _
 from .volumes import volumeFromNode
 
 TURNED_FROM = "VertebraLabeling.turnedFrom"  # attribute of a slice node: its axes before it was turned
+TURNED_TO = "VertebraLabeling.turnedTo"  # attribute of a slice node: axes and origin to which it was turned
+TURNED_BY = "VertebraLabeling.turnedBy"  # role of a node reference: the points whose plane that is
 
 SKEWED = 0.01  # of a product of two axes: more is none of a view's orientation
 
@@ -115,6 +117,21 @@ def planeNames(pointsNode):
     return names
 
 
+def planeAt(pointsNode, rasWorld):
+    """The name of the vertebra or disc in whose plane a view stands that was turned to a place, world RAS mm.
+
+    A level read there may be another: the end plates that the CT shows put the middle of a disc into the vertebra that
+    the points alone tell. Empty where none is near.
+    """
+    reader = levelReader(pointsNode)
+    if reader is None:
+        return ""
+    middles = {each.level: each.center for each in reader.spine.vertebrae}
+    middles |= {name: plane.origin for name, plane in reader.spine.discs.items()}
+    name = min(middles, key=lambda each: np.linalg.norm(middles[each] - rasWorld))
+    return name if np.linalg.norm(middles[name] - rasWorld) < SAME_VERTEBRA_MM else ""
+
+
 def planeOf(pointsNode, name, onCt=True):
     """The engine's :class:`Plane` of a vertebra (``T8``) or disc (``T8/T9``), world RAS mm.
 
@@ -160,17 +177,20 @@ def ctOf(pointsNode):
         return None
 
 
-def turnTo(sliceNode, plane, orientation=AXIAL):
+def turnTo(sliceNode, plane, orientation=AXIAL, pointsNode=None):
     """Turn a slice view to a plane: into it, or along the spine through its middle.
 
     Args:
         plane: of :func:`planeOf`.
         orientation: ``"Axial"``, ``"Sagittal"`` or ``"Coronal"``, as the vertebra has them.
+        pointsNode: the points whose plane it is, so that the panel names it, also in a scene that was saved.
     """
     matrix = plane.slice_to_ras(orientation)  # first: where there is none, the view is not marked as turned
     if not sliceNode.GetAttribute(TURNED_FROM):
         axes = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, :3]
         sliceNode.SetAttribute(TURNED_FROM, json.dumps(axes.ravel().tolist()))
+    sliceNode.SetAttribute(TURNED_TO, json.dumps(matrix[:3].ravel().tolist()))
+    sliceNode.SetNodeReferenceID(TURNED_BY, pointsNode.GetID() if pointsNode is not None else None)
     _turn(sliceNode, matrix)
 
 
@@ -179,7 +199,9 @@ def turnBack(sliceNode):
     if not sliceNode.GetAttribute(TURNED_FROM):
         return
     before = axesBefore(sliceNode)
-    sliceNode.SetAttribute(TURNED_FROM, None)
+    for attribute in (TURNED_FROM, TURNED_TO):
+        sliceNode.SetAttribute(attribute, None)
+    sliceNode.SetNodeReferenceID(TURNED_BY, None)
     if before is None:
         return
     matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
@@ -190,10 +212,27 @@ def turnBack(sliceNode):
 
 def axesBefore(sliceNode):
     """(3, 3) axes of a view before it was turned; ``None`` where it was not, or a damaged scene does not tell them."""
-    before = jsonOf(sliceNode, TURNED_FROM, [])
-    if len(before) != 9 or not all(type(number) in (int, float) for number in before):
+    return _numbersOf(sliceNode, TURNED_FROM, (3, 3))
+
+
+def turnedTo(sliceNode):
+    """(points, place): whose plane a view shows, ``None`` where that is not known, and where, world RAS mm.
+
+    ``None`` where the view was not turned, or has been turned otherwise since.
+    """
+    matrix = _numbersOf(sliceNode, TURNED_TO, (3, 4))
+    now = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, :3]
+    if axesBefore(sliceNode) is None or matrix is None or np.abs(matrix[:, :3] - now).max() > SKEWED:
         return None
-    return np.reshape(before, (3, 3))
+    return sliceNode.GetNodeReference(TURNED_BY), tuple(matrix[:, 3].tolist())
+
+
+def _numbersOf(sliceNode, attribute, shape):
+    """An array that a view remembers; ``None`` where there is none, or a damaged scene does not tell it."""
+    numbers = jsonOf(sliceNode, attribute, [])
+    if len(numbers) != np.prod(shape) or not all(type(each) in (int, float) for each in numbers):
+        return None
+    return np.reshape(numbers, shape)
 
 
 def _turn(sliceNode, matrix):

@@ -6,15 +6,16 @@ from VertebraLabelingLib.reading.planes import AXIAL
 from VertebraLabelingMRML import levels
 from VertebraLabelingMRML.turned_views import usualViews
 
-USUAL = 0  # row of the list: the patient's axial, sagittal and coronal planes
+USUAL, NONE = 0, -1  # rows of the list: the patient's axial, sagittal and coronal planes; none of it
 
 
 class PlaneChooser:
     """The list of planes.
 
-    It names the vertebra or disc that the views were turned to, as the points are now: when a correction gives it
-    another name, the list does, too. The views stay where they are until another plane is chosen, or other points are:
-    a plane of one patient is none of the next.
+    It names the vertebra or disc that the views are turned to, as the points are now: when a correction gives it
+    another name, the list does, too, and so it does in a scene that was saved with turned views. It shows none where
+    they are turned to a plane of other points, or of a script. The views stay where they are until another plane is
+    chosen, or other points are: a plane of one patient is none of the next.
 
     Args:
         comboBox: the QComboBox.
@@ -24,24 +25,23 @@ class PlaneChooser:
 
     def __init__(self, comboBox, messages, onTurned):
         self._list, self._messages, self._onTurned = comboBox, messages, onTurned
-        self._node, self._names, self._place = None, None, None
+        self._node, self._names = None, None
         comboBox.connect("activated(int)", self._onActivated)
         self.update(None)
 
     def update(self, pointsNode):
         """Offer the planes of these points; ``None`` for none."""
         if pointsNode is not self._node:
-            if self._place is not None:
+            if self._node is not None:
                 _turnBack()
-            self._node, self._place = pointsNode, None
+            self._node = pointsNode
         names = levels.planeNames(pointsNode) if pointsNode is not None else []
         if names != self._names:
             self._names = names
             self._list.clear()
             self._list.addItems([_("Usual planes"), *names])
         self._list.enabled = bool(names)
-        name = self._nameOf(self._place)
-        self._list.currentIndex = names.index(name) + 1 if name in names else USUAL
+        self._list.currentIndex = self._row()
 
     def step(self, by):
         """Turn to the next plane toward the feet (1) or the head (-1); the first time to that where one is."""
@@ -55,7 +55,6 @@ class PlaneChooser:
 
     def back(self):
         """Give all views that were turned their usual planes again."""
-        self._place = None
         _turnBack()
         self.update(self._node)
 
@@ -69,15 +68,19 @@ class PlaneChooser:
         with self._messages.failing():
             plane = levels.planeOf(self._node, name)
             for view, orientation in usualViews():
-                levels.turnTo(view, plane, orientation)
-            self._place = tuple(plane.origin.tolist())
-            self._onTurned(self._place)
+                levels.turnTo(view, plane, orientation, self._node)
+            self._onTurned(tuple(plane.origin.tolist()))
             self._messages.tell("")
         self.update(self._node)
 
-    def _nameOf(self, place):
-        reading = levels.levelAt(self._node, place) if self._node is not None and place is not None else None
-        return reading.name if reading is not None else ""
+    def _row(self):
+        """The row of the plane that the views show; :data:`NONE` where it is none of this list."""
+        turned = [found for view, _orientation in usualViews() if (found := levels.turnedTo(view)) is not None]
+        if not turned:
+            return USUAL
+        places = [place for pointsNode, place in turned if pointsNode is not None and pointsNode is self._node]
+        name = levels.planeAt(self._node, places[0]) if places else ""
+        return self._names.index(name) + 1 if name in self._names else NONE
 
     def _here(self):
         """What the axial view shows, else the plane nearest to the head."""

@@ -1,5 +1,8 @@
 """Views turned to the plane of a vertebra or disc: chosen in the list or by keys, and back to the usual planes."""
 
+import os
+import tempfile
+
 import numpy as np
 import slicer
 from panel_case import addVolume
@@ -81,6 +84,13 @@ class TestPlanes(PlaneCase):
         self.press("Home")
         self.assertUsual()
 
+    def test_each_plane_is_named_as_it_was_chosen(self):
+        """Also a disc whose middle the CT shows in what the points alone take for a vertebra."""
+        for name in levels.planeNames(self.node):
+            plane = levels.planeOf(self.node, name)
+            self.assertEqual(levels.planeAt(self.node, plane.origin), name)
+        self.assertEqual(levels.planeAt(self.node, (0.0, 0.0, 900.0)), "")
+
     def test_the_keys_end_at_the_ends(self):
         self.choose("T8")
         self.press("PgUp")
@@ -123,6 +133,43 @@ class TestPlanes(PlaneCase):
             self.settle()
             self.assertFalse(self.list.enabled)
             self.assertUsual()
+
+    def test_a_scene_that_was_saved_with_turned_views_names_their_plane(self):
+        self.choose("T12")
+        turned = self.axes()
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path, properties={}))
+            slicer.mrmlScene.Clear()
+            self.settle()
+            slicer.util.loadScene(path, properties={})
+        self.settle()
+        for view, axes in self.axes().items():
+            np.testing.assert_allclose(axes, turned[view], atol=1e-3)
+        self.assertEqual(self.list.currentText, "T12")
+        self.press("PgDown")
+        self.assertTurnedTo("T12/L1")
+        self.press("Home")
+        for view, axes in self.axes().items():
+            np.testing.assert_allclose(axes, self.usual[view], atol=1e-5)
+        self.assertEqual(self.list.currentText, "Usual planes")
+
+    def test_views_that_a_script_or_another_list_turned_are_not_told_as_usual(self):
+        red = self.nodes["Red"]
+        other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "other")
+        for owner in (None, other):
+            levels.turnTo(red, levels.planeOf(self.node, "T12"), pointsNode=owner)
+            self.widget.panel.refresh()
+            self.assertEqual((self.list.currentIndex, self.list.currentText), (-1, ""))
+            self.press("Home")
+            self.assertUsual()
+
+    def test_views_that_slicer_turned_back_are_told_as_usual(self):
+        self.choose("L2")
+        for name, orientation in VIEWS.items():
+            self.nodes[name].SetOrientation(orientation)
+        self.widget.panel.refresh()
+        self.assertUsual()
 
     def test_without_points_there_is_none(self):
         self.choose("L2")
