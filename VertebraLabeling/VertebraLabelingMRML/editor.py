@@ -10,7 +10,8 @@ from .undo import UndoStack
 
 
 class Editor:
-    """Corrections with undo. What goes wrong is raised, and leaves the node and the undo stack as they were.
+    """Corrections with undo. What goes wrong is raised, and leaves the node and the undo stack as they were; so does
+    what changes nothing, as to confirm a point again.
 
     Attributes:
         undoStack: :class:`UndoStack` of all nodes.
@@ -81,4 +82,10 @@ class Editor:
         before = readLabels(pointsNode)
         with allOrNothing(pointsNode):
             action()
-        self.undoStack.remember(pointsNode, what, before)
+        if not _areAlike(before, readLabels(pointsNode)):
+            self.undoStack.remember(pointsNode, what, before)
+
+
+def _areAlike(before, after):
+    """Whether labels tell the same; the evidence changes with the points only."""
+    return (before.points, before.warnings, before.provenance) == (after.points, after.warnings, after.provenance)

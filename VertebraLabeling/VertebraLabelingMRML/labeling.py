@@ -67,6 +67,7 @@ class Request:
         places: level -> world RAS mm of all points of the node before the run.
         notes: :class:`LabelWarning` of the volume.
         count: by which rule the result is named, one of ``core.count_rules.RULES``.
+        before: by which rule the node was named before the run.
         given: level -> name of the vertebrae that the user has named by this rule.
     """
 
@@ -80,6 +81,7 @@ class Request:
     places: dict = field(default_factory=dict)
     notes: tuple = ()
     count: str = AS_SEEN
+    before: str = AS_SEEN
     given: dict = field(default_factory=dict)
 
     @property
@@ -139,8 +141,8 @@ def prepare(volumeNode, outputNode=None, fixed=None, newOutput=False, keep=None,
             )
     given = given if reading.offset is not None else {}
     notes = (*map(note, notes), *frames.onlyShown(volumeNode))
-    settled = as_seen(before).by_level
-    return Request(volumeNode, volume, pointsNode, newOutput, kept, state, settled, places, notes, count, given)
+    rule, settled = rule_of(before), as_seen(before).by_level
+    return Request(volumeNode, volume, pointsNode, newOutput, kept, state, settled, places, notes, count, rule, given)
 
 
 def _inNamesOf(provenance, points):
@@ -170,14 +172,16 @@ def _kept(pointsNode, volumeNode, state, settled, places, keep):
 def finish(request, labels):
     """Write the result of a run; returns the markups node. The first change to the scene is made here.
 
-    What happened to the nodes during the run is respected: points that the user settled meanwhile are kept, a deleted
-    output is made anew, that of another run on the volume is updated, and the points follow a volume that was moved.
+    What happened to the nodes during the run is respected: points that the user settled meanwhile are kept, and so is
+    another rule of counting, a deleted output is made anew, that of another run on the volume is updated, and the
+    points follow a volume that was moved.
 
     Raises:
         InputError: the voxels or the geometry of the volume have changed during the run, the output cannot take the
             points, or what the user has named does not fit the rule.
     """
     volumeNode, node, kept = request.volumeNode, request.pointsNode, dict(request.kept)
+    count, given = request.count, request.given
     state = stateOf(volumeNode)
     moved, what = rigidMotion(volumeNode.GetName(), request.state, state)
     if what:
@@ -191,9 +195,11 @@ def finish(request, labels):
         node = pointsNodeOf(volumeNode)
     if node is not None and sourceVolume(node) in (volumeNode, None):
         _checkUnmoved(node, request.places, moved)
-        now = as_seen(_inNamesOf(provenanceOf(node), userPoints(node))).by_level
-        kept = _withMeanwhile(kept, request.settled, now)
-    labels = _named(withAstray(withKept(labels, kept)), request.count, request.given)
+        now = _inNamesOf(provenanceOf(node), userPoints(node))
+        kept = _withMeanwhile(kept, request.settled, as_seen(now).by_level)
+        if node is request.pointsNode and rule_of(now) != request.before:  # chosen, or taken back, during the run
+            count, given = rule_of(now), given_names(now)
+    labels = _named(withAstray(withKept(labels, kept)), count, given)
     labels = _asGiven(labels, kept)
     labels = replace(labels, warnings=(*labels.warnings, *request.notes))
     labels = found_in.remembering(labels, state, volumeNode)

@@ -11,7 +11,7 @@ from VertebraLabelingLib.core.label_warning import COUNTS, RULE, VARIANT, LabelW
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.solver.chain import solve
 from VertebraLabelingLib.solver.naming import alternative_names
-from VertebraLabelingMRML import corrections, points
+from VertebraLabelingMRML import corrections, labeling, points
 from VertebraLabelingMRML.editor import Editor
 
 from VertebraLabeling import VertebraLabelingLogic
@@ -103,6 +103,25 @@ class TestRuns(CountingCase):
         self.labeler.evidence = spine((*ABOVE[5:],))  # the same vertebrae, of which twelve bear ribs
         self.logic.label(self.volumeNode)
         self.assertEqual({level: self.labels().by_level[level].ras for level in places}, places)
+
+    def test_a_rule_that_was_chosen_or_taken_back_during_a_run_holds(self):
+        editor = Editor()
+        for undone in (True, False):
+            for confirmed in ((), ("T5", "L3")):
+                with self.subTest(undone=undone, confirmed=confirmed):
+                    self.label(WITH_T13[5:])
+                    corrections.confirm(self.node, [self.index(level) for level in confirmed])
+                    editor.countBy(self.node, "sacrum")
+                    request = labeling.prepare(self.volumeNode, self.node, count="sacrum")
+                    found = self.labeler.label(request.volume, fixed=request.fixed)
+                    if undone:
+                        editor.undo(self.node)
+                    else:
+                        editor.countBy(self.node, "above")
+                    rule, before = rule_of(self.labels()), self.levels()
+                    labeling.finish(request, found)
+                    self.assertEqual((rule_of(self.labels()), self.levels()), (rule, before))
+                    self.assertEqual(rule, "seen" if undone else "above")
 
 
 class TestCountingAnew(CountingCase):

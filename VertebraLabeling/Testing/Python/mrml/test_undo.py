@@ -32,6 +32,23 @@ class TestRefused(UndoCase):
         self.assertEqual(list(self.places()), list(centers()))
 
 
+class TestNothingDone(UndoCase):
+    def test_what_changes_nothing_is_no_step(self):
+        self.editor.countBy(self.node, "above")
+        self.editor.name(self.node, self.index("T12"), "T12")
+        steps = ["'this is T12'", "counting"]
+        for again in (
+            lambda: self.editor.countBy(self.node, "above"),
+            lambda: self.editor.confirm(self.node, [self.index("T12")]),
+            lambda: self.editor.confirm(self.node, []),
+            lambda: self.editor.delete(self.node, []),
+            lambda: self.editor.name(self.node, self.index("T12"), "T12"),
+        ):
+            again()
+        self.assertEqual([self.editor.undo(self.node), self.editor.undo(self.node)], steps)
+        self.assertEqual(self.editor.undo(self.node), "")
+
+
 class TestDeletion(UndoCase):
     def test_what_is_chosen_is_deleted_in_whatever_order_the_points_stand(self):
         for one, other in ((0, 8), (3, 7), (1, 2)):
