@@ -1,8 +1,9 @@
 """The names of vertebrae in the views, as markups of their own that cannot be moved, are not saved and not listed.
 
 A slice across the spine names the vertebra that it passes, also where it misses the center: a point is shown in the
-slice through it alone, and its name would be seen in one slice of ten. In views along the spine, and in 3D, the names
-stand where none lies over another (:mod:`name_places`), those of uncertain vertebrae in their color.
+slice through it alone, and its name would be seen in one slice of ten. In a disc none is named: it belongs to two. In
+views along the spine, and in 3D, the names stand where none lies over another (:mod:`name_places`), those of uncertain
+vertebrae in their color.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 import slicer
 import vtk
 from VertebraLabelingLib.core.volume import apply_affine
+from VertebraLabelingLib.reading.level_reader import VERTEBRA
 
 from .display import copyLook
+from .levels import levelReader
 from .name_places import importance, place
 from .points import headToFoot
 from .view_windows import isDrawn, project
@@ -51,7 +54,7 @@ class SliceNames:
         places = np.array([each.point.ras for each in found]).reshape(-1, 3)
         groups = {}
         for viewNode in _drawn(across):
-            passed = passedVertebra(viewNode, places)
+            passed = _named(pointsNode, viewNode, found, places)
             groups[viewNode.GetID(), PASSED] = _Group([] if passed is None else [(found[passed], places[passed])])
         for viewNode in _drawn(along):
             for kind, group in self._placed(pointsNode, viewNode, found, places).items():
@@ -117,6 +120,21 @@ class _Group:
 
     names: list
     own: dict = field(default_factory=dict)
+
+
+def _named(pointsNode, sliceNode, found, places):
+    """Which vertebra a slice across the spine is to name: that of the level in its corner, in a disc none.
+
+    Where no level can be read, because a name or a place is wrong, the nearest one, so that one finds what is wrong.
+    """
+    passed, reader = passedVertebra(sliceNode, places), levelReader(pointsNode)
+    if passed is None or reader is None:
+        return passed
+    reading = reader.on_slice(slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS()))
+    if reading is None:
+        return passed
+    rows = {each.point.level: row for row, each in enumerate(found)}
+    return rows.get(reading.name) if reading.kind == VERTEBRA else None
 
 
 def passedVertebra(sliceNode, places):

@@ -65,6 +65,28 @@ class TestScrolling(ReadoutCase):
         self.scrollTo(self.place("L4") - (0, 0, 60))
         self.assertEqual(self.readout.texts()["Red"], "below L4")
 
+    def named(self):
+        """What is named in the axial view, where it shows no point."""
+        red = self.sliceNode().GetID()
+        nodes = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode")
+        shown = (node for node in nodes if node.GetName().endswith(" names") and node.GetDisplayNode().GetVisibility())
+        return [node.GetNthControlPointLabel(0) for node in shown if red in node.GetDisplayNode().GetViewNodeIDs()]
+
+    def test_the_name_in_the_view_and_the_level_in_its_corner_agree(self):
+        """In a disc, above and below, none is named; in a vertebra it is the one that the corner tells."""
+        said = set()
+        for height in np.arange(self.place("L4")[2] - 24, self.place("T8")[2] + 24, 3.7):
+            self.scrollTo((0.0, 0.0, float(height)))
+            self.settle()
+            text, names = self.readout.texts()["Red"], self.named()
+            level = text.split(",")[0]
+            if "third" not in text:
+                self.assertEqual(names, [], text)
+            elif min(abs(height - self.place(each)[2]) for each in points.readLabels(self.node).by_level) > 3:
+                self.assertEqual(names, [level], text)
+            said.add(text)
+        self.assertTrue({"T12/L1 disc", "T9, upper third", "above T8", "below L4"} <= said, said)
+
     def test_the_text_is_drawn_in_the_lower_right_corner_and_elsewhere_where_that_is_taken(self):
         self.scrollTo(self.place("L1"))
         self.assertGreater(self.drawn(), 60)
