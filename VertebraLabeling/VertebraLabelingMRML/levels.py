@@ -13,12 +13,12 @@ from VertebraLabelingLib.core.labels import LabeledPoint
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.reading.end_plates import with_end_plates
 from VertebraLabelingLib.reading.level_reader import LevelReader
-from VertebraLabelingLib.reading.planes import AXIAL
+from VertebraLabelingLib.reading.planes import AXIAL, ORIENTATIONS, Plane
 from VertebraLabelingLib.reading.report import report
 from VertebraLabelingLib.reading.spine import Spine
 
 from .control_points import SAME_VERTEBRA_MM, levelIndices
-from .node_attributes import jsonOf
+from .node_attributes import checkIsNode, jsonOf
 from .points import checkIsPointList, readLabels, sourceVolume
 from .stands_apart import standApart
 from .translation import tr as _
@@ -38,7 +38,11 @@ def levelReader(pointsNode):
 
     That is where there are no vertebrae, or where two stand at one place or bear one level. Prepared anew only when a
     point has changed; asking again takes a fraction of a millisecond.
+
+    Raises:
+        InputError: this is no point list.
     """
+    checkIsPointList(pointsNode)
     found = tuple(
         (level, tuple(pointsNode.GetNthControlPointPositionWorld(index)))
         for index, level, placed in levelIndices(pointsNode)
@@ -66,9 +70,12 @@ def levelAt(pointsNode, rasWorld):
 
         reading = levels.levelAt(pointsNode, (3.0, -20.0, 310.0))
         print(reading.text(), reading.kind, reading.levels, reading.fraction)  # T8, upper third
+
+    Raises:
+        InputError: this is no point list, or no place.
     """
-    reader = levelReader(pointsNode)
-    return reader.at(rasWorld) if reader is not None and np.isfinite(rasWorld).all() else None
+    reader, place = levelReader(pointsNode), _placeOf(rasWorld)
+    return reader.at(place) if reader is not None and np.isfinite(place).all() else None
 
 
 def levelOfView(pointsNode, sliceNode, rasWorld=None):
@@ -83,8 +90,12 @@ def levelOfView(pointsNode, sliceNode, rasWorld=None):
 
     Returns:
         :class:`Reading`, or ``None`` where none can be read.
+
+    Raises:
+        InputError: this is no point list, or no slice view.
     """
     reader = levelReader(pointsNode)
+    _checkIsSliceView(sliceNode)
     if reader is None:
         return None
     matrix = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
@@ -146,9 +157,9 @@ def planeOf(pointsNode, name, onCt=True):
     reader = levelReader(pointsNode)
     if reader is None:
         raise InputError(_("There is no spine to turn to: label a CT, or correct points that stand at one place."))
-    spine, levels = reader.spine, name.split("/")
     if name not in planeNames(pointsNode):
         raise InputError(_("There is no vertebra or disc {name} among these points: choose another.").format(name=name))
+    spine, levels = reader.spine, name.split("/")
     volume = ctOf(pointsNode) if onCt else None
     if volume is not None:
         spine = with_end_plates(spine, volume, levels[:1] if len(levels) > 1 else levels)
@@ -184,8 +195,16 @@ def turnTo(sliceNode, plane, orientation=AXIAL, pointsNode=None):
         plane: of :func:`planeOf`.
         orientation: ``"Axial"``, ``"Sagittal"`` or ``"Coronal"``, as the vertebra has them.
         pointsNode: the points whose plane it is, so that the panel names it, also in a scene that was saved.
+
+    Raises:
+        InputError: one of them is something else.
     """
-    matrix = plane.slice_to_ras(orientation)  # first: where there is none, the view is not marked as turned
+    _checkIsSliceView(sliceNode)
+    if not isinstance(plane, Plane) or orientation not in ORIENTATIONS:
+        raise InputError(f"A view is turned to a plane of levels.planeOf, as {', '.join(ORIENTATIONS)}: give both so.")
+    if pointsNode is not None:
+        checkIsPointList(pointsNode)
+    matrix = plane.slice_to_ras(orientation)
     if not sliceNode.GetAttribute(TURNED_FROM):
         axes = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, :3]
         sliceNode.SetAttribute(TURNED_FROM, json.dumps(axes.ravel().tolist()))
@@ -196,6 +215,7 @@ def turnTo(sliceNode, plane, orientation=AXIAL, pointsNode=None):
 
 def turnBack(sliceNode):
     """Turn a view that was turned as it was before, at the place where it is now; others are left alone."""
+    _checkIsSliceView(sliceNode)
     if not sliceNode.GetAttribute(TURNED_FROM):
         return
     before = axesBefore(sliceNode)
@@ -225,6 +245,22 @@ def turnedTo(sliceNode):
     if axesBefore(sliceNode) is None or matrix is None or np.abs(matrix[:, :3] - now).max() > SKEWED:
         return None
     return sliceNode.GetNodeReference(TURNED_BY), tuple(matrix[:, 3].tolist())
+
+
+def _checkIsSliceView(sliceNode):
+    checkIsNode(sliceNode)
+    if not sliceNode.IsA("vtkMRMLSliceNode"):
+        raise InputError(f"'{sliceNode.GetName()}' is not a slice view: give a vtkMRMLSliceNode.")
+
+
+def _placeOf(rasWorld):
+    try:
+        place = np.asarray(rasWorld, dtype=float)
+    except (TypeError, ValueError):
+        place = None
+    if place is None or place.shape != (3,):
+        raise InputError("A place is three numbers, R, A and S in mm: give these.")
+    return place
 
 
 def _numbersOf(sliceNode, attribute, shape):

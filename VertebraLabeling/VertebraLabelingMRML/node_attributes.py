@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 
 import slicer
+from VertebraLabelingLib.errors import InputError
 
 MODEL = "VertebraLabeling.model"
 PROVENANCE = "VertebraLabeling.provenance"
@@ -15,10 +16,18 @@ STRAIGHTENED = "VertebraLabeling.straightened"  # of a straightened spine: the I
 OWN_ATTRIBUTES = (MODEL, PROVENANCE, WARNINGS, EVIDENCE, WRITTEN)
 
 
-def jsonOf(pointsNode, attribute, default):
+def checkIsNode(node):
+    """Raise InputError for what scripts may give in place of a node: its name or ID, a file, or an array."""
+    if not isinstance(node, slicer.vtkMRMLNode):
+        given = "A text" if isinstance(node, str) else f"An object of the type {type(node).__name__}"
+        raise InputError(f"{given} is no node: give the node itself, as slicer.util.getNode('CT') returns it.")
+
+
+def jsonOf(node, attribute, default):
     """A JSON attribute; scene files are data and may be damaged, then the default stands in."""
+    checkIsNode(node)
     try:
-        value = json.loads(pointsNode.GetAttribute(attribute) or "null")
+        value = json.loads(node.GetAttribute(attribute) or "null")
     except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, type(default)) else default

@@ -25,7 +25,18 @@ from VertebraLabelingLib.formats.limits import is_stored_place
 from VertebraLabelingLib.solver.corrected_evidence import after_moves
 
 from . import control_points, found_in
-from .node_attributes import EVIDENCE, MODEL, PROVENANCE, STRAIGHTENED, VOLUME, WARNINGS, WRITTEN, allOrNothing, jsonOf
+from .node_attributes import (
+    EVIDENCE,
+    MODEL,
+    PROVENANCE,
+    STRAIGHTENED,
+    VOLUME,
+    WARNINGS,
+    WRITTEN,
+    allOrNothing,
+    checkIsNode,
+    jsonOf,
+)
 from .slice_geometry import localToWorld
 
 MOVED_MM = 0.5  # a point that moved by less was not dragged: a slip of the mouse in a click
@@ -90,6 +101,7 @@ def sourceVolume(pointsNode):
 
     Clones have no reference to it, as Slicer copies none, but remember it.
     """
+    checkIsNode(pointsNode)
     volumeNode = pointsNode.GetNodeReference(VOLUME)
     return volumeNode or found_in.rememberedVolume(pointsNode.GetScene(), provenanceOf(pointsNode))
 
@@ -183,8 +195,9 @@ def readLabels(pointsNode):
     """The vertebrae of a node as :class:`SpineLabels` in world RAS mm; what the user changed has its status.
 
     Raises:
-        InputError: a level is used twice, or the evidence kept with the node is damaged.
+        InputError: this is no point list, a level is used twice, or the evidence kept with the node is damaged.
     """
+    checkIsPointList(pointsNode)
     text = pointsNode.GetAttribute(EVIDENCE)
     evidence = _moveEvidence(Evidence.from_json(text), localToWorld(pointsNode)) if text else None
     found = levelPoints(pointsNode)
@@ -214,7 +227,11 @@ def levelPoints(pointsNode):
     """The control points whose label is a level, in the node's order, as :class:`NodePoint` (world RAS mm).
 
     Points that stand nowhere (not placed yet, not a number) are left out.
+
+    Raises:
+        InputError: this is no point list.
     """
+    checkIsPointList(pointsNode)
     written = _record(pointsNode)
     placed = [(index, level) for index, level, placed in control_points.levelIndices(pointsNode) if placed]
     return [NodePoint(index, _labeledPoint(pointsNode, index, level, written)) for index, level in placed]
@@ -336,9 +353,10 @@ def _warnings(pointsNode):
 
 
 def checkIsPointList(pointsNode):
-    """Raise InputError for ``None`` and for nodes of other kinds."""
+    """Raise InputError for ``None``, for nodes of other kinds, and for what is no node."""
     if pointsNode is None:
         raise InputError("No point list is chosen: label the volume first, or choose its points.")
+    checkIsNode(pointsNode)
     if pointsNode.GetClassName() != "vtkMRMLMarkupsFiducialNode":
         raise InputError(f"'{pointsNode.GetName()}' is not a point list: choose or create a point list for the output.")
 

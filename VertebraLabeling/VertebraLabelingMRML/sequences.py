@@ -14,7 +14,7 @@ from VertebraLabelingLib.errors import Cancelled, InputError, VertebraLabelingEr
 
 from . import labeling
 from .frames import Frame, frameOf
-from .node_attributes import VOLUME
+from .node_attributes import VOLUME, checkIsNode
 from .points import createPointsNode, readLabels
 
 DONE, FAILED, CANCELED = "done", "failed", "canceled"
@@ -118,6 +118,8 @@ def _result(frame, status, **details):
 
 def _browserAndSequence(node):
     """The browser that shows a sequence of volumes, made where there is none, and the sequence."""
+    if node is not None:
+        checkIsNode(node)
     if node is not None and node.IsA("vtkMRMLSequenceBrowserNode"):
         master = node.GetMasterSequenceNode()
         sequences = [master, *_othersIn(node)]

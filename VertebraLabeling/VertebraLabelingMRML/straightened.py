@@ -4,6 +4,8 @@ The straightened volume stands in the scene beside the patient, so no place of i
 the crosshair says by its place alone which of the two is meant.
 """
 
+from numbers import Real
+
 import numpy as np
 import slicer
 import vtk
@@ -230,7 +232,7 @@ def straighten(volumeNode, pointsNode, voxelMm, makeLater=None, onChanged=None):
     checkPointsNode(pointsNode)
     checkImage(volumeFromNode(volumeNode), f"'{volumeNode.GetName()}'")
     checkInScene(volumeNode, pointsNode)
-    if not LEAST_MM <= voxelMm <= MOST_MM:
+    if not isinstance(voxelMm, Real) or not LEAST_MM <= voxelMm <= MOST_MM:
         raise InputError(f"Voxels of {voxelMm} mm are none of a picture: choose {LEAST_MM} to {MOST_MM} mm.")
     return StraightenedSpine(volumeNode, pointsNode, voxelMm, makeLater, onChanged)
 

@@ -3,7 +3,7 @@
 import slicer
 from VertebraLabelingLib.errors import InputError
 
-from .node_attributes import STRAIGHTENED
+from .node_attributes import STRAIGHTENED, checkIsNode
 from .slice_geometry import geometryOf
 
 
@@ -29,6 +29,7 @@ def voxelsOf(volumeNode):
     """(K, J, I) voxels of a scalar volume node, not copied; raises InputError as :func:`volumeFromNode`."""
     if volumeNode is None:
         raise InputError("No volume is chosen: choose a CT volume.")
+    checkIsNode(volumeNode)
     name = volumeNode.GetName()
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(f"'{name}' is a label map: choose the CT that it was made from.")
@@ -45,8 +46,9 @@ def voxelsOf(volumeNode):
 
 
 def checkInScene(*nodes):
-    """Raise InputError for a node, volume or other, that is not in the scene: others could not refer to it."""
+    """Raise InputError for a node, volume or other, that is not in the scene, and so could not be referred to."""
     for node in nodes:
+        checkIsNode(node)
         if node.GetScene() is not slicer.mrmlScene:
             raise InputError(f"'{node.GetName()}' is not in the scene: add it with slicer.mrmlScene.AddNode(node).")
 

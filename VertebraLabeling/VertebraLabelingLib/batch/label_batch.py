@@ -149,9 +149,12 @@ def label_folder(
         One dictionary for each scan, see :meth:`scan_job.ScanResult.to_dict`.
 
     Raises:
-        InputError: there is no CT, or an unknown format or rule.
+        InputError: there is no CT, what is given is no folder, or an unknown format or rule.
         Cancelled: see ``cancelled``.
     """
+    for folder in (input_folder, output_folder):
+        if not isinstance(folder, str | os.PathLike):
+            raise InputError(f"An object of the type {type(folder).__name__} is no folder: give its path as a text.")
     plan = OutputPlan(os.fspath(output_folder), tuple(formats), overwrite, count)
     inputs = find_scans([input_folder], pattern=pattern)
     if not inputs.jobs:
