@@ -18,8 +18,9 @@ Anything not stood in for raises AttributeError, so a test cannot pass on someth
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
+
+from .folders import folderOf
 
 _started = False
 
@@ -82,7 +83,7 @@ def _providePythonSlicer():
 
     Like Slicer's it is a launcher: the interpreter is its child, and does not end when the launcher is killed.
     """
-    folder = Path(tempfile.mkdtemp(prefix="python-slicer-"))
+    folder = Path(folderOf(sys.modules[__name__], "python-slicer-"))
     script = folder / "PythonSlicer"
     script.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)

@@ -2,7 +2,6 @@
 
 import locale
 import os
-import tempfile
 import types
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import vtk
 from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtWidgets import QApplication
 
+from .folders import folderOf
 from .iomanager import CoreIOManager
 
 MODULE_LOGICS = {
@@ -46,7 +46,7 @@ def startScene():
         logic.SetModuleLogic(name, moduleLogic)  # registers the node classes
         moduleLogics[name] = moduleLogic
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
-    folder = tempfile.mkdtemp(prefix="slicer-cache-")
+    folder = folderOf(slicer, "slicer-cache-")
     cache = slicer.vtkCacheManager()
     cache.SetRemoteCacheDirectory(folder)
     scene.SetCacheManager(cache)
@@ -96,7 +96,7 @@ class Application(QApplication):
         locale.setlocale(locale.LC_NUMERIC, "C")  # Qt has set the user's; Slicer sets that of numbers back as well
         self.setApplicationName("SlicerHarness")
         self.setOrganizationName("VertebraLabelingTests")
-        self._settingsFile = os.path.join(tempfile.mkdtemp(prefix="slicer-settings-"), "Slicer.ini")
+        self._settingsFile = os.path.join(folderOf(slicer, "slicer-settings-"), "Slicer.ini")
         QSettings.setPath(QSettings.IniFormat, QSettings.UserScope, os.path.dirname(self._settingsFile))
         QSettings.setDefaultFormat(QSettings.IniFormat)
         self._logic, self._moduleLogics = startScene()
@@ -104,7 +104,7 @@ class Application(QApplication):
         self._moduleManager = ModuleManager()
         self._layoutManager = self._mainWindow = None
         self._testing = True
-        self._temporaryPath = tempfile.mkdtemp(prefix="slicer-temporary-")
+        self._temporaryPath = folderOf(slicer, "slicer-temporary-")
 
     majorVersion, minorVersion = 5, 8
     revision = "harness"

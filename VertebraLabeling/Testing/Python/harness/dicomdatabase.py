@@ -2,11 +2,12 @@
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 import slicer
 from PySide6.QtCore import Property, QObject
+
+from .folders import folderOf
 
 
 class DicomDatabase(QObject):
@@ -14,8 +15,7 @@ class DicomDatabase(QObject):
 
     def __init__(self):
         super().__init__()
-        self._files, self._open = {}, True
-        self._folder = tempfile.mkdtemp(prefix="dicom-database-")
+        self._files, self._open, self._folder = {}, True, None
 
     isOpen = Property(bool, lambda self: self._open)
 
@@ -41,6 +41,7 @@ class DicomDatabase(QObject):
             return
         kept = filePath
         if storeFile:
+            self._folder = self._folder or folderOf(self, "dicom-database-")
             kept = str(Path(self._folder) / uid)
             shutil.copyfile(filePath, kept)
         self._files[uid] = kept

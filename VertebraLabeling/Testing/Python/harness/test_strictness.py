@@ -264,3 +264,30 @@ def test_a_layout_makes_the_views_of_its_description_and_one_that_is_unknown_is_
     layouts.setLayout(before)
     assert red.IsMappedInLayout()
     slicer.mrmlScene.RemoveNode(node)
+
+
+def test_nothing_of_the_harness_stays_in_the_temporary_folder(tmp_path):
+    """Neither of a database that keeps a file, nor of one that does not, nor of the application."""
+    code = (
+        "import harness; harness.start()\n"
+        "import gc, os, pathlib, tempfile, pydicom, slicer\n"
+        "from harness.dicomdatabase import DicomDatabase\n"
+        "folder = pathlib.Path(tempfile.gettempdir())\n"
+        "made = lambda: len(list(folder.glob('dicom-database-*')))\n"
+        "others = [DicomDatabase() for number in range(3)]\n"
+        "assert made() == 0\n"
+        "from pydicom.data import get_testdata_file\n"
+        "others[0].insert(get_testdata_file('CT_small.dcm'))\n"
+        "assert made() == 1\n"
+        "others.clear(); gc.collect()\n"
+        "assert made() == 0\n"
+        "slicer.dicomDatabase.insert(get_testdata_file('CT_small.dcm'))\n"
+        "print('whole')\n"
+    )
+    pytest.importorskip("pydicom")
+    folders = (Path(harness.__file__).parents[1], Path(harness.__file__).parents[1] / "helpers")
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert "whole" in done.stdout, done.stderr[-2000:]
+    assert list(tmp_path.iterdir()) == []
