@@ -342,7 +342,7 @@ class VertebraLabelingLogic(ScriptedLoadableModuleLogic):
             volumeNode, pointsNode: the volume and its vertebrae, two or more.
             targetNode: vtkMRMLScalarVolumeNode.
             sameFrame: True where both are known to share their world coordinates, False to register in any case; by
-                default their DICOM headers tell.
+                default their DICOM headers tell, and two patients are refused.
             progress, cancelled: as in :meth:`label`.
 
         Returns:

@@ -10,7 +10,7 @@ from . import display, found_in, slice_views
 from .dicom_report import frameOfReference
 from .engine import carry
 from .points import belongsTo, checkPointsNode, createPointsNode, levelPoints, readLabels, writeLabels
-from .same_world import inOtherWorld
+from .same_world import inOtherWorld, ofTwoPatients
 from .volume_state import stateOf
 from .volumes import checkInScene, volumeFromNode
 
@@ -42,7 +42,8 @@ def carryTo(volumeNode, pointsNode, targetNode, sameFrame=None, progress=None, c
         pointsNode: its vertebrae.
         targetNode: vtkMRMLScalarVolumeNode of the same patient.
         sameFrame: whether both lie in one frame of reference, so that places are the same; by default where both say
-            the same DICOM frame of reference UID, and neither stands elsewhere than it was loaded.
+            the same DICOM frame of reference UID, and neither stands elsewhere than it was loaded. Volumes of two
+            patients, as DICOM says, are refused by default.
         progress, cancelled: as in :func:`labeling.label`.
 
     Returns:
@@ -59,6 +60,13 @@ def carryTo(volumeNode, pointsNode, targetNode, sameFrame=None, progress=None, c
     if belongsTo(pointsNode, volumeNode) is False:
         raise InputError(
             f"The points of '{pointsNode.GetName()}' were not found in '{volumeNode.GetName()}': choose their volume."
+        )
+    if sameFrame not in (None, True, False):
+        raise InputError("Whether both share their world coordinates is True, False or None: give one of these.")
+    if sameFrame is None and ofTwoPatients(volumeNode, targetNode):
+        raise InputError(
+            f"'{volumeNode.GetName()}' and '{targetNode.GetName()}' are of two patients, as their DICOM headers say: "
+            "choose another volume, or register them all the same by sameFrame=False."
         )
     labels = readLabels(pointsNode)
     labels = replace(labels, points=tuple(each.point for each in levelPoints(pointsNode)))

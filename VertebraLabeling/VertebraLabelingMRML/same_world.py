@@ -5,6 +5,7 @@ import slicer
 from .dicom_report import instanceUIDs
 
 FRAME_OF_REFERENCE, PATIENT_ID = "0020,0052", "0010,0020"
+PATIENT = (PATIENT_ID, "0010,0010", "0010,0030")  # ID, name and date of birth: anonymizers leave one or another of them
 
 
 def inOtherWorld(volumeNode, otherNode):
@@ -15,15 +16,21 @@ def inOtherWorld(volumeNode, otherNode):
     """
     if volumeNode is None or otherNode is None or volumeNode is otherNode:
         return False
-    if _differ(volumeNode, otherNode, PATIENT_ID):
+    if ofTwoPatients(volumeNode, otherNode):
         return True
     return not any(map(_isMoved, (volumeNode, otherNode))) and _differ(volumeNode, otherNode, FRAME_OF_REFERENCE)
+
+
+def ofTwoPatients(volumeNode, otherNode):
+    """Whether DICOM says that two volumes are of two patients."""
+    return any(_differ(volumeNode, otherNode, tag) for tag in PATIENT)
 
 
 def inSameFrame(volumeNode, otherNode):
     """Whether DICOM says that two volumes are of one patient and of one frame of reference, and none was moved."""
     values = [[_value(node, tag) for tag in (PATIENT_ID, FRAME_OF_REFERENCE)] for node in (volumeNode, otherNode)]
-    return "" not in values[0] and values[0] == values[1] and not any(map(_isMoved, (volumeNode, otherNode)))
+    isSame = "" not in values[0] and values[0] == values[1] and not ofTwoPatients(volumeNode, otherNode)
+    return isSame and not any(map(_isMoved, (volumeNode, otherNode)))
 
 
 def _isMoved(volumeNode):

@@ -20,6 +20,7 @@ from . import display
 from .engine import checkImage, straightVolume
 from .node_attributes import STRAIGHTENED
 from .points import checkPointsNode, levelPoints, sourceVolume
+from .same_world import inOtherWorld
 from .slice_geometry import localToWorld
 from .stands_apart import standApart
 from .volumes import checkInScene, volumeFromNode
@@ -142,6 +143,11 @@ class StraightenedSpine(VTKObservationMixin):
             raise InputError(
                 f"'{points.GetName()}' and '{self._sourceVolume.GetName()}' were moved apart: put them back together, "
                 "or label it again."
+            )
+        if inOtherWorld(self._sourceVolume, sourceVolume(points)):
+            raise InputError(
+                f"'{self._sourceVolume.GetName()}' is of another patient or frame of reference than "
+                f"'{points.GetName()}': choose the volume of these points, or carry them to this one."
             )
         labels = SpineLabels(tuple(each.point for each in levelPoints(points)))
         spine = straight_spine(labels.points)

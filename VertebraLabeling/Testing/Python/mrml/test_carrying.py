@@ -140,6 +140,25 @@ class TestFrames(CarryCase):
             node.SetAndObserveTransformNodeID(transform)
         self.assertFalse(carrying.inOneFrame(self.volumeNode, self.targetNode))
 
+    def test_two_patients_are_refused_unless_a_script_insists(self):
+        for number, (tag, values) in enumerate(
+            (
+                ("PatientID", ("A", "B")),
+                ("PatientName", ("Some^Body", "Somebody^Else")),
+                ("PatientBirthDate", ("19500203", "19610405")),
+            )
+        ):
+            with self.subTest(tag):
+                for node, each, value in ((self.volumeNode, 10, values[0]), (self.targetNode, 20, values[1])):
+                    self.load(node, "1.9.1", each + number, **{tag: value})
+                before = slicer.mrmlScene.GetNumberOfNodes()
+                for carry in (self.logic.carryTo, lambda *nodes: self.logic.straighten(nodes[2], nodes[1])):
+                    with self.assertRaisesRegex(InputError, "of two patients|of another patient"):
+                        carry(self.volumeNode, self.pointsNode, self.targetNode)
+                self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+                with self.assertRaisesRegex(InputError, "is True, False or None"):
+                    self.logic.carryTo(self.volumeNode, self.pointsNode, self.targetNode, sameFrame="no")
+
     def test_without_headers_nothing_is_known(self):
         self.assertFalse(carrying.inOneFrame(self.volumeNode, self.targetNode))
 
