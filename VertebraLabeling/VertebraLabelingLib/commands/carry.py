@@ -15,6 +15,8 @@ examples:
   vertebra-labeling carry out/ct.mrk.json bone_kernel.nii.gz --same-frame -o carried
 """
 
+TWO_PATIENTS = "The DICOM headers of the two scans name two patients: check that they are of one."
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Register the sub-command."""
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..registration.carry import carry
     from ..review.carry_picture import write_carry_picture
     from ..review.snapshot import need_matplotlib
-    from ..scans.identify import identify, shares_frame
+    from ..scans.identify import identify, of_two_patients, shares_frame
     from ..scans.read_scan import read_scan
     from ..system.atomic import new_path
 
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     made_from = ScanSource.from_dict(labels.provenance.get("source"))
     is_of = _identity(identify, arguments.target, arguments.series)
     same_frame = arguments.same_frame or _one_frame(shares_frame, arguments.target, arguments.series, made_from)
-    source = None
+    source, doubts = None, ()
     if not same_frame:
         if arguments.source is None:
             raise InputError(
@@ -75,13 +77,16 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{arguments.points.name} was not made from {arguments.source.name}: give the scan that it belongs to."
             )
         source = read_scan(arguments.source, arguments.source_series).volume
+        sides = (arguments.source, arguments.source_series or "", arguments.target, arguments.series or "")
+        doubts = (TWO_PATIENTS,) if of_two_patients(*sides) else ()
         if not arguments.no_picture:
             need_matplotlib()
             _refuse_present(picture)
     carried = carry(source, labels, target.volume, same_frame)
     kept = (COUNT, *(key for key in labels.provenance if key.startswith(("model", "weights"))))
     provenance = {key: labels.provenance[key] for key in kept if key in labels.provenance}
-    told = replace(carried.labels, warnings=(*labels.warnings, note(str(carried))), provenance=provenance)
+    warnings = (*labels.warnings, *map(note, (*doubts, str(carried))))
+    told = replace(carried.labels, warnings=warnings, provenance=provenance)
     if is_of is not None:
         provenance["source"] = is_of.to_dict()
     try:
@@ -96,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{arguments.output} cannot be written ({error.strerror or error}): choose another folder."
         ) from error
-    for warning in (*target.notes, *labels.warnings):
+    for warning in (*target.notes, *doubts, *labels.warnings):
         print(printable(f"warning: {warning}"))
     print(printable(str(carried)))
     print(printable(f"{name}: {', '.join(point.level for point in carried.labels.points)}; {points}"))

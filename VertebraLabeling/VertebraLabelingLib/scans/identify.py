@@ -58,6 +58,25 @@ def shares_frame(path: str | os.PathLike, series: str, source: ScanSource) -> bo
     return is_of_patient(dicom_series_at(Path(path), series or None, ()), source)
 
 
+def of_two_patients(path: str | os.PathLike, series: str, other: str | os.PathLike, other_series: str) -> bool:
+    """Whether the headers of two DICOM series name two patients; other files, and what is missing, name none.
+
+    Args:
+        path, series, other, other_series: as of :func:`identify`.
+
+    Raises:
+        InputError, OSError: as of :func:`identify`.
+    """
+    both = zip(_patient(Path(path), series), _patient(Path(other), other_series))
+    return any(one and another and one != another for one, another in both)
+
+
+def _patient(path: Path, series: str) -> tuple[str, ...]:
+    if path.name.lower().endswith(VOLUME_SUFFIXES) and not path.is_dir():
+        return ()
+    return dicom_series_at(path, series or None, ()).slices[0].file.patient
+
+
 def identify_file(path: Path) -> ScanSource:
     """The identity of a volume file, and of the files of its voxels where these lie apart."""
     with path.open("rb") as file:

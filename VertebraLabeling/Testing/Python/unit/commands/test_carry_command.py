@@ -104,6 +104,19 @@ def test_a_frame_that_an_anonymizer_gave_to_two_patients_is_none(tmp_path, capsy
     assert main([*arguments, "--same-frame"]) == 0, "the user knows better"
 
 
+@pytest.mark.parametrize(("tag", "told"), [("PatientID", True), ("PatientName", True), ("SeriesNumber", False)])
+def test_headers_of_two_patients_are_told_where_the_scans_fit(tmp_path, capsys, tag, told):
+    volume, labels = patient()
+    whole = Volume(volume.array.astype(np.int16), volume.ijk_to_ras)
+    for number in (1, 2):
+        write_series(tmp_path / f"s{number}", whole, SeriesInstanceUID=f"1.2.{number}", **{tag: str(number)})
+    provenance = {"source": identify(tmp_path / "s1").to_dict(), COUNT: Count((LAST_RIB,)).to_json()}
+    write_labels(tmp_path / "ct.mrk.json", SpineLabels(labels.points, provenance=provenance))
+    assert carry(tmp_path, "--source", tmp_path / "s1", "--no-picture", target="s2") == 0
+    warnings = " ".join(map(str, read_labels(tmp_path / "out" / "s2.mrk.json").warnings))
+    assert told == ("name two patients" in capsys.readouterr().out) == ("name two patients" in warnings)
+
+
 def refused(study, capsys, *options, **files) -> str:
     before = sorted(path.name for path in study.rglob("*"))
     assert carry(study, *options, **files) == 1
