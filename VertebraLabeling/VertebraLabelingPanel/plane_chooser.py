@@ -2,8 +2,10 @@
 
 import slicer
 from slicer.i18n import tr as _
+from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.reading.planes import AXIAL
 from VertebraLabelingMRML import levels
+from VertebraLabelingMRML.stands_apart import standApart
 from VertebraLabelingMRML.turned_views import usualViews
 
 USUAL, NONE = 0, -1  # rows of the list: the patient's axial, sagittal and coronal planes; none of it
@@ -66,6 +68,8 @@ class PlaneChooser:
 
     def _turnTo(self, name):
         with self._messages.failing():
+            if standApart(self._node):
+                raise InputError(_("CT and points were moved apart: put them back together, or label the CT again."))
             plane = levels.planeOf(self._node, name)
             for view, orientation in usualViews():
                 levels.turnTo(view, plane, orientation, self._node)
@@ -78,7 +82,9 @@ class PlaneChooser:
         turned = [found for view, _orientation in usualViews() if (found := levels.turnedTo(view)) is not None]
         if not turned:
             return USUAL
-        places = [place for pointsNode, place in turned if pointsNode is not None and pointsNode is self._node]
+        if self._node is None or standApart(self._node):  # a plane of the CT has no name in these points
+            return NONE
+        places = [place for pointsNode, place in turned if pointsNode is self._node]
         name = levels.planeAt(self._node, places[0]) if places else ""
         return self._names.index(name) + 1 if name in self._names else NONE
 

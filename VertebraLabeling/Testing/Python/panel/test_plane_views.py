@@ -164,6 +164,21 @@ class TestPlanes(PlaneCase):
             self.press("Home")
             self.assertUsual()
 
+    def test_where_points_and_ct_were_moved_apart_no_plane_is_named_nor_turned_to(self):
+        self.choose("T12")
+        turned = self.axes()
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        matrix = np.eye(4)
+        matrix[2, 3] = 30.0  # about one vertebra
+        slicer.util.updateTransformMatrixFromArray(transform, matrix)
+        self.node.SetAndObserveTransformNodeID(transform.GetID())
+        self.widget.panel.refresh()
+        self.assertEqual(self.list.currentIndex, -1)
+        self.choose("L2")
+        self.assertIn("were moved apart", self.ui.errorLabel.text)
+        for view, axes in self.axes().items():
+            np.testing.assert_array_equal(axes, turned[view])
+
     def test_views_that_slicer_turned_back_are_told_as_usual(self):
         self.choose("L2")
         for name, orientation in VIEWS.items():
