@@ -52,11 +52,13 @@ def _layer(node):
 
 def _camera(node):
     position, focus, up = node.GetPosition(), node.GetFocalPoint(), node.GetViewUp()
+    scale = node.GetParallelScale()  # what a parallel projection shows
 
     def putBack():
         node.SetPosition(*position)
         node.SetFocalPoint(*focus)
         node.SetViewUp(*up)
+        node.SetParallelScale(scale)
         node.ResetClippingRange()
 
     return putBack

@@ -2,7 +2,7 @@
 
 import slicer
 from VertebraLabelingMRML import display
-from VertebraLabelingMRML.bone_surface import isBoneShown, showBoneSurface
+from VertebraLabelingMRML.bone_surface import boneModel, isBoneShown, showBoneSurface
 from VertebraLabelingMRML.look import Look
 from VertebraLabelingMRML.points import EVIDENCE, PROVENANCE, WARNINGS, levelPoints, sourceVolume
 from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
@@ -31,7 +31,7 @@ class ResultSection:
     def __init__(self, ui, messages, onNamed, onDragged, onChanged):
         self._ui, self._messages, self._onChanged = ui, messages, onChanged
         self._parameters, self._node, self._later = None, None, Laters()
-        self._shown, self.told, self._lookBefore = None, Told(), None
+        self._shown, self.told, self._lookBefore, self._boneBefore = None, Told(), None, False
         self.table = LevelTable(ui.levelTable, self._onChosen, onNamed)
         self._watcher = PointsWatcher(self.update, onDragged, self._later.start)
         self._views = SliceViewFollower(self._later.start)
@@ -108,6 +108,7 @@ class ResultSection:
     def showNew(self, node):
         """Bring the points of a run into the views, which can be put back as they are now."""
         self._lookBefore = Look(sourceVolume(node))
+        self._boneBefore = boneModel(sourceVolume(node)) is not None
         display.showResult(node)
 
     def stop(self):
@@ -128,5 +129,5 @@ class ResultSection:
     def _onViewsBackButton(self):
         look, self._lookBefore = self._lookBefore, None
         look.restore()
-        self._parameters.showBone = False
+        self._parameters.showBone = self._boneBefore
         self.update()

@@ -129,3 +129,27 @@ class TestThreeD(FirstLookCase):
         self.settle()
         self.assertIsNone(boneModel(self.volumeNode))
         self.assertFalse(self.ui.boneCheckBox.checked)
+
+    def test_one_press_puts_back_how_much_a_parallel_projection_shows(self):
+        camera = view_windows.cameraOf(self.viewNode)
+        camera.SetParallelProjection(True)
+        self.addCleanup(camera.SetParallelProjection, False)
+        camera.SetParallelScale(12.5)
+        self.ui.labelButton.click()
+        self.waitUntil(lambda: not self.widget.panel.run.running)
+        self.assertGreater(camera.GetParallelScale(), 50)
+        self.ui.viewsBackButton.click()
+        self.assertEqual(camera.GetParallelScale(), 12.5)
+
+    def test_bone_that_was_shown_before_a_run_is_shown_after_the_press(self):
+        for hiddenMeanwhile in (False, True):
+            with self.subTest(hiddenMeanwhile=hiddenMeanwhile):
+                self.ui.labelButton.click()
+                self.waitUntil(lambda: not self.widget.panel.run.running)
+                self.settle()
+                self.ui.boneCheckBox.checked = not hiddenMeanwhile
+                self.settle()
+                self.ui.viewsBackButton.click()
+                self.settle()
+                self.assertIsNotNone(boneModel(self.volumeNode))
+                self.assertTrue(self.ui.boneCheckBox.checked)
