@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -129,6 +130,33 @@ def test_an_object_that_dies_inside_its_own_signal_is_told(capsys):
     owner = Owner(slicer.app)
     wait_for(lambda: owner.timer is None)
     assert harness.takeSlotErrors() == []
+
+
+def test_a_single_shot_keeps_what_it_calls_until_the_application_ends():
+    """A timer of one's own lets it go: what is alive is due to ``singleShot``."""
+
+    def called_by(start):
+        calls = []
+
+        def call():
+            calls.append(1)
+
+        start(call)
+        wait_for(lambda: calls)
+        assert calls == [1]
+        return weakref.ref(call)
+
+    def own(call):
+        timer = qt.QTimer(slicer.app)
+        timer.setSingleShot(True)
+        timer.connect("timeout()", call)
+        timer.connect("timeout()", timer.deleteLater)
+        timer.start(0)
+
+    kept, gone = called_by(lambda call: qt.QTimer.singleShot(0, call)), called_by(own)
+    slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
+    gc.collect()
+    assert kept() is not None and gone() is None
 
 
 def test_an_exception_in_a_scene_observer_is_kept(capsys):
