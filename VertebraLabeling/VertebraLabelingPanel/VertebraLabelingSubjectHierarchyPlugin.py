@@ -1,4 +1,4 @@
-"""The menu of a vertebra's point in the slice and 3D views: "This vertebra is" L1.
+"""The menu of a vertebra's point in the slice and 3D views: "This is" L1.
 
 Slicer fills that menu from its subject hierarchy plugins, as its script repository shows under "Subject hierarchy
 plugin offering view context menu action". It loads this file by path (:mod:`view_menu`) as a module of its own and
@@ -27,7 +27,7 @@ class VertebraLabelingSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlu
         # not the base class's: it would register the plugin before its view actions can be asked for
         scriptedPlugin.name = "VertebraLabeling"
         self._menu = qt.QMenu(slicer.util.mainWindow())  # goes with it; without a parent it would outlive Qt at exit
-        self.action = qt.QAction(_("This vertebra is"), scriptedPlugin)
+        self.action = qt.QAction(_("This is"), scriptedPlugin)
         self.action.objectName = "VertebraLabelingNameAction"
         self.action.setMenu(self._menu)
         abstract = slicer.qSlicerSubjectHierarchyAbstractPlugin

@@ -1,4 +1,4 @@
-"""Makes "This vertebra is ..." part of the menu that a right-click on a point opens in the slice and 3D views."""
+"""Makes "This is ..." part of the menu that a right-click on a point opens in the slice and 3D views."""
 
 import logging
 from pathlib import Path

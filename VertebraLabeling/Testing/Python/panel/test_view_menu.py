@@ -86,6 +86,12 @@ class TestViewMenu(PanelCase):
         self.assertIsNone(self.rightClick(self.node, display.ComponentControlPoint, 999))
         self.assertIsNone(self.rightClick(self.ui.inputSelector.currentNode(), display.ComponentControlPoint, 0))
 
+    def test_points_and_rows_are_named_in_the_same_words(self):
+        index = list(centers()).index("T12")
+        offered = self.rightClick(self.node, slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint, index)
+        row = [each.text for each in self.widget.panel.results.table.makeMenu(index).actions()]
+        self.assertEqual([f"{self.plugin.action.text} {level}" for level in offered], row)
+
     def test_the_action_has_a_name_and_the_plugin_too(self):
         self.assertEqual(self.plugin.action.objectName, "VertebraLabelingNameAction")
         self.assertEqual(self.parent.name, "VertebraLabeling")
