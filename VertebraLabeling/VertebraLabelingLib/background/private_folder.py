@@ -1,8 +1,8 @@
 """The folder in which a volume is handed to the labeling process: private, and never left behind.
 
-It lies in memory where the system has a file system for that, so that the voxels are on no disk and both processes
-use the same copy. Its name tells who made it, and nothing of the patient: what a killed program left is removed by the
-next one.
+It lies in memory where the system has a file system for that, so that the voxels are on no disk. They are one copy
+beside those of the application: the process maps the file and makes no other of it. Its name tells who made it, and
+nothing of the patient: what a killed program left is removed by the next one.
 """
 
 from __future__ import annotations
