@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import slicer
-import vtk
 from VertebraLabelingLib.core.volume import apply_affine, lps_to_ras
 from VertebraLabelingLib.errors import InputError
 
 from . import found_in
 from .points import levelPoints, placesAsWritten, readLabels, sourceVolume, transformed
-from .slice_geometry import localToWorld
+from .slice_geometry import inPatient, patientToWorld
 from .translation import tr as _
 from .volume_state import stateOf
 
@@ -54,7 +53,7 @@ def save(pointsNode):
 
     Raises:
         InputError: :func:`whyNot`; images are missing, not of one series or not where the volume has them; the volume
-            or its points have changed since these were found; a parent transform is not linear; highdicom is not
+            or its points have changed since these were found; a parent transform bends the slices; highdicom is not
             installed; the database did not take the report.
     """
     why = whyNot(pointsNode)
@@ -67,8 +66,7 @@ def save(pointsNode):
     files = _files(volumeNode)
     _checkPlaces(volumeNode, [pydicom.dcmread(file, stop_before_pixels=True) for file in files])
     _checkFit(pointsNode, volumeNode, labels)
-    toWorld = localToWorld(volumeNode)
-    labels = transformed(labels, np.linalg.inv(toWorld))  # the images know nothing of transforms
+    labels = transformed(labels, np.linalg.inv(patientToWorld(volumeNode)))  # the images know of no move
     with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
         path = Path(folder) / "report.dcm"
         dicom_sr.write_labels(path, labels, files)
@@ -96,8 +94,8 @@ def _checkFit(pointsNode, volumeNode, labels):
 def frameOfReference(volumeNode):
     """The DICOM frame of reference UID of a volume.
 
-    Empty where its images are not in the database, or where it does not lie, apart from its parent transform, where
-    they are: then its places say nothing of that frame.
+    Empty where its images are not in the database, or where it does not lie, apart from what has moved it since it was
+    loaded, where they are: then its places say nothing of that frame.
     """
     database = getattr(slicer, "dicomDatabase", None)
     if not instanceUIDs(volumeNode) or database is None or not database.isOpen:
@@ -133,8 +131,11 @@ def _checkPlaces(volumeNode, images):
     elsewhere = _(
         "'{name}' does not lie where its DICOM images are (cropped, resampled or moved): label the CT as loaded."
     ).format(name=name)
-    toIjk = vtk.vtkMatrix4x4()
-    volumeNode.GetRASToIJKMatrix(toIjk)
+    geometry = inPatient(volumeNode)
+    toIjk = np.linalg.inv(geometry.ijkToWorld)
+    firsts = [(0, 0, k) for k in range(volumeNode.GetImageData().GetDimensions()[2])]
+    beside = np.zeros((len(firsts), 3)) if geometry.beside is None else geometry.beside
+    places = apply_affine(geometry.ijkToWorld, firsts) + beside
     slices = set()
     for image in images:
         position, axes = image.get("ImagePositionPatient"), image.get("ImageOrientationPatient")
@@ -143,10 +144,10 @@ def _checkPlaces(volumeNode, images):
         right, down = np.reshape(np.array(axes, float), (2, 3)) * np.array(image.PixelSpacing, float)[::-1, None]
         corner = np.array(position, float)
         corners = np.array([lps_to_ras(each) for each in (corner, corner + right, corner + down)])
-        ijk = apply_affine(slicer.util.arrayFromVTKMatrix(toIjk), corners)
-        number = round(float(ijk[0, 2]))
+        number = int(np.linalg.norm(places - corners[0], axis=1).argmin())
+        ijk = apply_affine(toIjk, corners - beside[number])
         if np.abs(ijk - [(0, 0, number), (1, 0, number), (0, 1, number)]).max() > TOLERANCE:
             raise InputError(elsewhere)
         slices.add(number)
-    if slices != set(range(volumeNode.GetImageData().GetDimensions()[2])):
+    if len(slices) != len(firsts):
         raise InputError(elsewhere)

@@ -143,6 +143,31 @@ def localToWorld(node):
     return slicer.util.arrayFromVTKMatrix(toWorld)
 
 
+def patientToWorld(volumeNode):
+    """(4, 4) matrix by which a volume was moved since it was loaded: all its parent transforms but the acquisition's.
+
+    Raises:
+        InputError: another parent transform is not linear, or one flattens space.
+    """
+    transformNode = volumeNode.GetParentTransformNode()
+    if transformNode is None or transformNode.IsTransformToWorldLinear():
+        return localToWorld(volumeNode)
+    if transformNode.IsLinear():  # so one further up is not
+        raise bentError(volumeNode)
+    return localToWorld(transformNode)
+
+
+def inPatient(volumeNode):
+    """:class:`SliceGeometry` of a volume node as it was loaded: apart from what has moved it since.
+
+    Raises:
+        InputError: as :func:`patientToWorld`, or the acquisition transform bends the slices.
+    """
+    geometry, toPatient = geometryOf(volumeNode), np.linalg.inv(patientToWorld(volumeNode))
+    beside = geometry.beside if geometry.beside is None else geometry.beside @ toPatient[:3, :3].T
+    return SliceGeometry(toPatient @ geometry.ijkToWorld, beside)
+
+
 def bentError(node):
     """The InputError of a node under a transform that is neither linear nor the positions of slices."""
     return InputError(f"'{node.GetName()}' stands under a non-linear transform: harden it in the module Data.")

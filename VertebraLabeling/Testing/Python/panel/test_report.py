@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import slicer
+import vtk
+from acquisition import addScan, positionsAt
+from balls import BallLabeler
 from panel_case import PanelCase, addVolume, centers
+from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingMRML import dicom_report
-from VertebraLabelingMRML.volumes import volumeFromNode
 from VertebraLabelingPanel import report_button
+
+from VertebraLabeling import VertebraLabelingLogic
 
 LEVELS = list(centers())
 
@@ -28,6 +33,13 @@ class Recording:
 
     def insert(self, *given):
         self.offered.append(given)
+
+
+def asLoaded(volumeNode):
+    """The voxels of a volume, and their places without its parent transforms."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return Volume(slicer.util.arrayFromVolume(volumeNode), slicer.util.arrayFromVTKMatrix(matrix))
 
 
 class ReportCase(PanelCase):
@@ -63,7 +75,7 @@ class ReportCase(PanelCase):
         from dicom_files import write_series
 
         volumeNode = volumeNode or self.volumeNode
-        paths = write_series(self.folder / volumeNode.GetID(), volumeFromNode(volumeNode), **tags)
+        paths = write_series(self.folder / volumeNode.GetID(), asLoaded(volumeNode), **tags)
         uids = [str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths]
         for number, path in enumerate(paths):
             if number not in leaveOut:
@@ -132,6 +144,53 @@ class TestReport(ReportCase):
         self.addImages()
         self.saved()
         self.assertEqual(set(Path(slicer.app.temporaryPath).iterdir()), before)
+
+
+class TestSlicesInTheirPlaces(ReportCase):
+    """CTs that Slicer loads under an acquisition transform, which puts each slice where its header says."""
+
+    EVEN = np.arange(-150.0, 150.0, 2.5)  # mm
+    UNEVEN = EVEN + np.random.default_rng(3).uniform(-0.6, 0.6, len(EVEN))
+    TILTED = (0.0, np.tan(np.radians(18)), 1.0)
+
+    def load(self, heights, step=(0.0, 0.0, 1.0)):
+        positions = positionsAt(heights, step)
+        self.volumeNode = addScan(positions)
+        self.ui.inputSelector.setCurrentNode(self.volumeNode)
+        self.widget.panel.onResult(VertebraLabelingLogic(BallLabeler()).label(self.volumeNode), None)
+        self.settle()
+        toLps = (-1, -1, 1)
+        self.addImages(ImagePositionPatient=lambda k: [f"{x:.8g}" for x in positions[k] * toLps])
+
+    def assertSaved(self):
+        self.assertTrue(self.ui.reportButton.enabled, self.ui.reportButton.toolTip)
+        points = self.saved()[1].points
+        self.assertEqual([point.level for point in points], LEVELS)
+        self.assertLess(np.abs(np.array([point.ras for point in points]) - list(centers().values())).max(), 0.5)
+
+    def test_the_report_holds_the_places_in_the_images(self):
+        for heights, step in ((self.UNEVEN, (0, 0, 1)), (self.EVEN, self.TILTED), (self.UNEVEN, self.TILTED)):
+            with self.subTest(uneven=heights is self.UNEVEN, tilted=step is self.TILTED):
+                self.load(heights, step)
+                self.assertSaved()
+
+    def test_of_a_ct_that_was_moved_too(self):
+        self.load(self.UNEVEN, self.TILTED)
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        matrix = np.array([[0, -1, 0, 30], [1, 0, 0, -10], [0, 0, 1, 5], [0, 0, 0, 1.0]])
+        slicer.util.updateTransformMatrixFromArray(transform, matrix)
+        for node in (self.volumeNode.GetParentTransformNode(), self.node):
+            node.SetAndObserveTransformNodeID(transform.GetID())
+        self.assertSaved()
+
+    def test_slices_that_are_not_in_their_places_are_refused(self):
+        self.load(self.UNEVEN)
+        acquisition = self.volumeNode.GetTransformNodeID()
+        self.volumeNode.SetAndObserveTransformNodeID(None)
+        self.assertIn("does not lie where its DICOM images are", self.refusal())
+        self.addImages()  # at even places, under the transform that makes them uneven
+        self.volumeNode.SetAndObserveTransformNodeID(acquisition)
+        self.assertIn("does not lie where its DICOM images are", self.refusal())
 
 
 class TestWhyNot(ReportCase):
