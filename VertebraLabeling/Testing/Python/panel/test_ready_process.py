@@ -12,7 +12,7 @@ import numpy as np
 import qt
 import slicer
 from panel_case import PanelCase, addVolume, centers, processIsAlive, volumeFolders
-from VertebraLabelingLib.background import engine_files, job_queue
+from VertebraLabelingLib.background import engine_files, job_queue, labeling_process
 from VertebraLabelingLib.errors import Cancelled, VertebraLabelingError
 from VertebraLabelingPanel.labeling_process import ready
 
@@ -135,9 +135,21 @@ class TestItsEnd(ReadyCase):
         self.widget.panel.stop()
         self.assertEqual(self.processes(), before)
 
-    def test_advanced_tells_how_long_it_stays(self):
+    def test_waiting_too_long_or_a_lack_of_memory_ends_it(self):
+        for reason in ("idle", "memory"):
+            with (
+                self.subTest(reason),
+                unittest.mock.patch.dict(os.environ, IMPATIENT_PROCESS=reason),
+                unittest.mock.patch.object(labeling_process, "__name__", "impatient_process"),
+            ):
+                self.assertGone(self.label().workerPid)
+                self.waitUntil(lambda: self.processes() == 0)
+                self.assertIsNone(ready._process)
+
+    def test_advanced_tells_how_long_it_stays_and_all_that_ends_it_sooner(self):
         self.assertEqual(job_queue.IDLE_SECONDS, 600)
-        self.assertIn("ready for ten minutes", self.ui.readyLabel.text)
+        for words in ("ready for ten minutes", "Cancel", "quitting Slicer", "too little free memory"):
+            self.assertIn(words, self.ui.readyLabel.text)
 
 
 class TestTheVolume(ReadyCase):
