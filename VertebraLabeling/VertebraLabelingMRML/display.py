@@ -15,6 +15,17 @@ CURVE = "VertebraLabeling.curve"
 REGIONS_OF, REGION = "VertebraLabeling.regionsOf", "VertebraLabeling.region"
 CENTERS = "VertebraLabeling.centers"  # of the balls that a model shows
 UNCERTAIN = "uncertain"
+STYLE = {
+    "SelectedColor": CERTAIN,
+    "Color": AMBER,  # of control points that are not "selected": the uncertain ones
+    "ActiveColor": ACTIVE,
+    "GlyphType": slicer.vtkMRMLMarkupsDisplayNode.Sphere3D,
+    "GlyphScale": 1.6,
+    "TextScale": 3.2,
+    "PointLabelsVisibility": True,
+    "OccludedVisibility": True,
+    "OccludedOpacity": 0.6,
+}
 LOOK = (
     *("Visibility", "Visibility2D", "Opacity", "Color", "SelectedColor", "ActiveColor"),
     *("GlyphType", "GlyphScale", "GlyphSize", "UseGlyphScale", "TextScale", "PointLabelsVisibility"),
@@ -29,27 +40,36 @@ FROM_BEHIND_LEFT = np.array([-0.75, -0.65, 0.12])
 
 
 def style(pointsNode):
-    """Make the points readable in slice and 3D views; :mod:`slice_views` projects them onto slices along the spine."""
+    """Make the points readable in slice and 3D views; :mod:`slice_views` projects them onto slices along the spine.
+
+    Only what is as Slicer makes it is changed: what the user has set of a list of their own stays.
+    """
     pointsNode.CreateDefaultDisplayNodes()
     display = pointsNode.GetDisplayNode()
-    display.SetSelectedColor(*CERTAIN)
-    display.SetColor(*AMBER)  # of control points that are not "selected": the uncertain ones
-    display.SetActiveColor(*ACTIVE)
-    display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Sphere3D)
-    display.SetGlyphScale(1.6)
-    display.SetTextScale(3.2)
-    display.SetPointLabelsVisibility(True)
-    display.SetOccludedVisibility(True)
-    display.SetOccludedOpacity(0.6)
+    settings = slicer.mrmlScene.CreateNodeByClass(display.GetClassName())
+    settings.UnRegister(None)
+    usual = settings, type(display)()  # as Slicer's settings make one, and as it makes one without them
+    with slicer.util.NodeModify(display):
+        for name, value in STYLE.items():
+            if _get(display, name) in [_get(each, name) for each in usual]:
+                _set(display, name, value)
 
 
 def copyLook(display, other, own=()):
     """Give another markups display node the look of this one, but for what is its ``own`` (name -> value)."""
-    look = {name: getattr(display, f"Get{name}")() for name in LOOK}
+    look = {name: _get(display, name) for name in LOOK}
     look.update(own)
     with slicer.util.NodeModify(other):
         for name, value in look.items():
-            getattr(other, f"Set{name}")(*(value if isinstance(value, tuple) else (value,)))
+            _set(other, name, value)
+
+
+def _get(display, name):
+    return getattr(display, f"Get{name}")()
+
+
+def _set(display, name, value):
+    getattr(display, f"Set{name}")(*(value if isinstance(value, tuple) else (value,)))
 
 
 def showConfidence(pointsNode, amberBelow):

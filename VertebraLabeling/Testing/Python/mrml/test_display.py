@@ -25,6 +25,46 @@ class TestStyle(unittest.TestCase):
         self.logic.label(self.volumeNode)
         self.assertEqual(shown.GetTextScale(), 9.0)
 
+    def test_what_the_user_has_set_of_a_list_stays_and_the_rest_is_styled(self):
+        styled = self.node.GetDisplayNode()
+        for name, value in {
+            "SelectedColor": (0.9, 0.1, 0.2),
+            "Color": (0.2, 0.3, 0.9),
+            "ActiveColor": (0.1, 0.1, 0.1),
+            "GlyphType": slicer.vtkMRMLMarkupsDisplayNode.Cross2D,
+            "GlyphScale": 5.0,
+            "TextScale": 7.5,
+            "PointLabelsVisibility": False,
+            "OccludedOpacity": 0.9,
+        }.items():
+            with self.subTest(name):
+                node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "mine")
+                node.CreateDefaultDisplayNodes()
+                shown = node.GetDisplayNode()
+                self.assertNotEqual(getattr(shown, f"Get{name}")(), value)
+                getattr(shown, f"Set{name}")(*(value if isinstance(value, tuple) else (value,)))
+                for _run in range(2):
+                    self.logic.label(self.volumeNode, node)
+                    for other in display.STYLE:
+                        wanted = value if other == name else getattr(styled, f"Get{other}")()
+                        self.assertEqual(getattr(shown, f"Get{other}")(), wanted, other)
+
+    def test_what_slicer_was_told_to_give_new_lists_is_not_taken_for_the_user_s_of_one(self):
+        kind = "vtkMRMLMarkupsFiducialDisplayNode"
+        if slicer.mrmlScene.GetDefaultNodeByClass(kind) is None:
+            made = slicer.mrmlScene.CreateNodeByClass(kind)
+            made.UnRegister(None)
+            slicer.mrmlScene.AddDefaultNode(made)
+        usual = slicer.mrmlScene.GetDefaultNodeByClass(kind)
+        self.addCleanup(usual.SetTextScale, usual.GetTextScale())
+        usual.SetTextScale(2.0)
+        for give in (lambda shown: None, lambda shown: shown.Copy(usual)):
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "new")
+            node.CreateDefaultDisplayNodes()
+            give(node.GetDisplayNode())
+            self.logic.label(self.volumeNode, node)
+            self.assertEqual(node.GetDisplayNode().GetTextScale(), display.STYLE["TextScale"])
+
     def test_points_stand_beside_their_volume_in_the_subject_hierarchy(self):
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         study = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "study")
