@@ -1,4 +1,8 @@
-"""Looking for the pose costs at most three times the time of a usual run, whatever the patient lies like."""
+"""What looking for the pose costs, in computing time of one thread beside that of a usual run.
+
+A scan whose only oddity is a missing or doubled vertebra takes at most three times as long, a patient who lies
+otherwise about three times. Measured on the sample CT: 0.9 to 2.0 times, and 1.7 to 3.1 times.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,17 @@ def scan(sample_ct):
 
 @pytest.fixture(scope="module")
 def labeler():
-    return VertebraLabeler(device="cpu")
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several would count the time in which they wait for one another
+    yield VertebraLabeler(device="cpu")
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def usual(labeler, scan) -> float:
+    """Seconds that the scan takes as it is."""
+    return cpu_seconds(labeler, scan)
 
 
 def turned(scan: Volume, world: np.ndarray) -> Volume:
@@ -58,9 +72,18 @@ def cpu_seconds(labeler: VertebraLabeler, volume: Volume) -> float:
 
 @pytest.mark.timing
 @pytest.mark.parametrize("lying", LYING)
-def test_a_patient_who_lies_otherwise_takes_about_three_times_as_long(scan, labeler, lying):
-    """Twice to 3.2 times on a quiet computer, and a tolerance for a busy one."""
-    assert cpu_seconds(labeler, turned(scan, LYING[lying])) < 5 * cpu_seconds(labeler, scan)
+def test_a_patient_who_lies_otherwise_takes_about_three_times_as_long(scan, labeler, usual, lying):
+    """A third is left for a busy computer, whose threads disturb one another."""
+    assert cpu_seconds(labeler, turned(scan, LYING[lying])) < 4 * usual
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("times", [0, 2], ids=("missing", "doubled"))
+@pytest.mark.parametrize("level", ["T4", "T7", "T11"])
+def test_a_missing_or_doubled_vertebra_takes_at_most_three_times_as_long(
+    scan, labeler, usual, sample_truth, level, times
+):
+    assert cpu_seconds(labeler, with_slab(scan, sample_truth, level, times)) < 3 * usual
 
 
 @pytest.mark.parametrize("times", [0, 2], ids=("missing", "doubled"))
