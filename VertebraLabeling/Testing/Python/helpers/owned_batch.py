@@ -13,11 +13,13 @@ from VertebraLabelingLib.batch.inputs import find_scans
 from VertebraLabelingLib.batch.label_batch import in_this_process, label_batch
 from VertebraLabelingLib.batch.outputs import OutputPlan
 from VertebraLabelingLib.batch.ownership import settle
+from VertebraLabelingLib.core.labels import MOVED
 from VertebraLabelingLib.formats.mrk_json import read_labels
 from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
 A, B = 3, 2
 """Balls of the two patients."""
+DRAG_MM = 2.0
 
 
 def patient(path: Path, count: int, seed: int = 0) -> Path:
@@ -44,11 +46,20 @@ def levels(out: Path) -> dict[str, int]:
     return {name: len(read_labels(path).points) for name, path in names.items()}
 
 
-def correct(path: Path, status: str = "moved") -> bytes:
-    """Correct a point as Slicer saves it, which leaves out what it does not know."""
+def correct(path: Path, status: str = MOVED) -> bytes:
+    """Correct the first point as the panel does and Slicer saves it, which leaves out what it does not know.
+
+    A confirmed level is sure; a drag says nothing of the level, whose confidence stays.
+    """
     data = json.loads(path.read_text())
     data.pop("vertebraLabeling", None)
-    data["markups"][0]["controlPoints"][0]["description"] = f"confidence=1.00;status={status}"
+    point = data["markups"][0]["controlPoints"][0]
+    confidence, _, code = point["description"].split(";")
+    if status == MOVED:
+        point["position"][1] += DRAG_MM
+    else:
+        confidence = "confidence=1.00"
+    point["description"] = f"{confidence};status={status};{code}"
     path.write_text(json.dumps(data))
     return path.read_bytes()
 

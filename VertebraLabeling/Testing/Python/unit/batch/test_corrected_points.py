@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from ball_labeler import BallLabeler
-from owned_batch import A, correct, one, patient
+from owned_batch import A, B, correct, label, one, patient
 from VertebraLabelingLib.batch.scan_job import DONE, FAILED, PRESENT
+from VertebraLabelingLib.core.label_warning import SHIFT, LabelWarning
 
 
 @pytest.mark.parametrize("status", ["moved", "confirmed"])
@@ -26,6 +28,37 @@ def test_what_was_corrected_is_never_overwritten(tmp_path, status, saved_by):
     assert points.read_bytes() == before and labeler.count == 0 and result.kept
     assert any("was changed by a person, so its points are kept" in warning for warning in result.warnings)
     assert f",{status}" in (out / "ct.csv").read_text(), "the other formats are made from the corrected points"
+
+
+class Doubtful(BallLabeler):
+    """Is hardly sure of any level, and says that they may be shifted."""
+
+    def label(self, *arguments, **options):
+        labels = super().label(*arguments, **options)
+        points = (replace(point, confidence=0.17) for point in labels.points)
+        return replace(labels.with_points(points), warnings=(LabelWarning(SHIFT),))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(("status", "first"), [("moved", 0.17), ("confirmed", 1.0)])
+def test_a_moved_point_settles_no_doubt_in_the_next_run(tmp_path, status, first, overwrite):
+    """A drag says where a vertebra is; which one it is stays as unsure as before."""
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    path = str(patient(scans / "ct.nii", A))
+    patient(scans / "other.nii", B)
+    before = label(scans, out, labeler=Doubtful())[path]
+    correct(out / "ct.mrk.json", status)
+    results = label(scans, out, formats=("mrk.json", "csv"), labeler=Doubtful(), overwrite=overwrite)
+    after = results[path]
+    assert [point[4] for point in before.points] == [0.17] * A
+    assert [point[4] for point in after.points] == [first, *[0.17] * (A - 1)]
+    told = json.loads((out / "summary.json").read_text())["scans"][0]
+    assert (told["name"], told["confidence"]) == ("ct", 0.17)
+    for warnings in (after.warnings, told["warnings"]):
+        assert str(LabelWarning(SHIFT)) in warnings
+    rows = (out / "ct.csv").read_text().splitlines()
+    assert rows[1].endswith(f",{first:.4f},{status}") and rows[2].endswith(",0.1700,predicted")
+    assert '<article class="low"><h2>ct</h2>' in (out / "review.html").read_text()
 
 
 CHANGES = {
