@@ -73,11 +73,11 @@ def _set(display, name, value):
 
 
 def showConfidence(pointsNode, amberBelow):
-    """Show points whose confidence is below ``amberBelow`` (0..1) in amber; returns their levels."""
+    """Show points that are uncertain below a confidence of ``amberBelow`` (0..1) in amber; returns their levels."""
     found = levelPoints(pointsNode)
     with slicer.util.NodeModify(pointsNode):
-        showAmber(pointsNode, {each.index: each.point.confidence < amberBelow for each in found})
-    return [each.point.level for each in found if each.point.confidence < amberBelow]
+        showAmber(pointsNode, {each.index: each.point.is_uncertain(amberBelow) for each in found})
+    return [each.point.level for each in found if each.point.is_uncertain(amberBelow)]
 
 
 def derived(pointsNode):
@@ -127,14 +127,14 @@ def showCurve(pointsNode, show):
 def showRegions(pointsNode, show=True, amberBelow=0.0):
     """Show or remove a ball in the color of its region (cervical, thoracic, lumbar) behind each point.
 
-    The ball of a point whose confidence is below ``amberBelow`` is amber. Markups have one color for all their points,
+    The ball of a point that is uncertain below ``amberBelow`` is amber. Markups have one color for all their points,
     so the balls are models of their own, one for each color. They are derived from the points: not saved with the
     scene and not listed among the user's nodes. Returns the models by region (``"uncertain"`` is the amber one); a
     model whose balls stay where they are is not touched.
     """
     places = {}
     for each in levelPoints(pointsNode) if show else ():
-        group = UNCERTAIN if each.point.confidence < amberBelow else region(each.point.level)
+        group = UNCERTAIN if each.point.is_uncertain(amberBelow) else region(each.point.level)
         places.setdefault(group, []).append(each.point.ras)
     models = regionModels(pointsNode)
     for group in set(models) - set(places):

@@ -17,7 +17,7 @@ import slicer
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.label_warning import LabelWarning
-from VertebraLabelingLib.core.labels import CONFIRMED, GIVEN, MOVED, PREDICTED, STATUSES, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.labels import CONFIRMED, MOVED, PREDICTED, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.stored_sentences import from_sentence
 from VertebraLabelingLib.core.volume import apply_affine
 from VertebraLabelingLib.errors import InputError
@@ -305,25 +305,14 @@ def _record(pointsNode):
 
 
 def _labeledPoint(pointsNode, index, level, written):
-    described = LabeledPoint.parse_description(pointsNode.GetNthControlPointDescription(index))
     ras = tuple(float(value) for value in pointsNode.GetNthControlPointPositionWorld(index))
     record = written.get(pointsNode.GetNthControlPointID(index))
     if written and (record is None or record[0] != level):
         return LabeledPoint(level, ras, 1.0, CONFIRMED)  # placed or named by the user
-    if described.get("status") not in STATUSES or described["status"] == GIVEN:
-        return LabeledPoint(level, ras, 1.0, GIVEN)  # not written by this module
+    point = LabeledPoint.described(level, ras, pointsNode.GetNthControlPointDescription(index))
     if record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, index))).max() > MOVED_MM:
-        status = CONFIRMED if described["status"] == CONFIRMED else MOVED  # a drag settles a place, not a level
-        return LabeledPoint(level, ras, _confidence(described.get("confidence")), status)
-    return LabeledPoint(level, ras, _confidence(described.get("confidence")), described["status"])
-
-
-def _confidence(text):
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        return 0.0
-    return min(max(value, 0.0), 1.0) if value == value else 0.0  # not for NaN
+        return replace(point, status=MOVED) if point.status == PREDICTED else point  # a place is settled, not a level
+    return point
 
 
 def _localPosition(pointsNode, index):

@@ -91,7 +91,7 @@ def _labelFrame(frame, pointsNode, labeler, report, cancelled, keep, count):
         frame,
         DONE,
         levels=[point.level for point in labels.points],
-        confidence=min((point.confidence for point in labels.points), default=0.0),
+        confidence=min((point.told_confidence for point in labels.points), default=0.0),
         warnings=[str(warning) for warning in labels.warnings],
         seconds=_since(started),
     )

@@ -3,7 +3,7 @@
 import qt
 from slicer.i18n import tr as _
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, REGION_COLORS, USUAL_LEVELS, region
-from VertebraLabelingLib.core.labels import GIVEN, PREDICTED
+from VertebraLabelingLib.core.labels import GIVEN
 from VertebraLabelingMRML.points import headToFoot
 from VertebraLabelingMRML.told import levelsOf
 
@@ -54,7 +54,7 @@ class LevelTable:
         self._widget.clearSelection()
         for row, each in enumerate(self._rows):
             point = each.point
-            uncertain = point.confidence < amberBelow
+            uncertain = point.is_uncertain(amberBelow)
             sure = f"{100 * point.shown_confidence:.0f} %" if point.status != GIVEN else UNKNOWN
             texts = (point.level, sure, _(STATUS_WORDS[point.status]))
             for column, text in enumerate(texts):
@@ -102,7 +102,7 @@ class LevelTable:
         if column == 0:
             item.setBackground(qt.QBrush(qt.QColor(*REGION_COLORS[region(point.level)])))
             item.setForeground(qt.QBrush(qt.QColor(30, 30, 30)))
-        elif uncertain and point.status == PREDICTED:
+        elif uncertain:
             item.setBackground(qt.QBrush(qt.QColor(*AMBER)))
             item.setForeground(qt.QBrush(qt.QColor(30, 30, 30)))
             item.setToolTip(_("The level is uncertain: please check."))

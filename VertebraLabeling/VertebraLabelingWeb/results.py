@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from VertebraLabelingLib.core.anatomy import region
 from VertebraLabelingLib.core.count_rules import AS_SEEN, RULES
-from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED
+from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.control_points import SAME_VERTEBRA_MM
@@ -204,5 +204,5 @@ def _row(point) -> dict:
         "region": region(point.level),
         "percent": round(100 * point.shown_confidence),
         "status": point.status,
-        "unsure": point.confidence < LOW_CONFIDENCE and point.status == PREDICTED,
+        "unsure": point.is_uncertain(),
     }

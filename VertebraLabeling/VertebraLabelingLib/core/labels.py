@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from ..errors import InputError
@@ -12,7 +13,7 @@ from .label_warning import LabelWarning
 PREDICTED, MOVED, CONFIRMED, GIVEN = "predicted", "moved", "confirmed", "given"
 STATUSES = (PREDICTED, MOVED, CONFIRMED, GIVEN)
 LOW_CONFIDENCE = 0.7
-"""A point below this confidence is uncertain: the panel shows it in amber."""
+"""A level that is told with less confidence is uncertain: :meth:`LabeledPoint.is_uncertain`."""
 
 HIGHEST_PREDICTED = 0.99  # shown of a level that nobody has named, however sure
 
@@ -49,6 +50,13 @@ class LabeledPoint:
         """:attr:`told_confidence` in hundredths."""
         return round(self.told_confidence, 2)
 
+    def is_uncertain(self, below: float = LOW_CONFIDENCE) -> bool:
+        """Whether the level is to be checked: shown in amber, or with a question mark.
+
+        A drag settles where a vertebra is, not which one it is: a moved point stays uncertain until it is confirmed.
+        """
+        return not self.is_named and self.told_confidence < below
+
     @property
     def description(self) -> str:
         """The control-point description, e.g. ``confidence=0.97;status=predicted;SCT=66794005``.
@@ -59,6 +67,25 @@ class LabeledPoint:
         text = f"{known}status={self.status}"
         code = SNOMED_CODES.get(self.level)
         return f"{text};SCT={code}" if code else text
+
+    @classmethod
+    def described(cls, level: str, ras: tuple[float, float, float], description: str) -> LabeledPoint:
+        """The point that a :attr:`description` tells of.
+
+        One without a status, placed by hand or by another program, is given. A level of which no confidence can be read
+        is sure where somebody has said it, and there only.
+        """
+        pairs = cls.parse_description(description)
+        status = pairs.get("status")
+        if status not in STATUSES or status == GIVEN:
+            return cls(level, ras, 1.0, GIVEN)
+        try:
+            confidence = float(pairs.get("confidence", "nan"))
+        except ValueError:
+            confidence = math.nan
+        if math.isnan(confidence):
+            confidence = 1.0 if status == CONFIRMED else 0.0
+        return cls(level, ras, min(max(confidence, 0.0), 1.0), status)
 
     @staticmethod
     def parse_description(description: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ On disk the coordinates are LPS unless the file says RAS; everything returned he
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from ..core.anatomy import LEVEL_INDEX
 from ..core.counting import COUNT, Count
 from ..core.label_warning import LabelWarning
-from ..core.labels import GIVEN, STATUSES, LabeledPoint, SpineLabels
+from ..core.labels import LabeledPoint, SpineLabels
 from ..core.scan_source import ScanSource, digest_of
 from ..core.volume import lps_to_ras, ras_to_lps
 from ..errors import InputError
@@ -166,7 +165,8 @@ def read_labels(path: str | os.PathLike) -> SpineLabels:
         InputError: as :func:`read_points`.
     """
     data = _load(Path(path))
-    points, origin = tuple(_labeled(point) for point in _points(data, Path(path))), _origin(data)
+    placed, origin = _points(data, Path(path)), _origin(data)
+    points = tuple(LabeledPoint.described(point.level, point.ras, point.description) for point in placed)
     warnings = _warnings(data[ORIGIN].get("warnings")) if COUNT in origin else ()
     return SpineLabels(points, warnings, origin)
 
@@ -211,19 +211,6 @@ def _origin(data: dict) -> dict[str, object]:
 def _digest(points: list[dict]) -> str:
     """Of names, places and descriptions, which a person or another program may change."""
     return digest_of(json.dumps([point[key] for key in ("label", "position", "description")]) for point in points)
-
-
-def _labeled(point: MarkupPoint) -> LabeledPoint:
-    pairs = LabeledPoint.parse_description(point.description)
-    status = pairs.get("status")
-    if status not in STATUSES or status == GIVEN:
-        return LabeledPoint(point.level, point.ras, 1.0, GIVEN)
-    try:
-        confidence = float(pairs.get("confidence", 1.0))
-    except ValueError:
-        confidence = 1.0
-    confidence = min(1.0, max(0.0, confidence)) if math.isfinite(confidence) else 1.0
-    return LabeledPoint(point.level, point.ras, confidence, status)
 
 
 def read_points(path: str | os.PathLike) -> tuple[MarkupPoint, ...]:

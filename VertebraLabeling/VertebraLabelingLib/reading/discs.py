@@ -66,7 +66,7 @@ def discs_of(labels: SpineLabels, volume: Volume | None = None) -> tuple[Disc, .
         vertebra = spine.vertebrae[rows[above]]
         under = spine.vertebrae[rows[below]] if below in rows else None
         gap = np.linalg.norm((under.center if under else 2 * plane.origin - vertebra.center) - vertebra.center)
-        points = [labels.by_level[level].shown_confidence for level in (above, below) if level in rows]
+        points = [labels.by_level[level].told_confidence for level in (above, below) if level in rows]
         seen = vertebra.lower_seen and (under.upper_seen if under else spine.sacral_seen)
         found.append(Disc(name, plane, plane.origin - HALF_DEPTH * gap * plane.front, min(points), seen))
     if volume is not None and found:

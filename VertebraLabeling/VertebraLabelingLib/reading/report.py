@@ -71,7 +71,7 @@ def _unusual(labels: SpineLabels, low_confidence: float, translate: Callable[[st
     if turning is not None:
         text = _("The spine turns back at {level}: a name or a place is wrong there.")
         sentences.append(translate(text).format(level=turning))
-    doubtful = [point for point in labels.points if point.told_confidence < low_confidence]
+    doubtful = [point for point in labels.points if point.is_uncertain(low_confidence)]
     if doubtful:
         shown = [f"{point.level} ({point.shown_confidence:.2f})" for point in doubtful]
         text = _("Uncertain levels (confidence): {levels}.")

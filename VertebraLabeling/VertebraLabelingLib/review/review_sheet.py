@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.labels import LOW_CONFIDENCE, LabeledPoint, SpineLabels
+from ..core.labels import LabeledPoint, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError
 from ..system.atomic import atomic_path
@@ -170,11 +170,11 @@ def _draw_points(axes, scan: ReviewScan, across: int, dots: bool, names: bool) -
     for place in scan.truth if dots else ():
         axes.plot(place[across], place[2], "x", color=_TRUTH, markersize=4, markeredgewidth=0.9)
     for point, place in zip(scan.labels.points, scan.places):
-        color = confidence_color(point.confidence)
+        color = confidence_color(point.told_confidence)
         if dots:
             axes.plot(place[across], place[2], "o", color=color, markersize=2.4, markeredgecolor="black", mew=0.4)
         if names:
-            text = f"{point.level} ?" if point.confidence < LOW_CONFIDENCE else point.level
+            text = f"{point.level} ?" if point.is_uncertain() else point.level
             beside = _NAME_MM if dots else 0.0
             align = "left" if dots else "center"
             axes.text(place[across] + beside, place[2], text, color=color, fontsize=6.5, va="center", ha=align)

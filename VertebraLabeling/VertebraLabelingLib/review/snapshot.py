@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ..core.labels import CONFIRMED, GIVEN, LOW_CONFIDENCE, MOVED, SpineLabels
+from ..core.labels import CONFIRMED, GIVEN, MOVED, SpineLabels
 from ..core.volume import Volume
 from ..errors import InputError
 from ..system.atomic import atomic_path
@@ -129,7 +129,7 @@ def _draw_view(axes, view: CurvedImage, frame: SpineFrame, labels: SpineLabels, 
     spots = frame.coordinates(np.array([point.ras for point in labels.points]))
     axes.plot(spots[:, across], spots[:, 2], "-", color=_INK, linewidth=0.6, alpha=0.35)
     for point, place in zip(labels.points, spots):
-        color = confidence_color(point.confidence)
+        color = confidence_color(point.told_confidence)
         marker = _MARKERS.get(point.status, "o")
         axes.plot(place[across], place[2], marker, color="black", markersize=7, alpha=0.5)
         axes.plot(place[across], place[2], marker, markersize=6, markerfacecolor=(*color, 0.35), markeredgecolor=color)
@@ -149,8 +149,8 @@ def _draw_names(axes, sagittal, coronal, frame: SpineFrame, labels: SpineLabels)
     axes.set_axis_off()
     spots = frame.coordinates(np.array([point.ras for point in labels.points]))
     for point, place, y in zip(labels.points, spots, _spread(spots[:, 2], sagittal)):
-        color = confidence_color(point.confidence)
-        mark = " ?" if point.confidence < LOW_CONFIDENCE else ""
+        color = confidence_color(point.told_confidence)
+        mark = " ?" if point.is_uncertain() else ""
         axes.text(0.16, y, point.level + mark, ha="left", va="center", color=color, fontsize=10, fontweight="bold")
         axes.text(0.9, y, f"{point.shown_confidence:.2f}", ha="right", va="center", color=FAINT, fontsize=7)
         for view, across, x in ((sagittal, 1, 0.12), (coronal, 0, 0.94)):

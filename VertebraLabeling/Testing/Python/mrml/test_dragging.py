@@ -1,6 +1,7 @@
 """Dragging a point says where a vertebra is, not which: confidences and warnings stay what the evidence says."""
 
 import numpy as np
+from balls import DoubtfulBallLabeler
 from labeled_case import LabeledCase
 from synthetic_spine import BallLabeler, addVolume, centers
 from VertebraLabelingLib.core.label_warning import SHIFT
@@ -13,17 +14,10 @@ from VertebraLabeling import VertebraLabelingLogic
 DRAG = (0.0, 2.0, 0.0)
 
 
-class DoubtfulLabeler(BallLabeler):
-    """Six thoracic vertebrae, no landmark in view, and hardly a sign of which they are."""
-
-    def __init__(self, first="T4"):
-        super().__init__(first, certainty=0.3)
-
-
 class TestDragging(LabeledCase):
     def setUp(self):
         super().setUp()
-        self.node = VertebraLabelingLogic(DoubtfulLabeler()).label(addVolume(centers("T4", "T9")))
+        self.node = VertebraLabelingLogic(DoubtfulBallLabeler()).label(addVolume(centers("T4", "T9")))
         self.before = self.labels()
         self.assertTrue(self.isInDoubt())
 
@@ -38,7 +32,7 @@ class TestDragging(LabeledCase):
         return place
 
     def runAgain(self, labeler=None):
-        VertebraLabelingLogic(labeler or DoubtfulLabeler()).label(points.sourceVolume(self.node), self.node)
+        VertebraLabelingLogic(labeler or DoubtfulBallLabeler()).label(points.sourceVolume(self.node), self.node)
 
     def assertAsUnsureAsBefore(self, moved):
         after = self.labels()
@@ -85,8 +79,7 @@ class TestDragging(LabeledCase):
 
     def test_a_run_that_counts_otherwise_renames_the_moved_point_too(self):
         place = self.drag("T6")
-        labeler = DoubtfulLabeler("T5")
-        labeler.certainty = 6.0
+        labeler = DoubtfulBallLabeler("T5", certainty=6.0)
         self.runAgain(labeler)
         after = self.labels()
         self.assertEqual([point.level for point in after.points], list(centers("T5", "T10")))
@@ -127,7 +120,7 @@ class TestDragging(LabeledCase):
 
     def test_a_drag_past_confirmed_points_neither_loses_nor_renames_them(self):
         for labeler, balls, levels in (
-            (DoubtfulLabeler(), ("T4", "T9"), ("T6", "T7", "T8")),
+            (DoubtfulBallLabeler(), ("T4", "T9"), ("T6", "T7", "T8")),
             (BallLabeler("T4"), ("T4", "T9"), ("T6", "T7", "T8")),
             (BallLabeler(), ("T8", "L4"), ("T12", "L1", "L2")),
         ):

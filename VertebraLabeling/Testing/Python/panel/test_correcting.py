@@ -1,10 +1,15 @@
 """Correcting from the panel: the table, the buttons, the menu of a row, and undo."""
 
+import numpy as np
 import qt
 import slicer
-from panel_case import PanelCase, centers
+from balls import DoubtfulBallLabeler
+from panel_case import PanelCase, addVolume, centers
 from VertebraLabelingLib.core.anatomy import REGION_COLORS
-from VertebraLabelingMRML import points
+from VertebraLabelingMRML import display, points
+from VertebraLabelingMRML.editor import Editor
+
+from VertebraLabeling import VertebraLabelingLogic
 
 LEVELS = list(centers())
 
@@ -54,6 +59,41 @@ class TestTable(CorrectingCase):
         self.ui.amberSlider.value = 0.3
         self.assertFalse(self.isAmber(2))
         self.assertTrue(self.node.GetNthControlPointSelected(2))
+
+    def test_a_drag_settles_no_doubt_and_a_confirmation_does(self):
+        volumeNode = addVolume(centers("T4", "T9"))
+        self.ui.inputSelector.setCurrentNode(volumeNode)
+        self.widget.panel.onResult(VertebraLabelingLogic(DoubtfulBallLabeler()).label(volumeNode), None)
+        self.settle()
+        doubtful = [True] * 6
+        self.assertEqual(self.doubts(), doubtful)
+        for follow in (False, True):
+            with self.subTest(follow=follow):
+                before = points.readLabels(self.node)
+                place = np.add(before.points[2].ras, (0, 2, 0))
+                self.node.SetNthControlPointPositionWorld(2, place)
+                self.settle()
+                self.assertEqual((self.cell(2, 2), self.doubts()), ("moved", doubtful))
+                Editor().dragged(self.node, ["T6"], before, follow)
+                self.settle()
+                self.assertEqual((self.cell(2, 2), self.doubts()), ("moved", doubtful))
+                self.assertIn("shifted by one", self.ui.warningLabel.text)
+        self.chooseRows("T6")
+        self.ui.confirmButton.click()
+        self.assertEqual((self.cell(2, 1), self.cell(2, 2)), ("100 %", "confirmed"))
+        self.assertFalse(self.doubts()[2])
+
+    def doubts(self):
+        """Of each row whether it is to be checked: table, control points and balls agree."""
+        table = self.ui.levelTable
+        rows = [self.isAmber(row) for row in range(table.rowCount)]
+        tips = ["please check" in table.item(row, 1).toolTip() for row in range(table.rowCount)]
+        marks = [not self.node.GetNthControlPointSelected(index) for index in range(table.rowCount)]
+        balls = display.regionModels(self.node)
+        amber = balls["uncertain"].GetAttribute(display.CENTERS) if "uncertain" in balls else ""
+        places = [str(each.point.ras) in amber for each in points.levelPoints(self.node)]
+        self.assertEqual((tips, marks, places), (rows, rows, rows))
+        return rows
 
     def isAmber(self, row):
         color = self.ui.levelTable.item(row, 1).background().color()

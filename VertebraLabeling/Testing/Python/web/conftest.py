@@ -31,17 +31,27 @@ def browser():
 @pytest.fixture(scope="session")
 def ball_ct(tmp_path_factory) -> Path:
     """A small CT with balls for T8 to L4, as a file."""
+    return write_balls(tmp_path_factory.mktemp("ct") / "balls.nii.gz", centers())
+
+
+@pytest.fixture(scope="session")
+def thoracic_ct(tmp_path_factory) -> Path:
+    """One with balls for T4 to T9: no landmark is in view."""
+    return write_balls(tmp_path_factory.mktemp("ct") / "thoracic.nii.gz", centers("T4", "T9"))
+
+
+def write_balls(path: Path, places) -> Path:
+    """Write a CT with a ball at each of the places, level -> world RAS mm."""
     import SimpleITK as sitk
     from VertebraLabelingLib.core.volume import Volume
     from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
 
-    balls = np.array(list(centers().values()))
+    balls = np.array(list(places.values()))
     spacing, size = np.array([2.5, 2.5, 3.0]), (36, 40, 110)
     matrix = np.diag([*spacing, 1.0])
     matrix[:3, 3] = balls.mean(axis=0) - spacing * (np.array(size) - 1) / 2
     array = voxels(balls, matrix, size)
     array[:, :4] = -1000  # air, as in a CT
-    path = tmp_path_factory.mktemp("ct") / "balls.nii.gz"
     sitk.WriteImage(to_sitk(Volume(array, matrix)), str(path))
     return path
 
