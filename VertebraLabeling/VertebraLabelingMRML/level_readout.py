@@ -7,24 +7,22 @@ one says nothing, nor does that of one with vertebrae of its own. Where the poin
 place has a level: that is said instead.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import slicer
 import vtk
 
 from . import levels
 from .control_points import levelIndices
-from .display import AMBER
+from .level_corners import LevelCorners
 from .points import pointsNodeOf, sourceVolume
 from .same_world import inOtherWorld, inSameFrame
 from .stands_apart import standApart
 from .translation import tr as _
-from .view_windows import compositeOf, crosshairNode, isStraightened, sliceView
+from .view_windows import compositeOf, crosshairNode, isStraightened
 from .wanted_events import WantedEvents
 
 SETTLE_MS = 20
-FONT_PX = 16
-COLOR = (1.0, 1.0, 0.85)  # apart from the names of vertebrae
 IN_SLICE_MM = 0.5  # of the crosshair from the slice
 
 
@@ -33,16 +31,17 @@ class LevelReadout(WantedEvents):
 
     Args:
         later: ``later(ms, function)`` calls a function from the event loop of the user interface.
+        corners: where it is said, as :class:`level_corners.LevelCorners`; by default those of the layout's views.
 
     Attributes:
         straight: :class:`straightened.StraightenedSpine` that is shown, or ``None``: in its views, the level is that of
             the place in the patient which the mouse is over.
     """
 
-    def __init__(self, later):
+    def __init__(self, later, corners=None):
         super().__init__()
         self._later, self._settling = later, False
-        self._node, self._corners = None, {}
+        self._node, self._corners = None, LevelCorners() if corners is None else corners
         self._along = set()  # IDs of the views that ask where the mouse is
         self._reader, self._uncertain, self._foreign, self._apart = None, frozenset(), {}, False
         self.straight = None
@@ -54,8 +53,7 @@ class LevelReadout(WantedEvents):
             self._node, self._reader, self._uncertain = None, None, frozenset()
             self._foreign, self._settling = {}, False
             self._along.clear()
-            while self._corners:
-                self._corners.popitem()[1].remove()
+            self._corners.clear()
             return
         state = pointsNode, levels.levelReader(pointsNode), _uncertain(pointsNode)
         if state != (self._node, self._reader, self._uncertain):
@@ -66,14 +64,13 @@ class LevelReadout(WantedEvents):
         self._observe()
         self._foreign, self._apart = {}, standApart(self._node)
         present = {view.GetID(): view for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")}
-        for viewID in [each for each in self._corners if each not in present]:
-            self._corners.pop(viewID).remove()
+        self._corners.keepOnly(present)
         for view in present.values():
             self._update(view)
 
     def texts(self):
         """What the corners say now: layout name of the view -> text."""
-        return {corner.name: corner.text for corner in self._corners.values() if corner.text}
+        return self._corners.texts()
 
     def _observe(self):
         modified, scene, crosshair = vtk.vtkCommand.ModifiedEvent, slicer.mrmlScene, crosshairNode()
@@ -114,16 +111,8 @@ class LevelReadout(WantedEvents):
     def _update(self, sliceNode):
         if sliceNode is None or self._node is None or self._node.GetScene() is None:
             return
-        view = sliceView(sliceNode)
-        corner = self._corners.get(sliceNode.GetID())
-        if corner is not None and not corner.isIn(view):
-            self._corners.pop(sliceNode.GetID()).remove()
-            corner = None
-        text, uncertain = self._textOf(sliceNode) if view is not None else ("", False)
-        if corner is None and text:
-            corner = self._corners[sliceNode.GetID()] = _Corner(sliceNode.GetLayoutName(), view)
-        if corner is not None:
-            corner.say(text, uncertain, _isTaken(sliceNode))
+        shown = self._corners.canShow(sliceNode)
+        self._corners.say(sliceNode, *(self._textOf(sliceNode) if shown else ("", False)))
 
     def _textOf(self, sliceNode):
         """What a view has to say, and whether it is uncertain."""
@@ -187,67 +176,6 @@ def _uncertain(pointsNode):
     """The levels that are shown in amber."""
     found = levelIndices(pointsNode)
     return frozenset(level for index, level, _placed in found if not pointsNode.GetNthControlPointSelected(index))
-
-
-@dataclass(frozen=True)
-class _Said:
-    text: str
-    uncertain: bool
-    isTaken: bool
-
-
-class _Corner:
-    """The text in one view. Slicer's own texts stand in the other corners, its ruler and orientation in this one."""
-
-    def __init__(self, name, view):
-        self.name, self._view, self._said = name, view, _Said("", False, False)
-        self._annotation = vtk.vtkCornerAnnotation()
-        self._annotation.SetMaximumFontSize(FONT_PX)
-        self._annotation.SetLinearFontScaleFactor(FONT_PX)
-        self._annotation.SetNonlinearFontScaleFactor(1.0)
-        self._annotation.GetTextProperty().ShadowOn()
-        self._annotation.GetTextProperty().BoldOn()
-        self._renderer = _rendererOf(view)
-        self._renderer.AddViewProp(self._annotation)
-
-    @property
-    def text(self):
-        return self._said.text
-
-    def isIn(self, view):
-        """Whether the text is still part of a view."""
-        return view is not None and _rendererOf(view) is self._renderer
-
-    def say(self, text, uncertain, isTaken):
-        """Show a text; ``isTaken``: something else stands in its corner, it goes to the upper edge."""
-        said = _Said(text, uncertain, isTaken)
-        if said == self._said:
-            return
-        self._said = said
-        self._annotation.ClearAllTexts()
-        self._annotation.SetText(
-            vtk.vtkCornerAnnotation.UpperEdge if isTaken else vtk.vtkCornerAnnotation.LowerRight, text
-        )
-        self._annotation.GetTextProperty().SetColor(*(AMBER if uncertain else COLOR))
-        self._view.scheduleRender()
-
-    def remove(self):
-        self._renderer.RemoveViewProp(self._annotation)
-        if self.isIn(self._view):
-            self._view.scheduleRender()
-
-
-def _rendererOf(view):
-    return view.renderWindow().GetRenderers().GetFirstRenderer()
-
-
-def _isTaken(sliceNode):
-    """Whether Slicer draws a ruler or an orientation marker in the lower right corner."""
-    none = slicer.vtkMRMLAbstractViewNode
-    return (
-        sliceNode.GetRulerType() != none.RulerTypeNone
-        or sliceNode.GetOrientationMarkerType() != none.OrientationMarkerTypeNone
-    )
 
 
 def _pointedAt(sliceNode):

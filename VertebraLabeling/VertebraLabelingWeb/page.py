@@ -19,6 +19,7 @@ from .offers import Offers
 from .opening import Opening
 from .page_state import STATE, initial
 from .questions import Answer, Questions
+from .reading_section import ReadingSection
 from .results import Results
 from .scene import WINDOWS, Scene
 from .session_folder import SessionFolder
@@ -60,7 +61,8 @@ class Page:
         self.views = Views(server, self.scene.app, self.later, self._on_moved)
         self.questions = Questions(self._state)
         self.unsaved = Unsaved(self._state, self.scene, store, self.later)
-        self.results = Results(self._state, self.later, self.fail, self.unsaved.update)
+        self.reading = ReadingSection(self._state, self.later)
+        self.results = Results(self._state, self.later, self.fail, self._on_points)
         self.opening = Opening(
             *(self._state, jobs, self.scene, self.views, self.unsaved, self.questions),
             before=self.cancel,
@@ -85,6 +87,7 @@ class Page:
             "fit": lambda: self.views.frame(results.places()),
             "scroll": lambda view, steps: self.views.scroll(view, int(steps)),
             "slice": lambda view, value: self.views.place(view, float(value)),
+            "leave_views": self.reading.leave_views,
             "choose": results.choose,
             "step": lambda step: results.step(int(step)),
             "name": results.name,
@@ -241,6 +244,10 @@ class Page:
     def _on_show_bone(self, show_bone, **_) -> None:
         if self.scene.bone_node is not None:
             self.scene.bone_node.SetDisplayVisibility(bool(show_bone))
+
+    def _on_points(self, node) -> None:
+        self.unsaved.update()
+        self.reading.update(node)
 
     def _on_moved(self, slices: dict) -> None:
         self._state.slices = slices if self.scene.volume_node is not None else {}

@@ -36,6 +36,7 @@ STATE: dict[str, object] = {
     "show_bone": True,
     "window_name": "Bone",
     "slices": {},
+    "view_levels": {},
 }
 """What a new session begins with."""
 

@@ -28,7 +28,7 @@ class Results:
             ``counting``, ``levels`` and ``other_counts`` are kept up to date; ``preferred_counting`` is read.
         later: calls a function from the event loop.
         on_error: called with an error that is meant for the user.
-        on_changed: called when the points may have changed.
+        on_changed: called with the node when its points may have changed; with ``None`` when none is shown any more.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Results:
         state,
         later: Later,
         on_error: Callable[[VertebraLabelingError], None],
-        on_changed: Callable[[], None],
+        on_changed: Callable[[object], None],
     ) -> None:
         self._state, self._on_error, self._on_changed = state, on_error, on_changed
         self._node = None
@@ -80,13 +80,11 @@ class Results:
         state.chosen = chosen
         state.undo_what = self.editor.undoStack.next(node) if node is not None else ""
         self._tell()
-        self._on_changed()
-        if node is None:
-            self._slice_views.follow(None)
-            return
-        display.showConfidence(node, LOW_CONFIDENCE)
-        display.showRegions(node, bool(points), LOW_CONFIDENCE)
+        if node is not None:
+            display.showConfidence(node, LOW_CONFIDENCE)
+            display.showRegions(node, bool(points), LOW_CONFIDENCE)
         self._slice_views.follow(node)
+        self._on_changed(node)
 
     def _tell(self) -> None:
         """What is to be known of the vertebrae, by which rule they are named, and what they are called by others."""

@@ -8,7 +8,10 @@
     l: ["label"], Escape: ["cancel"], "+": ["shift", 1], "-": ["shift", -1], "−": ["shift", -1],
     a: ["add"], Delete: ["delete"], Enter: ["confirm"], u: ["undo"], f: ["fit"],
   };
-  let viewUnderMouse = "Sagittal";
+  const LEFT_MS = 150; // after the last movement that was sent
+  let viewUnderMouse = "Sagittal"; // or the last one
+  let overSlice = false;
+  let leaving = 0;
   const set = (values) => { Object.entries(values).forEach(([key, value]) => window.trame.state.set(key, value)); };
   const closeMenus = (except) => document.querySelectorAll("details.menu[open]").forEach((menu) => {
     if (menu !== except) menu.open = false;
@@ -16,8 +19,16 @@
 
   document.addEventListener("mouseover", (event) => {
     const view = event.target.closest?.(".view");
-    if (view && view.dataset.view !== "ThreeD") viewUnderMouse = view.dataset.view;
+    const isSlice = view && view.dataset.view !== "ThreeD";
+    if (isSlice) [viewUnderMouse, overSlice] = [view.dataset.view, true];
+    clearTimeout(leaving);
+    if (!isSlice) mouseLeft();
   });
+  document.documentElement.addEventListener("mouseleave", mouseLeft);
+  // The server hears of every movement over a view, but not of its end.
+  function mouseLeft() {
+    if (overSlice) leaving = setTimeout(() => { overSlice = false; window.trame?.trigger("leave_views", []); }, LEFT_MS);
+  }
   document.addEventListener("contextmenu", (event) => { if (event.target.closest?.(".view")) event.preventDefault(); });
   document.addEventListener("click", (event) => {
     const menu = event.target.closest?.("details.menu");

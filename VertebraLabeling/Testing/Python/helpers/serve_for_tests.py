@@ -50,6 +50,18 @@ def look_into(trame_server, page):
         array = slicer.util.arrayFromVolume(page.scene.volume_node)
         slicer.util.updateVolumeFromArray(page.scene.volume_node, np.roll(array, count, axis=0))
 
+    def time_of_level():
+        """Milliseconds that one step of scrolling takes to be read and told."""
+        readout, view = page.reading._readout, page.views.slices["Axial"]
+        low, high = view.get_slice_range()
+        spent = 0.0
+        for value in np.linspace(low, high, 100):
+            view.set_slice_value(float(value))
+            start = time.process_time()
+            readout._onView(view.get_view_node(), None)
+            spent += time.process_time() - start
+        return 10 * spent
+
     def read_slowly(seconds):
         """Served scans take a while to be read from now on."""
         read = scans.read_job
@@ -60,7 +72,7 @@ def look_into(trame_server, page):
 
         scans.read_job = slow
 
-    for function in (positions, place, to_world, window, nodes, roll_voxels, read_slowly):
+    for function in (positions, place, to_world, window, nodes, roll_voxels, time_of_level, read_slowly):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 
