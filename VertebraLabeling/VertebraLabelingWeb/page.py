@@ -88,6 +88,7 @@ class Page:
             "scroll": lambda view, steps: self.views.scroll(view, int(steps)),
             "slice": lambda view, value: self.views.place(view, float(value)),
             "leave_views": self.reading.leave_views,
+            "report": self.reading.report,
             "choose": results.choose,
             "step": lambda step: results.step(int(step)),
             "name": results.name,

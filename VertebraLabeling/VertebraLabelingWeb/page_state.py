@@ -37,6 +37,7 @@ STATE: dict[str, object] = {
     "window_name": "Bone",
     "slices": {},
     "view_levels": {},
+    "report_text": "",  # shown by the browser where its clipboard is closed
 }
 """What a new session begins with."""
 

@@ -105,7 +105,7 @@ def build_layout(server) -> None:
     server.enable_module(
         {
             "serve": {STATIC_URL: str(STATIC)},
-            "scripts": [f"{STATIC_URL}/page.js"],
+            "scripts": [f"{STATIC_URL}/page.js", f"{STATIC_URL}/report.js"],
         }
     )
     server.state.trame__title = "Vertebra Labeling"

@@ -36,14 +36,11 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest?.("input:not([type=checkbox]):not([type=range]), select, textarea, button, a, summary");
     if (document.querySelector("dialog[open]")) return; // Tab, Enter and Escape are the dialog's
+    if (event.target.matches?.("textarea, select")) return; // where one types or goes through a list
     const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
     if (!undo && (event.ctrlKey || event.metaKey || event.altKey)) return;
-    if (typing && ["Enter", " ", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)
-      && event.target.matches("select, button, a, summary")) {
-      if (event.key === "Enter" || event.key === " " || event.target.matches("select")) return;
-    }
+    if (["Enter", " "].includes(event.key) && event.target.matches?.("button, a, summary")) return;
     const found = undo ? ["undo"] : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!found || !window.trame || !document.querySelector(".page")) return;
     event.preventDefault();
