@@ -102,6 +102,14 @@ def levelOfView(pointsNode, sliceNode, rasWorld=None):
     return reader.on_slice(matrix) or levelAt(pointsNode, matrix[:3, 3] if rasWorld is None else rasWorld)
 
 
+def placeOfView(pointsNode, sliceNode):
+    """Where a slice view cuts the line through the vertebrae, world RAS mm; ``None`` where it runs along the spine, or
+    beside it, or no level can be read."""
+    reader = levelReader(pointsNode)
+    place = reader.cut(slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())) if reader is not None else None
+    return tuple(place.tolist()) if place is not None else None
+
+
 def textOf(reading):
     """What the corner of a view says, in the user's language; empty for ``None``."""
     return reading.text(_) if reading is not None else ""

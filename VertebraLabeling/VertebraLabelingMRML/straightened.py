@@ -137,26 +137,8 @@ class StraightenedSpine(VTKObservationMixin):
 
     def _straighten(self):
         """The curve, the straightened volume, its labels, and where it stands; changes nothing."""
-        volume, points = volumeFromNode(self._sourceVolume), self._sourcePoints
         self._stamp = _stamp(self._sourceVolume)
-        if sourceVolume(points) is self._sourceVolume and standApart(points):
-            raise InputError(
-                f"'{points.GetName()}' and '{self._sourceVolume.GetName()}' were moved apart: put them back together, "
-                "or label it again."
-            )
-        if inOtherWorld(self._sourceVolume, sourceVolume(points)):
-            raise InputError(
-                f"'{self._sourceVolume.GetName()}' is of another patient or frame of reference than "
-                f"'{points.GetName()}': choose the volume of these points, or carry them to this one."
-            )
-        labels = SpineLabels(tuple(each.point for each in levelPoints(points)))
-        spine = straight_spine(labels.points)
-        inside = distance_to_face(np.array([point.ras for point in labels.points]), volume.corners) > 0
-        if inside.mean() < 0.5:
-            raise InputError(
-                f"The points of '{points.GetName()}' lie outside '{self._sourceVolume.GetName()}': choose the volume "
-                "that they belong to."
-            )
+        volume, labels, spine = curveIn(self._sourceVolume, self._sourcePoints)
         low, high = volume.corners.min(axis=0), volume.corners.max(axis=0)
         offset = np.array([high[0] + BESIDE_MM + SIDE_MM, (low[1] + high[1]) / 2, labels.points[0].ras[2]])
         return spine, straightVolume(volume, spine, self._voxelMm), spine.labels(labels), offset
@@ -231,6 +213,34 @@ class StraightenedSpine(VTKObservationMixin):
         nodes = (self._sourceVolume, self._sourcePoints, self.volumeNode, self.pointsNode)
         if event == slicer.mrmlScene.StartCloseEvent or any(node.GetScene() is None for node in nodes):
             self.end()
+
+
+def curveIn(volumeNode, pointsNode):
+    """What a volume is straightened along: its voxels, the labels of its points, and the engine's StraightSpine.
+
+    Raises:
+        InputError: a node cannot be used, the points give no curve, or they do not belong where the volume is.
+    """
+    volume = volumeFromNode(volumeNode)
+    if sourceVolume(pointsNode) is volumeNode and standApart(pointsNode):
+        raise InputError(
+            f"'{pointsNode.GetName()}' and '{volumeNode.GetName()}' were moved apart: put them back together, "
+            "or label it again."
+        )
+    if inOtherWorld(volumeNode, sourceVolume(pointsNode)):
+        raise InputError(
+            f"'{volumeNode.GetName()}' is of another patient or frame of reference than "
+            f"'{pointsNode.GetName()}': choose the volume of these points, or carry them to this one."
+        )
+    labels = SpineLabels(tuple(each.point for each in levelPoints(pointsNode)))
+    spine = straight_spine(labels.points)
+    inside = distance_to_face(np.array([point.ras for point in labels.points]), volume.corners) > 0
+    if inside.mean() < 0.5:
+        raise InputError(
+            f"The points of '{pointsNode.GetName()}' lie outside '{volumeNode.GetName()}': choose the volume "
+            "that they belong to."
+        )
+    return volume, labels, spine
 
 
 def straighten(volumeNode, pointsNode, voxelMm, makeLater=None, onChanged=None):

@@ -88,6 +88,8 @@ class Page:
             "scroll": lambda view, steps: self.views.scroll(view, int(steps)),
             "slice": lambda view, value: self.views.place(view, float(value)),
             "leave_views": self.reading.leave_views,
+            "turn_to": self.reading.turn_to,
+            "next_plane": lambda step: self.reading.next_plane(int(step)),
             "report": self.reading.report,
             "choose": results.choose,
             "step": lambda step: results.step(int(step)),

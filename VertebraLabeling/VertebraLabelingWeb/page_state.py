@@ -37,6 +37,8 @@ STATE: dict[str, object] = {
     "window_name": "Bone",
     "slices": {},
     "view_levels": {},
+    "planes": [],
+    "plane": "",  # of a vertebra or disc, that the views were turned to
     "report_text": "",  # shown by the browser where its clipboard is closed
 }
 """What a new session begins with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import levels
 from VertebraLabelingMRML.level_readout import LevelReadout
+from VertebraLabelingMRML.turned_planes import TurnedPlanes
 from VertebraLabelingMRML.view_windows import crosshairNode
 
 from .level_corners import LevelCorners
@@ -15,20 +16,45 @@ class ReadingSection:
     """Reads the levels of one points node.
 
     Args:
-        state: trame state; ``report_text``, where the browser shows it, is kept up to date.
+        state: trame state; ``planes``, ``plane``, and ``report_text`` where the browser shows it, are kept up to date.
         later: calls a function from the event loop.
     """
 
     def __init__(self, state, later: Later) -> None:
         self._state, self._node = state, None
         self._readout = LevelReadout(later, LevelCorners(state, later))
+        self._planes = TurnedPlanes()
 
     def update(self, node) -> None:
         """Bring views and page in line with the points as they are now; ``None`` while there are none."""
         self._node = node
         self._readout.follow(node)
+        self._planes.follow(node)
+        self._tell_planes()
         if self._state.report_text:
             self._state.report_text = self._report_or_nothing()
+
+    def turn_to(self, name: str) -> None:
+        """Turn the slices to the plane of a vertebra or disc; back to the usual ones where the name is empty.
+
+        Raises:
+            InputError: there is no such plane.
+        """
+        if name:
+            self._planes.turnTo(name)
+        else:
+            self._planes.back()
+        self._tell_planes()
+
+    def next_plane(self, step: int) -> None:
+        """Turn to the next plane toward the feet (1) or the head (-1); the first time to that where one is."""
+        name = self._planes.next(step)
+        if name is not None:
+            self.turn_to(name)
+
+    def _tell_planes(self) -> None:
+        name = self._planes.name
+        self._state.planes, self._state.plane = self._planes.names, "oblique" if name is None else name
 
     def report(self) -> str:
         """The text for a report, for the clipboard.

@@ -9,6 +9,7 @@ import slicer
 from trame_slicer.core import SlicerApp
 from trame_slicer.rca_view import register_rca_factories
 from trame_slicer.views import SliceView, ViewLayoutDefinition
+from VertebraLabelingMRML.levels import axesBefore
 from vtkmodules.vtkCommonCore import vtkCommand
 
 SLICES = ("Sagittal", "Coronal", "Axial")
@@ -85,16 +86,21 @@ class Views:
     def frame(self, places: Sequence[Sequence[float]]) -> None:
         """Fit sagittal and coronal views to points (N, 3) RAS mm with a margin; to the whole scan where there are none.
 
-        The axial view shows the whole slice.
+        The axial view shows the whole slice. Views in the plane of a vertebra or disc stay in it.
         """
         self._framed = places
         for name, view in self.slices.items():
-            offset = view.get_slice_value()
-            view.fit_view_to_content()
-            if len(places) and name != "Axial":
-                _frame(view, np.asarray(places, float))
-            else:
-                view.set_slice_value(offset)
+            self._fit(name, keep=not len(places) or name == "Axial" or _is_turned(view))
+
+    def _fit(self, name: str, keep: bool) -> None:
+        """Fit a view to the framed points; ``keep``: its slice stays."""
+        view = self.slices[name]
+        offset = view.get_slice_value()
+        view.fit_view_to_content()
+        if len(self._framed) and name != "Axial":
+            _frame(view, np.asarray(self._framed, float))
+        if keep:
+            view.set_slice_value(offset)
 
     def scroll(self, name: str, steps: int) -> None:
         """Go some slices further in a view."""
@@ -113,8 +119,10 @@ class Views:
         self._soon(RESIZED_MS, self._refit)
 
     def _refit(self) -> None:
-        if any(view.get_background_volume_id() for view in self.slices.values()):
-            self.frame(self._framed)
+        """The views have another size: they show as much as before, and the same slices."""
+        for name, view in self.slices.items():
+            if view.get_background_volume_id() and not _is_turned(view):
+                self._fit(name, keep=True)
 
     def _tell(self) -> None:
         self._on_moved({name: slice_state(view) for name, view in self.slices.items()})
@@ -167,6 +175,11 @@ def _frame(view: SliceView, places: np.ndarray) -> None:
     node.JumpSliceByCentering(*center)
     middle = places[len(places) // 2]
     node.JumpSliceByOffsetting(*middle)
+
+
+def _is_turned(view: SliceView) -> bool:
+    """Whether a view is in the plane of a vertebra or disc."""
+    return axesBefore(view.get_view_node()) is not None
 
 
 def _no_buttons(*_) -> None:

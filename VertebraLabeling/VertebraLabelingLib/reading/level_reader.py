@@ -121,6 +121,11 @@ class LevelReader:
         Returns:
             ``None`` where the slice runs along the spine, or cuts it nowhere: read a place in it by :meth:`at`.
         """
+        place = self.cut(slice_to_ras, across_deg)
+        return self.at(place) if place is not None else None
+
+    def cut(self, slice_to_ras: np.ndarray, across_deg: float = ACROSS_DEG) -> np.ndarray | None:
+        """(3,) the place of that cut, world RAS mm; arguments and ``None`` as of :meth:`on_slice`."""
         matrix = np.asarray(slice_to_ras, dtype=float)
         normal = matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
         height = (self._places - matrix[:3, 3]) @ normal
@@ -130,7 +135,7 @@ class LevelReader:
             return None
         share = (height[cut] / (height[cut] - height[cut + 1]))[:, None]
         places = (1 - share) * self._places[cut] + share * self._places[cut + 1]
-        return self.at(places[np.linalg.norm(places - matrix[:3, 3], axis=1).argmin()])
+        return places[np.linalg.norm(places - matrix[:3, 3], axis=1).argmin()]
 
     def many(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The levels of (N, 3) places, world RAS mm.

@@ -4,6 +4,7 @@
   const KEYS = {
     ArrowUp: ["step", -1], ArrowDown: ["step", 1], ArrowLeft: ["scroll", -1], ArrowRight: ["scroll", 1],
     PageUp: ["scroll", 1], PageDown: ["scroll", -1],
+    "Shift PageUp": ["next_plane", -1], "Shift PageDown": ["next_plane", 1], Home: ["turn_to", ""],
     1: ["window", "Bone"], 2: ["window", "Soft tissue"], 3: ["window", "Lung"],
     l: ["label"], Escape: ["cancel"], "+": ["shift", 1], "-": ["shift", -1], "−": ["shift", -1],
     a: ["add"], Delete: ["delete"], Enter: ["confirm"], u: ["undo"], f: ["fit"],
@@ -38,10 +39,12 @@
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return; // Tab, Enter and Escape are the dialog's
     if (event.target.matches?.("textarea, select")) return; // where one types or goes through a list
+    if (event.key === "Home" && event.target.matches?.("input[type=range]")) return; // the slider's own
     const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
     if (!undo && (event.ctrlKey || event.metaKey || event.altKey)) return;
     if (["Enter", " "].includes(event.key) && event.target.matches?.("button, a, summary")) return;
-    const found = undo ? ["undo"] : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const found = undo ? ["undo"] : (event.shiftKey && KEYS[`Shift ${key}`]) || KEYS[key];
     if (!found || !window.trame || !document.querySelector(".page")) return;
     event.preventDefault();
     if (event.key === "Escape") closeMenus(null);

@@ -13,6 +13,7 @@ sys.path.insert(0, str(MODULE))
 
 import numpy as np  # noqa: E402
 import slicer  # noqa: E402
+from VertebraLabelingMRML import levels  # noqa: E402
 from VertebraLabelingMRML.points import levelPoints  # noqa: E402
 from VertebraLabelingWeb import scans, server  # noqa: E402
 
@@ -62,6 +63,18 @@ def look_into(trame_server, page):
             spent += time.process_time() - start
         return 10 * spent
 
+    def slice_to_ras():
+        """view -> (4, 4)."""
+        views = page.views.slices.items()
+        return {
+            name: slicer.util.arrayFromVTKMatrix(view.get_view_node().GetSliceToRAS()).tolist() for name, view in views
+        }
+
+    def plane_of(name):
+        """view -> (4, 4) that shows the plane of a vertebra or disc."""
+        plane = levels.planeOf(page.scene.points_node, name)
+        return {view: plane.slice_to_ras(view).tolist() for view in page.views.slices}
+
     def read_slowly(seconds):
         """Served scans take a while to be read from now on."""
         read = scans.read_job
@@ -72,7 +85,8 @@ def look_into(trame_server, page):
 
         scans.read_job = slow
 
-    for function in (positions, place, to_world, window, nodes, roll_voxels, time_of_level, read_slowly):
+    looks = (positions, place, to_world, window, nodes, roll_voxels, time_of_level, slice_to_ras, plane_of, read_slowly)
+    for function in looks:
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 
