@@ -61,7 +61,7 @@ class Page:
         self.views = Views(server, self.scene.app, self.later, self._on_moved)
         self.questions = Questions(self._state)
         self.unsaved = Unsaved(self._state, self.scene, store, self.later)
-        self.reading = ReadingSection(self._state, self.later)
+        self.reading = ReadingSection(self._state, self.scene, self.views, self.later, self.fail)
         self.results = Results(self._state, self.later, self.fail, self._on_points)
         self.opening = Opening(
             *(self._state, jobs, self.scene, self.views, self.unsaved, self.questions),
@@ -87,10 +87,6 @@ class Page:
             "fit": lambda: self.views.frame(results.places()),
             "scroll": lambda view, steps: self.views.scroll(view, int(steps)),
             "slice": lambda view, value: self.views.place(view, float(value)),
-            "leave_views": self.reading.leave_views,
-            "turn_to": self.reading.turn_to,
-            "next_plane": lambda step: self.reading.next_plane(int(step)),
-            "report": self.reading.report,
             "choose": results.choose,
             "step": lambda step: results.step(int(step)),
             "name": results.name,
@@ -102,6 +98,7 @@ class Page:
             "choose_rule": self._without_run(results.choose_rule),
             "prefer": results.prefer,
             "undo": results.undo,
+            **self.reading.actions(),
         }
         without_scan = {"open_sample", "open_served", "answer", "cancel", "prefer"}
         for name, action in actions.items():
@@ -243,6 +240,7 @@ class Page:
         if name in WINDOWS:
             self.scene.set_window(name)
             self._state.window_name = name
+            self.reading.strip.draw()
 
     def _on_show_bone(self, show_bone, **_) -> None:
         if self.scene.bone_node is not None:
@@ -254,6 +252,7 @@ class Page:
 
     def _on_moved(self, slices: dict) -> None:
         self._state.slices = slices if self.scene.volume_node is not None else {}
+        self.reading.strip.mark()
 
     # -- errors and the event loop
 

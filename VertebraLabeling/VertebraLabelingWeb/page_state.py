@@ -39,6 +39,12 @@ STATE: dict[str, object] = {
     "view_levels": {},
     "planes": [],
     "plane": "",  # of a vertebra or disc, that the views were turned to
+    "strip_wanted": False,  # the straightened spine beside the views
+    "strip_stale": False,  # it is being made anew
+    "strip_view": "both",
+    "strip": {},
+    "strip_points": [],
+    "strip_mark": None,  # height of the axial slice, percent from above
     "report_text": "",  # shown by the browser where its clipboard is closed
 }
 """What a new session begins with."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingMRML import levels
 from VertebraLabelingMRML.level_readout import LevelReadout
@@ -9,7 +11,9 @@ from VertebraLabelingMRML.turned_planes import TurnedPlanes
 from VertebraLabelingMRML.view_windows import crosshairNode
 
 from .level_corners import LevelCorners
-from .views import Later
+from .scene import Scene
+from .straight_strip import StraightStrip
+from .views import Later, Views
 
 
 class ReadingSection:
@@ -17,13 +21,31 @@ class ReadingSection:
 
     Args:
         state: trame state; ``planes``, ``plane``, and ``report_text`` where the browser shows it, are kept up to date.
+        scene: of the scan that is open.
+        views: of the page.
         later: calls a function from the event loop.
+        fail: tells an error.
+
+    Attributes:
+        strip: the straightened spine.
     """
 
-    def __init__(self, state, later: Later) -> None:
+    def __init__(self, state, scene: Scene, views: Views, later: Later, fail: Callable[[BaseException], None]) -> None:
         self._state, self._node = state, None
         self._readout = LevelReadout(later, LevelCorners(state, later))
         self._planes = TurnedPlanes()
+        self.strip = StraightStrip(state, scene, views, fail)
+
+    def actions(self) -> dict[str, Callable]:
+        """What the page's template and script can ask for."""
+        return {
+            "leave_views": self.leave_views,
+            "turn_to": self.turn_to,
+            "next_plane": lambda step: self.next_plane(int(step)),
+            "straighten": lambda wanted: self.strip.want(bool(wanted)),
+            "strip_go_to": lambda name, x, y: self.strip.go_to(name, float(x), float(y)),
+            "report": self.report,
+        }
 
     def update(self, node) -> None:
         """Bring views and page in line with the points as they are now; ``None`` while there are none."""
@@ -31,6 +53,7 @@ class ReadingSection:
         self._readout.follow(node)
         self._planes.follow(node)
         self._tell_planes()
+        self.strip.update(node)
         if self._state.report_text:
             self._state.report_text = self._report_or_nothing()
 

@@ -75,6 +75,13 @@ def look_into(trame_server, page):
         plane = levels.planeOf(page.scene.points_node, name)
         return {view: plane.slice_to_ras(view).tolist() for view in page.views.slices}
 
+    def exchange(one, other):
+        """Two points change places, as only another program would do it."""
+        node, found = page.scene.points_node, positions()
+        for each in levelPoints(node):
+            if each.point.level in (one, other):
+                node.SetNthControlPointPositionWorld(each.index, found[one if each.point.level == other else other])
+
     def read_slowly(seconds):
         """Served scans take a while to be read from now on."""
         read = scans.read_job
@@ -85,8 +92,8 @@ def look_into(trame_server, page):
 
         scans.read_job = slow
 
-    looks = (positions, place, to_world, window, nodes, roll_voxels, time_of_level, slice_to_ras, plane_of, read_slowly)
-    for function in looks:
+    looks = (positions, place, to_world, window, nodes, time_of_level, slice_to_ras, plane_of)
+    for function in (*looks, roll_voxels, exchange, read_slowly):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 
