@@ -149,6 +149,16 @@ class Page:
             self.unsaved.settle()
             self.opening.on_saved()
 
+    def refuse(self, error: VertebraLabelingError) -> None:
+        """A file that the user wanted cannot be made."""
+        with self._state:
+            self.fail(error)
+
+    def tell(self, text: str) -> None:
+        """Something about a file that was made."""
+        with self._state:
+            self._state.message = text
+
     # -- labeling
 
     def label(self, keep: bool | None = None) -> None:

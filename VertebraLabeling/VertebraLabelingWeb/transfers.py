@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import unicodedata
+from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
 from VertebraLabelingLib.batch.naming import safe_name
-from VertebraLabelingLib.batch.outputs import POINTS, WRITERS
+from VertebraLabelingLib.batch.outputs import DISC_PICTURE, DISCS, POINTS, STRAIGHT, STRAIGHT_POINTS, WRITERS
 from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
+from VertebraLabelingLib.review.snapshot import need_matplotlib
 from VertebraLabelingLib.scans.read_scan import Scan
 from VertebraLabelingMRML.points import readLabels
 
@@ -19,6 +22,9 @@ from . import uploads
 from .page import Page
 
 FORMATS = (POINTS, "csv", "verse.json")
+DERIVED = (*DISCS.values(), "discs.nii.gz", DISC_PICTURE, STRAIGHT, STRAIGHT_POINTS)
+"""Formats made from the vertebrae: what was corrected is not saved with them."""
+KINDS = {".csv": "text/csv", ".json": "application/json", ".png": "image/png", ".gz": "application/gzip"}
 ATTRIBUTE_CHARACTERS = "!#$&+-.^_`|~"  # RFC 8187: all others are percent-encoded
 NO_ROOM = "The server could not store the upload ({}): tell who runs it, and send the CT again."
 
@@ -69,38 +75,49 @@ class Transfers:
 
     async def _save(self, request: web.Request) -> web.Response:
         name, scene = request.match_info["format"], self._page.scene
-        if name not in FORMATS or scene.points_node is None:
+        if name not in (*FORMATS, *DERIVED) or scene.points_node is None:
             raise web.HTTPNotFound(text="There are no vertebrae to save: label a CT first.")
         try:
-            labels = readLabels(scene.points_node)
+            write = partial(self._written, name, readLabels(scene.points_node), scene.scan, scene.name)
+            response, notes = await asyncio.to_thread(write) if name in DERIVED else write()
         except VertebraLabelingError as error:
+            self._page.refuse(error)
             raise web.HTTPConflict(text=str(error)) from error
-        response = self._written(name, labels, scene.scan, scene.name)
         await response.prepare(request)
         await response.write_eof()  # raises where the connection was lost meanwhile
-        self._page.saved()
+        if name in FORMATS:
+            self._page.saved()
+        elif notes:
+            self._page.tell(" ".join(notes))
         return response
 
     async def _save_kept(self, request: web.Request) -> web.Response:
         kept = self._page.offers.find(request.match_info["key"])
         if kept is None:
             raise web.HTTPNotFound(text="These corrections are not kept any more.")
-        return self._written(POINTS, kept.labels, None, kept.scan)
+        return self._written(POINTS, kept.labels, None, kept.scan)[0]
 
-    def _written(self, format_name: str, labels: SpineLabels, scan: Scan | None, scan_name: str) -> web.Response:
-        """A file to download, named as the scan."""
+    def _written(
+        self, format_name: str, labels: SpineLabels, scan: Scan | None, scan_name: str
+    ) -> tuple[web.Response, tuple[str, ...]]:
+        """A file to download, named as the scan, and sentences about it.
+
+        Raises:
+            VertebraLabelingError: it cannot be made.
+        """
+        if format_name == DISC_PICTURE:
+            need_matplotlib()
         writer, folder = WRITERS[format_name], self._page.folder.fresh("save")
         path = folder / f"{safe_name(scan_name)}{writer.suffix}"
         try:
-            writer.write(path, labels, scan, scan_name)
+            notes = writer.write(path, labels, scan, scan_name) or ()
             data = path.read_bytes()
-        except VertebraLabelingError as error:
-            raise web.HTTPConflict(text=str(error)) from error
+        except OSError as error:
+            raise InputError(f"The file could not be made ({error.strerror or error}): free space there.") from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        kind = "text/csv" if format_name == "csv" else "application/json"
         headers = {"Content-Disposition": attachment(path.name), "Cache-Control": "no-store"}
-        return web.Response(body=data, content_type=kind, headers=headers)
+        return web.Response(body=data, content_type=KINDS[path.suffix], headers=headers), notes
 
 
 def attachment(name: str) -> str:
