@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 from VertebraLabelingLib.core.anatomy import region
-from VertebraLabelingLib.core.labels import LOW_CONFIDENCE, PREDICTED, SpineLabels
+from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.straight_spine import StraightSpine
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.preprocessing.straight_volume import VOXEL_MM
@@ -165,7 +165,7 @@ class StraightStrip:
             {
                 "level": point.level,
                 "region": region(point.level),
-                "unsure": point.confidence < LOW_CONFIDENCE and point.status == PREDICTED,
+                "unsure": point.is_uncertain(),
                 **{name: _percent(self._pictures.shown_at(name, np.array(point.ras))) for name in (SIDE, FRONT)},
             }
             for point in self._spine.labels(self._labels()).points
