@@ -14,7 +14,7 @@ LEVELS = list(centers("T4", "T9"))
 @pytest.fixture(scope="module")
 def doubtful_server(browser, thoracic_ct, tmp_path_factory):
     folder = tmp_path_factory.mktemp("doubtful")
-    process = ServerProcess(folder, [thoracic_ct], labeler="balls:DoubtfulBallLabeler")
+    process = ServerProcess(folder, [thoracic_ct], labeler="balls:DoubtfulBallLabeler", poll=30.0)
     yield process.wait()
     process.stop()
 
