@@ -34,7 +34,7 @@ def test_a_drag_settles_no_doubt_and_a_confirmation_does(browser, doubtful_serve
     with visitor(browser, doubtful_server) as person:
         person.open_scan().label()
         if person.state("follow") != follow:
-            person.page.click("#follow")
+            person.page.get_by_label("After a drag, name the others again").click()
             person.wait(f"state.get('follow') === {str(follow).lower()}")
         before = {row["level"]: row["percent"] for row in person.state("rows")}
         assert unsure(person) == LEVELS and is_in_doubt(person)
