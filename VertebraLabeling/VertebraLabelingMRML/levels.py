@@ -104,7 +104,12 @@ def levelOfView(pointsNode, sliceNode, rasWorld=None):
 
 def placeOfView(pointsNode, sliceNode):
     """Where a slice view cuts the line through the vertebrae, world RAS mm; ``None`` where it runs along the spine, or
-    beside it, or no level can be read."""
+    beside it, or no level can be read.
+
+    Raises:
+        InputError: this is no point list, or no slice view.
+    """
+    _checkIsSliceView(sliceNode)
     reader = levelReader(pointsNode)
     place = reader.cut(slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())) if reader is not None else None
     return tuple(place.tolist()) if place is not None else None

@@ -17,7 +17,7 @@ from VertebraLabelingLib.background.labeling_process import labels_from_json, la
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.label_warning import note
-from VertebraLabelingLib.core.labels import STATUSES, LabeledPoint, SpineLabels
+from VertebraLabelingLib.core.labels import GIVEN, STATUSES, LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.formats import csv_table, mrk_json, verse_json
 
@@ -28,11 +28,15 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"
 
 @st.composite
 def spines(draw, smallest=0) -> SpineLabels:
-    """Any set of levels, each anywhere within 3 m, with any confidence that files hold and any status."""
+    """Any set of levels, each anywhere within 3 m, with any confidence that files hold and any status.
+
+    A given level is sure: no confidence of it is known.
+    """
     levels = draw(st.sets(st.sampled_from(LEVELS), min_size=smallest))
     place = st.tuples(*[st.floats(-NEAR_MM, NEAR_MM)] * 3)
     points = [LabeledPoint(lv, draw(place), draw(HUNDREDTHS), draw(st.sampled_from(STATUSES))) for lv in sorted(levels)]
-    return SpineLabels(tuple(replace(point, confidence=point.shown_confidence) for point in points))
+    sure = [1.0 if point.status == GIVEN else point.shown_confidence for point in points]
+    return SpineLabels(tuple(replace(point, confidence=each) for point, each in zip(points, sure)))
 
 
 def assert_same(read: SpineLabels, written: SpineLabels, atol_mm: float, all_fields: bool = True) -> None:
@@ -114,4 +118,6 @@ def test_evidence_and_whole_results_as_json(labels, count, seed):
 def test_descriptions_of_control_points(labels):
     for point in labels.points:
         pairs = LabeledPoint.parse_description(point.description)
-        assert (float(pairs["confidence"]), pairs["status"]) == (point.shown_confidence, point.status)
+        assert pairs["status"] == point.status
+        assert ("confidence" in pairs) == (point.status != GIVEN)
+        assert float(pairs.get("confidence", 1.0)) == point.shown_confidence

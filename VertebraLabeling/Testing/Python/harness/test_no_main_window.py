@@ -18,6 +18,8 @@ NEED_VIEWS = {
         "test_all_vertebrae_are_in_view_and_so_is_their_bone",
         "test_a_view_that_shows_them_all_is_not_turned_by_another_run",
         "test_one_press_takes_the_bone_away_with_the_rest",
+        "test_one_press_puts_back_how_much_a_parallel_projection_shows",
+        "test_bone_that_was_shown_before_a_run_is_shown_after_the_press",
     },
     "test_level_of_others": None,  # all of them
     "test_level_readout": None,

@@ -191,5 +191,5 @@ class TestRefused(CarryCase):
 
     def test_cancelled(self):
         self.assertRefused(
-            "cancelled", self.volumeNode, self.pointsNode, self.targetNode, Cancelled, cancelled=lambda: True
+            "canceled", self.volumeNode, self.pointsNode, self.targetNode, Cancelled, cancelled=lambda: True
         )

@@ -50,6 +50,7 @@ class TestNodesOfScripts(LabeledCase):
             (logic.carryTo, (volumeNode, node, self.other), (0, 1, 2)),
             (logic.labelFolder, ("in", "out"), ()),
             (levels.levelOfView, (node, view), (0, 1)),
+            (levels.placeOfView, (node, view), (0, 1)),
             (levels.turnTo, (view, plane, "Axial", node), (0, 1, 3)),
             (levels.turnBack, (view,), (0,)),
             (levels.turnedTo, (view,), (0,)),

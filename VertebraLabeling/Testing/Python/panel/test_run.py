@@ -133,7 +133,7 @@ class TestCancel(PanelCase):
         self.waitUntil(lambda: not processIsAlive(self.pid), seconds=10)
         self.assertStopped(self.nodesBefore)
         self.assertIsNone(self.node)
-        self.assertIn("cancelled", self.ui.statusLabel.text)
+        self.assertIn("canceled", self.ui.statusLabel.text)
         self.assertTrue(self.ui.inputSelector.enabled)
 
     def test_cancel_works_before_the_process_has_started(self):
