@@ -119,10 +119,13 @@ class Views:
         self._soon(RESIZED_MS, self._refit)
 
     def _refit(self) -> None:
-        """The views have another size: they show as much as before, and the same slices."""
+        """The views have another size: they show as much as before, around the same place."""
         for name, view in self.slices.items():
             if view.get_background_volume_id() and not _is_turned(view):
+                node = view.get_view_node()
+                place = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, 3].copy()
                 self._fit(name, keep=True)
+                node.JumpSliceByCentering(*place)
 
     def _tell(self) -> None:
         self._on_moved({name: slice_state(view) for name, view in self.slices.items()})
