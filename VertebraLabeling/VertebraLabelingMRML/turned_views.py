@@ -5,7 +5,7 @@ import slicer
 from VertebraLabelingLib.reading.planes import AXIAL, CORONAL, SAGITTAL
 
 from .levels import axesBefore
-from .view_windows import isStraightened
+from .view_windows import STRAIGHT_VIEWS, isStraightened
 
 ALONG_AXIS = (SAGITTAL, CORONAL, AXIAL)  # the patient's axes R, A, S, along which one looks
 
@@ -13,10 +13,12 @@ ALONG_AXIS = (SAGITTAL, CORONAL, AXIAL)  # the patient's axes R, A, S, along whi
 def usualViews():
     """(vtkMRMLSliceNode, ``"Axial"``, ``"Sagittal"`` or ``"Coronal"``) of each view of the patient.
 
-    An oblique view has the orientation that it is nearest to; views of a straightened spine are none of the patient.
+    An oblique view has the orientation that it is nearest to. Views of a straightened spine are none of the patient, nor
+    are those that were made for one and stay, out of sight, when it is gone.
     """
     views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
-    return [(view, _orientation(view)) for view in views if not isStraightened(view)]
+    views = [view for view in views if view.GetLayoutName() not in STRAIGHT_VIEWS and not isStraightened(view)]
+    return [(view, _orientation(view)) for view in views]
 
 
 def _orientation(sliceNode):

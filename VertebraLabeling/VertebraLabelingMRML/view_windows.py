@@ -7,6 +7,7 @@ from VertebraLabelingLib.core.volume import apply_affine
 
 from .node_attributes import STRAIGHTENED
 
+STRAIGHT_VIEWS = ("StraightSide", "StraightFront")  # layout names of the views that are made for a straightened spine
 DPI = 72  # of a render window by default; more on screens with a scale
 SLICE_TEXT_PX = 2.0  # right of and above its place a markup's name begins in a slice view; not so in 3D
 

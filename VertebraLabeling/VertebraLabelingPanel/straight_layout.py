@@ -1,9 +1,11 @@
 """The layout that shows the straightened spine, from the side and from the front, beside the usual views."""
 
 import slicer
+from VertebraLabelingMRML.view_windows import STRAIGHT_VIEWS
 
 LAYOUT = 7250  # Slicer's own are below 100
-VIEWS = {"StraightSide": "Sagittal", "StraightFront": "Coronal"}
+SIDE, FRONT = STRAIGHT_VIEWS
+VIEWS = {SIDE: "Sagittal", FRONT: "Coronal"}
 GROUP = 7250  # views that Slicer moves together
 COLOR = "#8B93A6"
 USUAL = (("Red", "Axial", "R", "#F34A33"), ("Yellow", "Sagittal", "Y", "#EDD54C"), ("Green", "Coronal", "G", "#6EB04B"))
@@ -47,7 +49,7 @@ def leave(before):
 
 def _description():
     group = f'<property name="viewgroup" action="default">{GROUP}</property>'
-    labels = {"StraightSide": "Spine, side", "StraightFront": "Spine, front"}
+    labels = {SIDE: "Spine, side", FRONT: "Spine, front"}
     straight = [
         _VIEW.format(name=name, orientation=orientation, label=labels[name], color=COLOR, group=group)
         for name, orientation in VIEWS.items()

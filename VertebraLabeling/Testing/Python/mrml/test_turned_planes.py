@@ -45,6 +45,21 @@ def test_each_plane_is_named_as_it_was_chosen_and_the_next_one_is_the_next(node)
     assert planes.name == names[0]
 
 
+def test_a_view_of_a_straightened_spine_that_is_out_of_sight_is_not_turned(node):
+    """Slicer keeps the views of a layout when another one is shown."""
+    hidden = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "StraightSide")
+    hidden.SetLayoutName("StraightSide")
+    hidden.SetOrientation("Sagittal")
+    planes = TurnedPlanes()
+    planes.follow(node)
+    planes.turnTo("T9")
+    assert levels.turnedTo(hidden) is None
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        if view is not hidden:
+            view.SetOrientation(view.GetLayoutName())
+    assert planes.name == ""
+
+
 def test_a_vertebra_that_is_gone_has_no_plane_any_more(node):
     planes = TurnedPlanes()
     planes.follow(node)
