@@ -13,8 +13,8 @@ ALONG_AXIS = (SAGITTAL, CORONAL, AXIAL)  # the patient's axes R, A, S, along whi
 def usualViews():
     """(vtkMRMLSliceNode, ``"Axial"``, ``"Sagittal"`` or ``"Coronal"``) of each view of the patient.
 
-    An oblique view has the orientation that it is nearest to. Views of a straightened spine are none of the patient, nor
-    are those that were made for one and stay, out of sight, when it is gone.
+    An oblique view has the orientation that it is nearest to. Views of a straightened spine are none of the patient;
+    neither are those that were made for one and stay, out of sight, when it is gone.
     """
     views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     views = [view for view in views if view.GetLayoutName() not in STRAIGHT_VIEWS and not isStraightened(view)]

@@ -9,6 +9,8 @@ from VertebraLabelingLib.errors import InputError
 from VertebraLabelingMRML import levels, points
 from VertebraLabelingMRML.turned_planes import TurnedPlanes
 
+LAYOUT, HIDDEN = ("Axial", "Sagittal", "Coronal"), "StraightSide"
+
 
 @pytest.fixture
 def node():
@@ -20,12 +22,15 @@ def node():
     volumeNode = slicer.util.addVolumeFromArray(voxels(balls, matrix, (36, 40, 110)), matrix, "balls")
     pointsNode = points.createPointsNode(volumeNode)
     found = tuple(LabeledPoint(level, tuple(map(float, ras)), 0.9) for level, ras in centers().items())
-    for name in ("Axial", "Sagittal", "Coronal"):
+    for name in LAYOUT:
         view = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", name)
         view.SetLayoutName(name)
         view.SetOrientation(name)
     points.writeLabels(pointsNode, SpineLabels(found), volumeNode)
     yield pointsNode
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):  # they stay when a scene is cleared
+        if view.GetLayoutName() in (*LAYOUT, HIDDEN):
+            slicer.mrmlScene.RemoveNode(view)
     slicer.mrmlScene.Clear(False)
 
 
@@ -47,17 +52,13 @@ def test_each_plane_is_named_as_it_was_chosen_and_the_next_one_is_the_next(node)
 
 def test_a_view_of_a_straightened_spine_that_is_out_of_sight_is_not_turned(node):
     """Slicer keeps the views of a layout when another one is shown."""
-    hidden = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "StraightSide")
-    hidden.SetLayoutName("StraightSide")
+    hidden = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", HIDDEN)
+    hidden.SetLayoutName(HIDDEN)
     hidden.SetOrientation("Sagittal")
     planes = TurnedPlanes()
     planes.follow(node)
     planes.turnTo("T9")
-    assert levels.turnedTo(hidden) is None
-    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-        if view is not hidden:
-            view.SetOrientation(view.GetLayoutName())
-    assert planes.name == ""
+    assert levels.axesBefore(hidden) is None and planes.name == "T9"
 
 
 def test_a_vertebra_that_is_gone_has_no_plane_any_more(node):
