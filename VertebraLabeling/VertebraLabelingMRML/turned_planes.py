@@ -9,6 +9,8 @@ from .stands_apart import standApart
 from .translation import tr as _
 from .turned_views import usualViews
 
+LEFT_MM = 1.0  # of the axial view from its plane: about a slice
+
 
 class TurnedPlanes:
     """The planes of one list of vertebrae, and the one that the views are turned to.
@@ -38,6 +40,16 @@ class TurnedPlanes:
         name = levels.planeAt(self._node, places[0]) if places else ""
         return name if name in self.names else None
 
+    @property
+    def left(self):
+        """Whether the axial view, turned as it still is, has gone from its plane to another place."""
+        for view, orientation in usualViews():
+            turned = levels.turnedTo(view) if orientation == AXIAL else None
+            if turned is not None:
+                matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+                return bool(abs((matrix[:3, 3] - turned[1]) @ matrix[:3, 2]) > LEFT_MM)
+        return False
+
     def follow(self, pointsNode):
         """Take the planes of these points; ``None`` for none."""
         if pointsNode is not self._node:
@@ -59,10 +71,15 @@ class TurnedPlanes:
         return tuple(plane.origin.tolist())
 
     def next(self, by):
-        """The next plane toward the feet (1) or the head (-1); at first that where one is. ``None`` where none is."""
+        """The next plane toward the feet (1) or the head (-1). ``None`` where none is.
+
+        At first, and where one has gone from the plane to another vertebra or disc, it is that where one is.
+        """
         names, name = self.names, self.name
         if not names or name not in names:
             return self._here(names) if names else None
+        if self.left and (nearest := self._nearest()) not in ("", name):
+            return nearest
         row = names.index(name) + by
         return names[row] if 0 <= row < len(names) else None
 
@@ -70,6 +87,14 @@ class TurnedPlanes:
         """Give all views that were turned their usual planes again."""
         for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
             levels.turnBack(view)
+
+    def _nearest(self):
+        """The plane nearest to where the axial view cuts the spine; "" where none is near."""
+        for view, orientation in usualViews():
+            place = levels.placeOfView(self._node, view) if orientation == AXIAL else None
+            if place is not None:
+                return levels.planeAt(self._node, place)
+        return ""
 
     def _here(self, names):
         """What the axial view shows, else the plane nearest to the head."""

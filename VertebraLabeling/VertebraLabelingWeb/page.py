@@ -262,7 +262,7 @@ class Page:
 
     def _on_moved(self, slices: dict) -> None:
         self._state.slices = slices if self.scene.volume_node is not None else {}
-        self.reading.strip.mark()
+        self.reading.on_moved()
 
     # -- errors and the event loop
 

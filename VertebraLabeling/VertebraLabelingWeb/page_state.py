@@ -39,6 +39,7 @@ STATE: dict[str, object] = {
     "view_levels": {},
     "planes": [],
     "plane": "",  # of a vertebra or disc, that the views were turned to
+    "plane_left": False,  # they are turned so, but at another place
     "strip_wanted": False,  # the straightened spine beside the views
     "strip_stale": False,  # it is being made anew
     "strip_view": "both",

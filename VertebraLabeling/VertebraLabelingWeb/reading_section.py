@@ -20,7 +20,8 @@ class ReadingSection:
     """Reads the levels of one points node.
 
     Args:
-        state: trame state; ``planes``, ``plane``, and ``report_text`` where the browser shows it, are kept up to date.
+        state: trame state; ``planes``, ``plane``, ``plane_left``, and ``report_text`` where the browser shows it, are
+            kept up to date.
         scene: of the scan that is open.
         views: of the page.
         later: calls a function from the event loop.
@@ -57,6 +58,11 @@ class ReadingSection:
         if self._state.report_text:
             self._state.report_text = self._report_or_nothing()
 
+    def on_moved(self) -> None:
+        """Slices were moved."""
+        self._state.plane_left = self._planes.left
+        self.strip.mark()
+
     def turn_to(self, name: str) -> None:
         """Turn the slices to the plane of a vertebra or disc; back to the usual ones where the name is empty.
 
@@ -78,6 +84,7 @@ class ReadingSection:
     def _tell_planes(self) -> None:
         name = self._planes.name
         self._state.planes, self._state.plane = self._planes.names, "oblique" if name is None else name
+        self._state.plane_left = self._planes.left
 
     def report(self) -> str:
         """The text for a report, for the clipboard.

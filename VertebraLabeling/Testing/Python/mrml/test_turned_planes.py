@@ -8,6 +8,7 @@ from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingMRML import levels, points
 from VertebraLabelingMRML.turned_planes import TurnedPlanes
+from VertebraLabelingMRML.turned_views import usualViews
 
 LAYOUT, HIDDEN = ("Axial", "Sagittal", "Coronal"), "StraightSide"
 
@@ -77,3 +78,18 @@ def test_other_points_begin_in_the_usual_planes(node):
     planes.turnTo("L2")
     planes.follow(None)
     assert planes.name == "" and planes.names == [] and planes.next(1) is None
+
+
+def test_who_has_gone_elsewhere_in_turned_views_goes_on_from_there(node):
+    planes = TurnedPlanes()
+    planes.follow(node)
+    planes.turnTo("T9/T10")
+    axial = next(view for view, orientation in usualViews() if orientation == "Axial")
+    assert not planes.left
+    axial.SetSliceOffset(axial.GetSliceOffset() + 2.5)  # in the disc still
+    assert planes.left and (planes.next(1), planes.next(-1)) == ("T10", "T9")
+    axial.JumpSliceByCentering(*centers()["L3"])
+    assert planes.left and planes.name == "T9/T10"  # as the view is turned
+    assert planes.next(1) == planes.next(-1) == "L3"
+    planes.turnTo("L3")
+    assert not planes.left and planes.next(1) == "L3/L4"

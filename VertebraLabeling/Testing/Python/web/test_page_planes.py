@@ -108,3 +108,14 @@ def test_a_plane_that_is_not_there_is_a_sentence(section):
     section.page.evaluate("window.trame.trigger('turn_to', ['C3/C4'])")
     section.wait("state.get('error').includes('no vertebra or disc C3/C4')")
     assert section.state("plane") == ""
+
+
+def test_a_view_that_went_from_the_plane_to_another_place_does_not_bear_its_name(section):
+    section.page.select_option("#plane", "T9/T10")
+    assert_turned(section, "T9/T10")
+    section.choose("L3")
+    for view in VIEWS:
+        expected = f"{view}, tilted as T9/T10"
+        section.page.wait_for_function(f"document.querySelector('.{view} .title').innerText === '{expected}'")
+    section.page.click("#plane-down")
+    assert_turned(section, "L3")
