@@ -120,6 +120,7 @@ class StraightStrip:
                 await self._straighten(places)
         except Exception as error:
             with self._state:
+                self._let_go()  # it shows what is not true any more
                 self._fail(error)
         finally:
             if self._task is asyncio.current_task():

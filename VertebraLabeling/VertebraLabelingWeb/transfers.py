@@ -77,14 +77,18 @@ class Transfers:
         name, scene = request.match_info["format"], self._page.scene
         if name not in (*FORMATS, *DERIVED) or scene.points_node is None:
             raise web.HTTPNotFound(text="There are no vertebrae to save: label a CT first.")
+        scan = scene.scan  # another one may be open when the file is there: nothing is told of it then
         try:
-            write = partial(self._written, name, readLabels(scene.points_node), scene.scan, scene.name)
+            write = partial(self._written, name, readLabels(scene.points_node), scan, scene.name)
             response, notes = await asyncio.to_thread(write) if name in DERIVED else write()
         except VertebraLabelingError as error:
-            self._page.refuse(error)
+            if scene.scan is scan:
+                self._page.refuse(error)
             raise web.HTTPConflict(text=str(error)) from error
         await response.prepare(request)
         await response.write_eof()  # raises where the connection was lost meanwhile
+        if scene.scan is not scan:
+            return response
         if name in FORMATS:
             self._page.saved()
         elif notes:

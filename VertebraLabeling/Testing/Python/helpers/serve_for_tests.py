@@ -13,9 +13,10 @@ sys.path.insert(0, str(MODULE))
 
 import numpy as np  # noqa: E402
 import slicer  # noqa: E402
+from VertebraLabelingLib.errors import InputError  # noqa: E402
 from VertebraLabelingMRML import levels  # noqa: E402
 from VertebraLabelingMRML.points import levelPoints  # noqa: E402
-from VertebraLabelingWeb import scans, server  # noqa: E402
+from VertebraLabelingWeb import scans, server, straight_strip, transfers  # noqa: E402
 
 
 def look_into(trame_server, page):
@@ -92,8 +93,26 @@ def look_into(trame_server, page):
 
         scans.read_job = slow
 
+    def break_straightening():
+        """The memory is too small to straighten anything from now on."""
+
+        def broken(*_):
+            raise MemoryError
+
+        straight_strip.straightVolume = broken
+
+    def refuse_slowly(seconds):
+        """A straightened volume takes a while to be saved, and then cannot be made, from now on."""
+
+        def refuse(*_):
+            time.sleep(seconds)
+            raise InputError("It cannot be made.")
+
+        writer = transfers.WRITERS[transfers.STRAIGHT]
+        transfers.WRITERS[transfers.STRAIGHT] = writer._replace(write=refuse)
+
     looks = (positions, place, to_world, window, nodes, time_of_level, slice_to_ras, plane_of)
-    for function in (*looks, roll_voxels, exchange, read_slowly):
+    for function in (*looks, roll_voxels, exchange, read_slowly, break_straightening, refuse_slowly):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 

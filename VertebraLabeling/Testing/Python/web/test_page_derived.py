@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from balls import centers
+from browser import ServerProcess, visitor
 
 DISCS = [f"{above}/{below}" for above, below in zip(centers(), list(centers())[1:])]
 
@@ -70,3 +71,25 @@ def test_what_cannot_be_made_is_a_sentence_on_the_page(section):
     section.page.click("#save-straight")
     section.wait("state.get('error').includes('at least two vertebrae')")
     assert section.page.locator("#error").is_visible() and section.state("scan_name") == "balls"
+
+
+def test_what_could_not_be_made_of_a_scan_is_not_told_of_the_next_one(browser, ball_ct, tmp_path):
+    server = ServerProcess(tmp_path, [ball_ct]).wait()
+    try:
+        with visitor(browser, server) as reader:
+            reader.open_scan().label()
+            reader.ask("refuse_slowly", 4.0)
+            reader.page.click("#reading summary")
+            with reader.page.expect_response("**/save/straight.nii.gz") as answer:
+                reader.page.evaluate("void fetch('save/straight.nii.gz')")
+                reader.page.evaluate("window.trame.trigger('open_served', [0])")
+                reader.wait("state.get('scan_name') && !state.get('rows').length && !state.get('busy_text')")
+            assert answer.value.status == 409
+            reader.page.wait_for_timeout(500)
+            assert reader.state("error") == ""
+            reader.label()
+            with reader.page.expect_response("**/save/straight.nii.gz"):
+                reader.page.evaluate("void fetch('save/straight.nii.gz')")
+            reader.wait("state.get('error') === 'It cannot be made.'")
+    finally:
+        server.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from browser import ServerProcess, visitor
 
 SHOWN = "state.get('strip').side && !state.get('strip_stale')"
 
@@ -108,3 +109,21 @@ def test_it_goes_with_its_scan_and_when_it_is_closed(strip):
     strip.page.evaluate("window.trame.trigger('open_served', [0])")
     strip.wait("!state.get('rows').length && !state.get('busy_text') && !state.get('strip_wanted')")
     assert strip.page.locator(".strip").count() == 0 and strip.state("strip") == {}
+
+
+def test_where_it_cannot_be_made_anew_the_old_one_does_not_stay(browser, ball_ct, tmp_path):
+    server = ServerProcess(tmp_path, [ball_ct]).wait()
+    try:
+        with visitor(browser, server) as reader:
+            reader.open_scan().label()
+            reader.page.click("#reading summary")
+            reader.page.check("#straighten")
+            reader.wait(SHOWN)
+            reader.ask("break_straightening")
+            reader.choose("T8")
+            reader.page.click("#delete")
+            reader.wait("state.get('error').includes('unexpected') && !state.get('strip_stale')")
+            assert reader.state("strip") == {} and reader.state("strip_points") == []
+            assert reader.page.locator(".picture").count() == 0
+    finally:
+        server.stop()
