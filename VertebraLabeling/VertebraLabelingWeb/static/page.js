@@ -38,7 +38,8 @@
 
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return; // Tab, Enter and Escape are the dialog's
-    if (event.target.matches?.("textarea, select")) return; // where one types or goes through a list
+    const ofPlanes = event.shiftKey && event.key.startsWith("Page"); // in their own list, too
+    if (event.target.matches?.("textarea, select") && !(ofPlanes && event.target.id === "plane")) return; // one types
     if (event.key === "Home" && event.target.matches?.("input[type=range]")) return; // the slider's own
     const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
     if (!undo && (event.ctrlKey || event.metaKey || event.altKey)) return;

@@ -234,3 +234,14 @@ def test_points_of_another_image_are_left_out_where_the_user_says_so(reader):
     after = reader.ask("positions")
     assert reader.state("error") == "" and list(after) == BALLS
     assert all(abs(after[level][2] - before[level][2] - 30) < 2 for level in BALLS)
+
+
+def test_the_last_vertebra_that_was_deleted_comes_back(reader):
+    for level in BALLS:
+        reader.choose(level)
+        reader.page.click("#delete")
+        reader.wait(f"!state.get('rows').some(row => row.level === '{level}')")
+    assert reader.ask("positions") == {} and not reader.page.locator("#delete").is_visible()
+    reader.page.click("#undo")
+    reader.wait("state.get('rows').length === 1")
+    assert reader.levels() == BALLS[-1:]

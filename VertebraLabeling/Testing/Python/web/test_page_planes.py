@@ -119,3 +119,27 @@ def test_a_view_that_went_from_the_plane_to_another_place_does_not_bear_its_name
         section.page.wait_for_function(f"document.querySelector('.{view} .title').innerText === '{expected}'")
     section.page.click("#plane-down")
     assert_turned(section, "L3")
+
+
+def test_the_keys_for_the_next_plane_hold_in_the_list_of_planes_too(section):
+    section.page.focus("#plane")
+    section.page.select_option("#plane", "T10")
+    assert_turned(section, "T10")
+    section.page.keyboard.press("Shift+PageDown")
+    assert_turned(section, "T10/T11")
+    section.page.keyboard.press("Delete")  # others rest there
+    section.page.keyboard.press("Shift+PageUp")
+    assert_turned(section, "T10")
+    assert "T10" in section.levels()
+
+
+def test_where_the_vertebra_of_the_plane_is_deleted_the_list_says_oblique(section):
+    section.page.select_option("#plane", "T10")
+    assert_turned(section, "T10")
+    section.page.click("#delete")
+    section.wait("state.get('plane') === 'oblique'")
+    shown = "(({ options, selectedIndex }) => options[selectedIndex]?.text)(document.getElementById('plane'))"
+    section.page.wait_for_function(f"{shown} === 'Oblique'")
+    assert section.page.inner_text(".Axial .title") == "Axial, oblique"
+    section.page.click("#undo")
+    assert_turned(section, "T10")
