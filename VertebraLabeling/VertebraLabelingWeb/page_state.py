@@ -47,6 +47,7 @@ STATE: dict[str, object] = {
     "strip_points": [],
     "strip_mark": None,  # height of the axial slice, percent from above
     "report_text": "",  # shown by the browser where its clipboard is closed
+    "report_changed": False,  # since the text was copied
 }
 """What a new session begins with."""
 

@@ -20,8 +20,8 @@ class ReadingSection:
     """Reads the levels of one points node.
 
     Args:
-        state: trame state; ``planes``, ``plane``, ``plane_left``, and ``report_text`` where the browser shows it, are
-            kept up to date.
+        state: trame state; ``planes``, ``plane``, ``plane_left``, ``report_changed``, and ``report_text`` where the
+            browser shows it, are kept up to date.
         scene: of the scan that is open.
         views: of the page.
         later: calls a function from the event loop.
@@ -35,6 +35,7 @@ class ReadingSection:
         self._state, self._node = state, None
         self._readout = LevelReadout(later, LevelCorners(state, later))
         self._planes = TurnedPlanes()
+        self._reported = ""  # the text that the user has
         self.strip = StraightStrip(state, scene, views, fail)
 
     def actions(self) -> dict[str, Callable]:
@@ -55,8 +56,7 @@ class ReadingSection:
         self._planes.follow(node)
         self._tell_planes()
         self.strip.update(node)
-        if self._state.report_text:
-            self._state.report_text = self._report_or_nothing()
+        self._tell_report()
 
     def on_moved(self) -> None:
         """Slices were moved."""
@@ -92,13 +92,21 @@ class ReadingSection:
         Raises:
             InputError: there is none.
         """
-        return levels.reportText(self._node)
+        self._reported, self._state.report_changed = levels.reportText(self._node), False
+        return self._reported
 
-    def _report_or_nothing(self) -> str:
+    def _tell_report(self) -> None:
+        """The text where it is shown is that of the points now; where it was copied, whether it still is."""
+        if self._node is None:
+            self._reported = ""
         try:
-            return self.report()
+            text = levels.reportText(self._node) if self._reported else ""
         except VertebraLabelingError:
-            return ""
+            text = ""
+        shown = bool(self._state.report_text)
+        self._state.update(
+            {"report_text": text if shown else "", "report_changed": text != self._reported and not shown}
+        )
 
     def leave_views(self) -> None:
         """The mouse is over no slice any more."""

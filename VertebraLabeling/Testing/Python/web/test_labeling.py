@@ -245,3 +245,10 @@ def test_the_last_vertebra_that_was_deleted_comes_back(reader):
     reader.page.click("#undo")
     reader.wait("state.get('rows').length === 1")
     assert reader.levels() == BALLS[-1:]
+
+
+@pytest.mark.parametrize("size", [(900, 700), (700, 600)])
+def test_in_a_narrow_window_all_of_the_head_can_be_reached(reader, size):
+    reader.page.set_viewport_size({"width": size[0], "height": size[1]})
+    boxes = [reader.page.locator(f"header > {each}").bounding_box() for each in (".scan", "#open-menu", "#help-menu")]
+    assert all(box["width"] > 20 and box["x"] + box["width"] <= size[0] for box in boxes), boxes

@@ -29,6 +29,26 @@ def test_the_button_copies_the_text_and_a_correction_changes_it(section):
     )
 
 
+def test_where_the_vertebrae_change_after_the_text_was_copied_the_page_says_so(section):
+    section.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    changed = section.page.locator("#report-changed")
+    section.page.click("#copy-report")
+    section.wait(f"state.get('message') === '{COPIED}'")
+    assert changed.count() == 0
+    section.page.click("#shift-up")
+    changed.wait_for()
+    section.page.click("#undo")
+    changed.wait_for(state="detached")  # it is true again
+    section.page.click("#shift-down")
+    changed.wait_for()
+    section.page.click("#copy-report")
+    changed.wait_for(state="detached")
+    section.page.click("#undo")
+    changed.wait_for()
+    section.page.evaluate("window.trame.trigger('open_served', [0])")
+    changed.wait_for(state="detached")
+
+
 @pytest.mark.parametrize("refusal", ["() => Promise.reject(new DOMException('', 'NotAllowedError'))", "undefined"])
 def test_where_the_clipboard_is_closed_the_text_is_shown_chosen_and_follows_corrections(section, refusal):
     closed = f"{{ value: {'undefined' if refusal == 'undefined' else f'{{ writeText: {refusal} }}'} }}"
