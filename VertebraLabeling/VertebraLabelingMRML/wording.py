@@ -22,7 +22,8 @@ def timeLeft(seconds):
 def summary(pointsNode):
     """What a run found, and how long it took."""
     provenance = readLabels(pointsNode).provenance
-    text = _("{count} vertebrae labeled").format(count=len(levelPoints(pointsNode)))
+    count = len(levelPoints(pointsNode))
+    text = _("1 vertebra labeled") if count == 1 else _("{count} vertebrae labeled").format(count=count)
     if "seconds" in provenance:
         text += _(" in {seconds:.1f} s on the {device}").format(
             seconds=provenance["seconds"], device=str(provenance.get("device", "cpu")).upper()

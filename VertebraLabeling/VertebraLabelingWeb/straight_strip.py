@@ -98,11 +98,16 @@ class StraightStrip:
         self._state.strip_mark = round(100 * self._pictures.shown_at(SIDE, straight)[1], 2) if seen else None
 
     def go_to(self, name: str, x: float, y: float) -> None:
-        """A click in a picture, at shares of its width and height: all views go there."""
+        """A click in a picture, at shares of its width and height: all views go there, if it is in the scan."""
         if self._spine is None or name not in (SIDE, FRONT):
             return
-        self._place = self._pictures.place_at(name, x, y, self._place)
-        world = tuple(self._spine.to_world(self._place)[0].tolist())
+        place = self._pictures.place_at(name, x, y, self._place)
+        world = tuple(self._spine.to_world(place)[0].tolist())
+        bounds = [0.0] * 6
+        self._scene.volume_node.GetRASBounds(bounds)
+        if not all(low <= at <= high for at, low, high in zip(world, bounds[::2], bounds[1::2])):
+            return
+        self._place = place
         views = [view for view, _ in usualViews()]
         for view in views:
             view.JumpSliceByCentering(*world)

@@ -59,6 +59,19 @@ def test_a_click_takes_all_views_there_and_the_present_level_is_shown(strip, nam
     )
 
 
+def test_a_click_beside_the_scan_moves_no_view(strip):
+    before = strip.ask("slice_to_ras")
+    box = strip.page.locator(".picture.side").bounding_box()
+    strip.page.locator(".picture.side").click(position={"x": box["width"] - 2, "y": box["height"] / 2})
+    strip.page.locator(".picture.side").click(position={"x": box["width"] / 3, "y": box["height"] / 2})
+    strip.wait("state.get('view_levels').Axial.text")
+    after = strip.ask("slice_to_ras")
+    assert after != before
+    strip.page.locator(".picture.side").click(position={"x": box["width"] - 2, "y": box["height"] / 2})
+    strip.page.wait_for_timeout(500)
+    assert strip.ask("slice_to_ras") == after
+
+
 def test_the_line_in_it_follows_the_axial_view(strip):
     for level in ("T10", "L3"):
         strip.choose(level)
