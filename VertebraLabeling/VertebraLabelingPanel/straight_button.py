@@ -81,9 +81,14 @@ class StraightButton:
         self._onChanged()
 
     def _fit(self):
-        """All of the spine in its views."""
-        for view in self.views.nodes if self.views is not None else ():
+        """All of the spine in its views, cut through the bodies; the middle of the volume lies in the canal."""
+        if self.views is None:
+            return
+        pointsNode = self.straight.pointsNode
+        place = pointsNode.GetNthControlPointPositionWorld(pointsNode.GetNumberOfControlPoints() // 2)
+        for view in self.views.nodes:
             slicer.app.applicationLogic().GetSliceLogic(view).FitSliceToBackground()
+            view.JumpSliceByOffsetting(*place)
 
     def _onStraight(self, straight):
         """It was made anew after a correction, or has ended with one of its sources."""

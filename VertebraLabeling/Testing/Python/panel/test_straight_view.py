@@ -95,6 +95,13 @@ class TestShown(StraightCase):
         for name in USUAL:
             self.assertFalse(display.IsDisplayableInView(self.view(name).mrmlSliceNode().GetID()))
 
+    def test_it_is_cut_through_the_bodies_not_through_the_canal(self):
+        places = [each.ras for each in points.readLabels(self.node).points]
+        middle = self.straight.toStraight(places[len(places) // 2])
+        for name in straight_layout.VIEWS:
+            matrix = slicer.util.arrayFromVTKMatrix(self.view(name).mrmlSliceNode().GetSliceToRAS())
+            self.assertLess(abs((np.subtract(middle, matrix[:3, 3])) @ matrix[:3, 2]), 1.0, name)
+
     def test_a_volume_that_is_shown_in_all_views_leaves_them(self):
         volumeNode = self.ui.inputSelector.currentNode()
         slicer.util.setSliceViewerLayers(background=volumeNode, foreground=volumeNode)
