@@ -129,4 +129,6 @@ class StraightViews(VTKObservationMixin):
             return
         view = next((each for each in self._views if sliceView(each).interactor() is caller), None)
         if view is not None:
-            self.goTo(tuple(view.GetXYToRAS().MultiplyPoint((at[0], at[1], 0.0, 1.0))[:3]))
+            position = tuple(view.GetXYToRAS().MultiplyPoint((at[0], at[1], 0.0, 1.0))[:3])
+            if self._straight.isOfScan(position):
+                self.goTo(position)

@@ -113,6 +113,11 @@ class StraightenedSpine(VTKObservationMixin):
             return None
         return float(np.ptp(self._spine.to_straight([position, other])[:, 2]))
 
+    def isOfScan(self, position):
+        """Whether a place of the straightened volume shows one of the scan."""
+        world = self.toWorld(position)
+        return world is not None and isInScan(self._sourceVolume, world)
+
     def jump(self, position):
         """Center all slice views on a place, of the patient or of the straightened volume: each on its own picture.
 
@@ -241,6 +246,11 @@ def curveIn(volumeNode, pointsNode):
             "that they belong to."
         )
     return volume, labels, spine
+
+
+def isInScan(volumeNode, rasWorld):
+    """Whether a place lies in a volume: around its edges a straightened spine shows air in which nothing is."""
+    return bool(distance_to_face(np.array([rasWorld]), volumeFromNode(volumeNode).corners)[0] >= 0)
 
 
 def straighten(volumeNode, pointsNode, voxelMm, makeLater=None, onChanged=None):

@@ -15,7 +15,7 @@ from VertebraLabelingMRML import levels
 from VertebraLabelingMRML.engine import straightVolume
 from VertebraLabelingMRML.place_mark import PlaceMark
 from VertebraLabelingMRML.points import levelPoints
-from VertebraLabelingMRML.straightened import curveIn
+from VertebraLabelingMRML.straightened import curveIn, isInScan
 from VertebraLabelingMRML.turned_views import usualViews
 
 from .scene import Scene
@@ -103,9 +103,7 @@ class StraightStrip:
             return
         place = self._pictures.place_at(name, x, y, self._place)
         world = tuple(self._spine.to_world(place)[0].tolist())
-        bounds = [0.0] * 6
-        self._scene.volume_node.GetRASBounds(bounds)
-        if not all(low <= at <= high for at, low, high in zip(world, bounds[::2], bounds[1::2])):
+        if not isInScan(self._scene.volume_node, world):
             return
         self._place = place
         views = [view for view, _ in usualViews()]

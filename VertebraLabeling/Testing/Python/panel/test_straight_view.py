@@ -160,6 +160,15 @@ class TestPointing(StraightCase):
         for name in USUAL:
             np.testing.assert_allclose(self.origin(name), before[name])
 
+    def test_a_click_in_the_air_around_the_scan_moves_nothing(self):
+        place = np.array(self.straight.toStraight(self.place("T8")))
+        steps = [np.add(place, (0, step, 0)) for step in range(-60, 30)]
+        beside = [each for each in steps if self.straight.toWorld(each) and not self.straight.isOfScan(each)]
+        before = {name: self.origin(name) for name in USUAL}
+        self.click("StraightSide", beside[len(beside) // 2])
+        for name in USUAL:
+            np.testing.assert_allclose(self.origin(name), before[name])
+
     def test_the_crosshair_of_either_shows_in_the_other(self):
         yellow = self.view("Yellow").mrmlSliceNode()
         yellow.JumpSliceByCentering(*self.place("T12"))
