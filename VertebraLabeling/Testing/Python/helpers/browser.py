@@ -245,6 +245,10 @@ class Visitor:
         self.wait(f"state.get('rows').some(row => row.level === '{level}' && row.status === 'confirmed')")
         self.wait("state.get('unsaved')")
 
+    def corrections(self) -> tuple:
+        """All that corrections can change: the rows of the list, and where the points are."""
+        return self.state("rows"), self.ask("positions")
+
     def confirmed(self) -> list[str]:
         """Levels that are confirmed."""
         return [row["level"] for row in self.state("rows") if row["status"] == "confirmed"]

@@ -65,6 +65,14 @@ def server(browser, ball_ct, tmp_path_factory):
 
 
 @pytest.fixture
+def keeping(browser, ball_ct, tmp_path):
+    """A server that keeps a lost session for a minute."""
+    process = ServerProcess(tmp_path, [ball_ct], keep=60.0)
+    yield process.wait()
+    process.stop()
+
+
+@pytest.fixture
 def person(browser, server):
     """Somebody who has the balls before them."""
     with visitor(browser, server) as visiting:

@@ -1,0 +1,105 @@
+"""A session that ended while the network was away, and a restarted server: the page says so, corrections stay."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import SimpleITK as sitk
+from browser import ServerProcess, Visitor, until, visitor
+
+
+def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, server):
+    with visitor(browser, server) as person:  # this server keeps a session for a second
+        person.cut = True
+        person.open_scan()
+        person.label()
+        person.confirm("L1")
+        before = person.corrections()
+        person.context.set_offline(True)
+        person.told("lost")
+        until(lambda: not server.session_folders(), "for the session to end")
+        person.context.set_offline(False)
+        said = person.told("ended")
+        assert said.startswith("The connection was lost for more than 1 second.")
+        assert "The unsaved corrections of 'balls' are kept until" in said
+        person.page.keyboard.press("Enter")  # the button has the keyboard
+        person.open_scan_here()
+        assert "Corrections of 'balls' were not saved" in person.question()
+        name, data = person.save("#question >> text=Save .mrk.json")
+        assert name == "balls.mrk.json" and b"status=confirmed" in data
+        person.answer("Put them back")
+        person.wait("state.get('rows').length")
+        assert person.corrections() == before
+
+
+def test_without_corrections_a_lost_session_gives_way_and_says_so(browser, keeping):
+    with visitor(browser, keeping) as person:
+        person.cut = True
+        person.open_scan()
+        person.label()
+        person.context.set_offline(True)
+        assert "corrections" not in person.told("lost")
+        with visitor(browser, keeping) as second:
+            second.open_scan()
+            person.context.set_offline(False)
+            said = person.told("ended")
+            assert "somebody else opened the page" in said and said.endswith("Nothing was unsaved.")
+            assert second.state("scan_name") == "balls"
+
+
+@contextmanager
+def corrected_over_a_restart(browser, scan, folder, end: str, meanwhile=lambda: None) -> Iterator[Visitor]:
+    """Somebody who has confirmed L1 on a server that was then ended and started again on the same port."""
+    first = ServerProcess(folder, [scan], keep=60.0).wait()
+    second = None
+    try:
+        with visitor(browser, first) as person:
+            person.cut = True
+            person.open_scan()
+            person.label()
+            person.confirm("L1")
+            until(lambda: list(folder.glob("state/**/[!.]*.json")), "for the corrections to be kept")
+            getattr(first.process, end)()
+            first.process.wait(60)
+            person.told("lost")
+            meanwhile()
+            second = ServerProcess(folder, [scan], keep=60.0, port=first.port).wait()
+            assert person.told("ended").startswith("The program that serves this page was started anew.")
+            person.page.click("#connection-go")
+            person.open_scan_here()
+            yield person
+    finally:
+        first.stop()
+        if second is not None:
+            second.stop()
+
+
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_a_restarted_server_says_so_and_offers_what_was_kept(browser, ball_ct, tmp_path, end):
+    with corrected_over_a_restart(browser, ball_ct, tmp_path, end) as person:
+        assert person.question().startswith("Corrections of 'balls' were not saved (")
+        person.answer("Put them back")
+        person.wait("state.get('rows').length")
+        assert person.confirmed() == ["L1"]
+
+
+def test_corrections_are_not_put_on_another_image_of_the_same_name(browser, ball_ct, tmp_path):
+    scan = Path(shutil.copy(ball_ct, tmp_path))
+
+    def replace_scan() -> None:
+        image = sitk.ReadImage(str(scan))
+        sitk.WriteImage(sitk.Flip(image, (False, True, False)), str(scan))
+
+    with corrected_over_a_restart(browser, scan, tmp_path, "terminate", replace_scan) as person:
+        assert "but 'balls' is another image now: save them as a file to compare." in person.question()
+        assert person.page.locator("#question button").all_inner_texts() == ["Delete them", "Later"]
+        assert b"status=confirmed" in person.save("#question >> text=Save .mrk.json")[1]
+        person.answer("Later")
+        assert person.ask("positions") == {}
+        person.page.reload()
+        person.open_scan_here()
+        assert person.state("question") is None
