@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
@@ -35,3 +37,21 @@ def read_added(name: str, given: Sequence[MarkupPoint]) -> list[MarkupPoint]:
     added = ADDED / (name + TRUTH_SUFFIX)
     known = {point.level for point in given}
     return [point for point in (read_points(added) if added.is_file() else ()) if point.level not in known]
+
+
+def image_edge(name: str, end: str) -> float | None:
+    """Where the image of a case ends along the spine, mm up (RAS), as it was read; ``None`` where nobody has read it.
+
+    Scans of ``openkbp`` end before their files do: what lies beyond is empty.
+
+    Args:
+        name: case name, e.g. ``openkbp/pt_1``.
+        end: ``upper`` or ``lower``.
+    """
+    return _edges().get((name.rpartition("/")[2], end))
+
+
+@cache
+def _edges() -> dict[tuple[str, str], float]:
+    with (ADDED / "ends_first.csv").open(encoding="utf-8") as table:
+        return {(row["case"], row["end"]): float(row["edge_up"]) for row in csv.DictReader(table)}

@@ -15,15 +15,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from VertebraLabelingLib.core.anatomy import LEVELS
 from VertebraLabelingLib.core.evidence import Evidence
+from VertebraLabelingLib.core.label_warning import REVIEW_KINDS
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import CaseScore, score_case
 from VertebraLabelingLib.core.parameters import ChainParameters
 from VertebraLabelingLib.solver.chain import shift_margin, sign_of
-from VertebraLabelingLib.solver.chain_ends import missing_at_ends, skipped
 from VertebraLabelingLib.solver.chain_graph import ChainGraph
 from VertebraLabelingLib.solver.confidence import calibrated, terms
 from VertebraLabelingLib.solver.landmark_costs import contradiction
 from VertebraLabelingLib.solver.spine_curve import spine_curve
+from VertebraLabelingLib.solver.warnings import warnings_for
 
 from ..data.evidence_folder import Sample
 from .crop_scores import GOAL_CORRECT
@@ -48,7 +49,7 @@ class Measured:
         against: what the landmarks say against the names.
         correct: (M,) bool, the point is a strict hit.
         counts: (M,) bool, the point is correct or wrong.
-        skips: the chain passes over a vertebra between two others, or lacks one at an end.
+        told: a warning asks to look, other than that of a shift.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Measured:
     against: float
     correct: np.ndarray
     counts: np.ndarray
-    skips: bool = False
+    told: bool = False
 
     @property
     def is_crop(self) -> bool:
@@ -90,9 +91,9 @@ class Measured:
         return terms(self.posterior[heat], self.detection, self.margin / heat, self.sign, self.against)
 
     def flagged(self, parameters: ChainParameters) -> bool:
-        """The user is told of a possible shift, a missing vertebra, low confidence, or that none was found."""
+        """The user is told to look: by a warning, low confidence, or as none was found."""
         sure = self.confidence(parameters).min(initial=1.0 if len(self.detection) else 0.0)
-        return bool(sure < LOW_CONFIDENCE or self.sign < parameters.shift_sign or self.skips)
+        return bool(sure < LOW_CONFIDENCE or self.sign < parameters.shift_sign or self.told)
 
 
 def measure(
@@ -114,7 +115,7 @@ def measure(
     wrong = np.array([name in case.false_positives for name in names])
     margin = shift_margin(graphs[1.0], path)
     sign = sign_of(evidence, rows, levels, parameters)
-    missing = missing_at_ends(names, points, float(np.exp(path.log_scale)), evidence)
+    warnings = warnings_for(names, points, float(np.exp(path.log_scale)), evidence, False)
     found = (
         posterior,
         evidence.detection[rows],
@@ -122,7 +123,8 @@ def measure(
         sign,
         contradiction(evidence.landmarks[rows], levels, parameters),
     )
-    return Measured(*about, case, *found, correct, correct | wrong, bool(skipped(names) or missing))
+    told = any(warning.kind in REVIEW_KINDS for warning in warnings)
+    return Measured(*about, case, *found, correct, correct | wrong, told)
 
 
 def _graphs(given: Evidence, parameters: ChainParameters) -> tuple[Evidence, dict[float, ChainGraph]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from VertebraLabelingLib.core.field_of_view import distance_to_face
 
+from ..data.added_truth import image_edge
 from ..data.evidence_folder import Sample, read_samples
 from .crop_scores import score_sample
 
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def ends(sample: Sample) -> list[tuple[str, str, bool, bool]]:
     """Case, level, whether it is strictly identified, and whether the user is told to look, of each end of a sample."""
     ordered = sorted(sample.truth.items(), key=lambda item: -item[1][2])
-    inside = distance_to_face(np.array([ras for _, ras in ordered]), sample.evidence.corners) >= INSIDE_MM
+    places = np.array([ras for _, ras in ordered])
+    inside = np.minimum(distance_to_face(places, sample.evidence.corners), _to_edge(sample.name, places)) >= INSIDE_MM
     seen = [level for (level, _), here in zip(ordered, inside) if here]
     if not seen:
         return []
@@ -45,6 +47,15 @@ def ends(sample: Sample) -> list[tuple[str, str, bool, bool]]:
         for place, level in enumerate(seen)
         if place in (0, last)
     ]
+
+
+def _to_edge(name: str, places: np.ndarray) -> np.ndarray:
+    """(N,) mm from places to where the image of a scan ends, if its file goes on."""
+    case = name.split("__")[0].split("+")[0]
+    upper, lower = image_edge(case, "upper"), image_edge(case, "lower")
+    above = np.inf if upper is None else upper - places[:, 2]
+    below = np.inf if lower is None else places[:, 2] - lower
+    return np.minimum(above, below) + np.zeros(len(places))
 
 
 def table(found: Sequence[tuple[str, str, bool, bool]]) -> str:

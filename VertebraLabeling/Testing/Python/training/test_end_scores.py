@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import USUAL_LEVELS
+from VertebraLabelingTraining.data import added_truth
 from VertebraLabelingTraining.data.evidence_folder import Sample
 from VertebraLabelingTraining.evaluation.end_scores import INSIDE_MM, ends, table
 
@@ -30,6 +31,17 @@ def test_both_ends_of_a_spine_that_is_named_are_found():
 def test_a_vertebra_near_the_edge_of_the_image_counts_from_8_mm_on():
     assert ends(sample(below_mm=INSIDE_MM + 0.1))[-1][1] == LEVELS[-1]
     assert ends(sample(below_mm=INSIDE_MM - 0.1))[-1][1] == LEVELS[-2]
+
+
+def test_a_vertebra_beyond_the_end_of_the_image_does_not_count_though_the_file_goes_on(monkeypatch):
+    edges = {("pt_1", "lower"): POINTS[-1, 2] - INSIDE_MM + 1, ("pt_1", "upper"): POINTS[0, 2] + INSIDE_MM + 1}
+    monkeypatch.setattr(added_truth, "_edges", lambda: edges)
+    assert [end[1] for end in ends(replace(sample(), name="openkbp/pt_1__3"))] == [LEVELS[0], LEVELS[-2]]
+
+
+def test_where_the_images_end_was_read_for_every_scan_of_openkbp():
+    assert added_truth.image_edge("openkbp/pt_41", "lower") == -94
+    assert added_truth.image_edge("ct/gewb_f67", "lower") is None
 
 
 def test_a_missed_end_is_counted_and_named_where_nothing_is_told():
