@@ -90,7 +90,7 @@ class LevelParameters:
         fewest_rows: mass of a level that has a mean row; the lowest body, of C3, fills three.
         end_room: share of the last gap below a body's center; with less in view the body counts as cut.
         rib_prior: added to the log-odds of ribs: training shows many more twelfth ribs that are missing than there are.
-            0 where a model says nothing of ribs, as the shipped one.
+            No matter where a model says nothing of ribs.
     """
 
     weight: float = tuned(0.85, "share", FOLDS)
@@ -103,7 +103,7 @@ class LevelParameters:
     compact: float = tuned(0.45, "ratio", FOLDS)
     fewest_rows: float = tuned(1.5, "rows of 4 mm", REASON)
     end_room: float = tuned(0.3, "of a gap", FOLDS)
-    rib_prior: float = tuned(0.0, "log odds", REASON)
+    rib_prior: float = tuned(2.0, "log odds", FOLDS)
 
 
 @dataclass(frozen=True)
@@ -195,26 +195,25 @@ class ChainParameters:
             place lies in the field of view. p = 0.5 is neutral.
         temperature: costs are divided by it before they are read as log probabilities.
         calibration: weights of :func:`.confidence.terms` that turn the posterior into the confidence; ``None`` takes
-            the posterior itself. The last, of landmarks, is 0 where a model says nothing of them.
+            the posterior itself.
         shift_sign: warn where the strongest sign (:func:`.confidence.strongest_sign`) against a shift is less.
         landmark, landmark_most: factor of the log-likelihoods of ``Evidence.landmarks``, and the log-odds beyond which
-            they say no more: that of the appearance, and one mistake in 400. They move nothing where a model says
-            nothing of landmarks, as the shipped one.
+            they say no more: one mistake in 400. They move nothing where a model says nothing of landmarks.
         landmark_sign: what a landmark among the names (:func:`.chain_ends.landmarks_in_view`) adds to that sign.
     """
 
     appearance: float = tuned(2.0, "ratio", FOLDS)
     confusion: tuple[float, float, float] | None = tuned((4.0, 0.6, 0.6), "nat", FOLDS)
-    detection: float = tuned(1.0, "ratio", FOLDS)
+    detection: float = tuned(2.0, "ratio", FOLDS)
     false_positive: float = tuned(6.0, "nat", FOLDS)
     missed: float = tuned(6.0, "nat", FOLDS)
-    spacing_sd: float = tuned(0.16, "log distance", FOLDS)
+    spacing_sd: float = tuned(0.11, "log distance", FOLDS)
     scale_sd: float = tuned(0.081, "log size", UNRECORDED)
     presence: float = tuned(0.5, "ratio", FOLDS)
     temperature: float = tuned(4.0, "ratio", FOLDS)
-    calibration: tuple[float, ...] | None = tuned((-2.391, 0.456, 0.0, 0.203, 3.166, 0.0), "log odds", FOLDS)
-    shift_sign: float = tuned(3.75, "nat", FOLDS)
-    landmark: float = tuned(2.0, "ratio", REASON)
+    calibration: tuple[float, ...] | None = tuned((-1.473, 0.402, 0.436, 0.652, 1.824, 0.713), "log odds", FOLDS)
+    shift_sign: float = tuned(1.61, "nat", FOLDS)
+    landmark: float = tuned(3.0, "ratio", FOLDS)
     landmark_most: float = tuned(6.0, "log odds of a sign", REASON)
     landmark_sign: float = tuned(1.0, "nat", FOLDS)
 

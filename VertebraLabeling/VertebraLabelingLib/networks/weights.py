@@ -25,7 +25,7 @@ from ..errors import WeightsError
 
 FORMAT = 2
 PARTS = ("counting", "placing")  # level network, centroid network: as files and folders of runs name them
-DEFAULT_MODEL = "vertebra-labeling-8.pt"
+DEFAULT_MODEL = "vertebra-labeling-9.pt"
 MAX_WIDTH = 1024
 
 

@@ -162,7 +162,7 @@ def named_by_rows(evidence: Evidence, rows: RowLevels, p: LevelParameters = SHIP
     keep = far | (row <= rows.last - p.end_room * rows.gap)
     unary = ((1 - p.weight) * evidence.unary + p.weight * read).clip(0, MAX_COST)
     landmarks = between(rows.landmarks, row)
-    landmarks[:, RIB] += p.rib_prior
+    landmarks[landmarks.any(axis=1), RIB] += p.rib_prior  # a model without heads for landmarks says nothing of ribs
     landmarks[far] = 0.0
     return replace(evidence, unary=unary, landmarks=landmarks).kept(keep)
 

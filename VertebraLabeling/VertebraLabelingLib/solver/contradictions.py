@@ -18,6 +18,11 @@ from . import landmark_costs
 from .chain_ends import signs_at
 
 CLEAR = 2.0  # log-odds of a sign, 88 of 100: less contradicts nothing
+UNSETTLED = 1.0  # log-odds of a rib at T12, or of none at L1, below which it may be the other: 73 of 100
+APART = (
+    3.0  # by how much the log-odds at T12 and L1 differ where the last rib is told from what looks like one: 20 to 1
+)
+ALONE = 5.0  # log-odds of a rib at T12 where nothing else settles the count: 99 of 100
 _SIGNS = {DENS: landmark_costs.C2, FIRST_RIB: landmark_costs.FIRST_RIB, SACRUM: landmark_costs.LAST}
 _CALLED = {DENS: "C2", FIRST_RIB: "T1", SACRUM: "L5"}  # by a usual spine
 
@@ -51,10 +56,13 @@ def _at_the_last_rib(levels: list[str], ribs: np.ndarray, count: Count) -> list[
     """What (M,) log-odds of ribs say against the last vertebra that is named as a thoracic one, or the next one."""
     said = []
     above, below = count.offset_by(FROM_ABOVE), count.offset_by(FROM_SACRUM)
-    unsettled = count.more == 0 and (above is None or above != below)
-    for level, odds in zip(levels, ribs):
+    unsettled = ribs.any() and count.more == 0 and (above is None or above != below)
+    least = ALONE if count.landmarks == (LAST_RIB,) else UNSETTLED
+    for level, odds, above_odds in zip(levels, ribs, (-np.inf, *ribs)):
         if level.startswith("L") and odds > CLEAR:
             said.append(LabelWarning(COUNTS, (level,), ("T12",), (LAST_RIB,)))
-        elif unsettled and ((level == "T12" and odds < 0) or (level == "L1" and odds > 0)):
+        elif unsettled and (
+            (level == "T12" and odds < least) or (level == "L1" and odds > -UNSETTLED and above_odds - odds < APART)
+        ):
             said.append(LabelWarning(COUNTS, (level,), landmarks=(LAST_RIB,)))
     return said[-1:]

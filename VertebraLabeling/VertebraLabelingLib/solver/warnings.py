@@ -40,10 +40,12 @@ def warnings_for(
     said = []
     if may_be_shifted:
         said.append(LabelWarning(SHIFT, landmarks=tuple(landmarks_in_view(levels, points, evidence))))
-    said += contradictions(levels, points, evidence, count_of(levels, points, scale, evidence))
+    count = count_of(levels, points, scale, evidence)
+    said += contradictions(levels, points, evidence, count)
     said += _gaps(levels, lacks_t12(levels, points, scale))
     said += [LabelWarning(GAP, beside=pair) for pair in twice_apart(levels, points, scale)]
-    said += [LabelWarning(END, (level,), (end,)) for level, end, _ in missing_at_ends(levels, points, scale, evidence)]
+    missing = missing_at_ends(levels, points, scale, evidence)
+    said += [LabelWarning(END, (level,), (end,)) for level, end, _ in missing if end != count.last]
     said += [LabelWarning(CUT, (level,)) for level in cut_levels(levels, points, scale, evidence)]
     if has_further_bodies(points, evidence):
         said.append(LabelWarning(FURTHER))

@@ -22,8 +22,8 @@ THIRTEEN, ELEVEN, SIX, FOUR = "thirteen ribs", "eleven ribs", "six lumbar", "fou
 RUDIMENTARY = "rudimentary ribs"
 KINDS = (THIRTEEN, ELEVEN, SIX, FOUR, RUDIMENTARY)
 CHANGES = {  # what is made -> levels that come twice or are left out
-    THIRTEEN: (("T11", 1), ("T6", 1)),
-    ELEVEN: (("T7", -1), ("T10", -1)),
+    THIRTEEN: (("T11", 1), ("T8", 1), ("T6", 1)),
+    ELEVEN: (("T5", -1), ("T7", -1), ("T10", -1)),
     SIX: (("L3", 1), ("L2", 1)),
     FOUR: (("L3", -1), ("L2", -1)),
 }

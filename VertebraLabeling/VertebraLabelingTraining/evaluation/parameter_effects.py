@@ -65,7 +65,8 @@ Chosen on:
 {sources}.
 
 ```sh
-python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --model MODEL.pt --out docs/parameters.md
+python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --out docs/parameters.md \\
+  --runs runs/fold-0 runs/fold-1 runs/fold-2
 ```
 
 """

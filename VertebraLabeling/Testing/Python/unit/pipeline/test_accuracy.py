@@ -1,8 +1,9 @@
-"""The shipped network on real scans that it has never seen, against points that were placed by hand.
+"""The shipped networks on real scans, against points that were placed by hand.
 
-What was measured with model 8 stands beside each scan, in mm. The truth is good to 1-2 mm, on thick slices to 3 mm, so
-the margins are far below what would matter to a reader, and a change that moves points shows. Another model renews the
-numbers; none may grow without a reason.
+The model has learned from these scans, so this is no score (those are of the cross-validation, docs/benchmarks.md): a
+change that moves points shows. What was measured stands beside each scan, in mm. The truth is good to 1-2 mm, on thick
+slices to 3 mm, so the margins are far below what would matter to a reader. Another model renews the numbers; none may
+grow without a reason.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ class Measured(NamedTuple):
 
 
 QUICK = {
-    "lscc04457_head": Measured(0.78, 1.02),  # a neck: C1-C5
-    "nlst_ohif": Measured(0.93, 2.42, ("C7",)),  # a chest: T1-L1
-    "crlm1006": Measured(2.09, 3.10),  # an abdomen, slices of 5 mm: T9-L3
-    "gewb_f67": Measured(1.70, 4.24),  # a whole spine, low dose: C1-L5; the truth of C4-T3 is good to 3 mm
+    "lscc04457_head": Measured(0.64, 1.01),  # a neck: C1-C5
+    "nlst_ohif": Measured(1.01, 2.29, ("C7",)),  # a chest: T1-L1
+    "crlm1006": Measured(1.93, 2.65),  # an abdomen, slices of 5 mm: T9-L3
+    "gewb_f67": Measured(1.78, 3.76),  # a whole spine, low dose: C1-L5; the truth of C4-T3 is good to 3 mm
 }
 MORE = {
-    "lung4d_113": Measured(2.45, 6.83, ("C7",)),  # rods and hooks; T11, the farthest, has collapsed: truth good to 4 mm
-    "lidc002": Measured(1.31, 2.50),
-    "acrin_nsclc042": Measured(2.52, 5.07, ("C4",)),
-    "radiogenomics_r01001": Measured(1.48, 2.38, ("C7",)),
-    "lidc0314": Measured(1.94, 2.91),
-    "maastro_thorax": Measured(1.24, 3.59, ("C3",)),
+    "lung4d_113": Measured(1.54, 3.79),  # rods and hooks; T11 has collapsed: truth good to 4 mm
+    "lidc002": Measured(1.23, 2.58),
+    "acrin_nsclc042": Measured(2.36, 5.12),
+    "radiogenomics_r01001": Measured(1.33, 2.10),
+    "lidc0314": Measured(1.75, 2.49),
+    "maastro_thorax": Measured(1.20, 2.87, ("C3",)),
 }
 SCANS = [*QUICK, *(pytest.param(case, marks=pytest.mark.long) for case in MORE)]
 
@@ -56,10 +57,10 @@ def labeler():
     return VertebraLabeler(device="cpu")
 
 
-def test_the_shipped_model_has_seen_none_of_them():
-    seen = " ".join(read_card(default_weights())["training"]["cases"])
-    assert "acrin_flt" in seen, "the card names what the model was trained on"
-    assert not [case for case in (*QUICK, *MORE) if case in seen]
+def test_the_card_names_what_the_model_has_seen_and_the_demo_patient_is_not_among_it():
+    seen = read_card(default_weights())["training"]["cases"]
+    assert {f"ct/{case}" for case in (*QUICK, *MORE)} <= set(seen)
+    assert not [case for case in seen if "lidc_idri_0001" in case or "crlm1004" in case]
 
 
 @pytest.mark.parametrize("case", SCANS)

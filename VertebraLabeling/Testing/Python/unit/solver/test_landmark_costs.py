@@ -36,7 +36,7 @@ def test_each_level_is_cheapest_for_what_looks_like_it():
         assert cost[LEVEL_INDEX[level]] == pytest.approx(cost.min(), abs=1e-9), level
     thoracic, lumbar = (node_costs(signs([level]), P)[0] for level in ("T5", "L1"))
     assert thoracic[LEVEL_INDEX["L1"]] - thoracic.min() > 8 and lumbar[LEVEL_INDEX["T11"]] - lumbar.min() > 8
-    assert lumbar[LEVEL_INDEX["T12"]] - lumbar.min() < 6, "twelfth ribs may be missing"
+    assert lumbar[LEVEL_INDEX["T12"]] - lumbar.min() < 7, "twelfth ribs may be missing"
 
 
 def indices(levels) -> np.ndarray:
