@@ -33,10 +33,10 @@ TURNS_DEG = tuple(degrees for degrees in range(0, 360, 15) if degrees % 90 not i
 """The networks know turns of up to 20 degrees: none is farther from these. 15 degrees beside a right angle a scan is
 looked at along its own axes (:data:`.resampling.MAX_OBLIQUITY_DEG`), so it looks no other there."""
 ALIKE = 0.03  # certainty: by less two poses do not differ
-STANDING = 0.42
-"""Certainty from which on the patient lies about as he is looked at: upside down, or turned by 45 degrees or more, it
-is 0.45 at most, and mostly less than 0.40 (nine scans). He may be seen so well and still make no chain, as where a
-vertebra is missing."""
+STANDING = 0.27
+"""Certainty from which on the patient lies about as he is looked at: turned by 45 degrees or more it is 0.15 at most,
+as he should lie 0.30 to 0.42 (nine scans of patients that the networks had not seen); upside down it is 0.13 to 0.33.
+He may be seen so well and still make no chain, as where a vertebra is missing."""
 SURELY_NAMED = 1.0  # two vertebrae, seen and named for certain; less is also named by chance in a wrong pose
 
 
