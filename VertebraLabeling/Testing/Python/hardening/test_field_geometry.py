@@ -90,13 +90,17 @@ def results(folder) -> dict[str, dict]:
     return {entry["name"]: entry for entry in json.loads((folder / "summary.json").read_text("utf-8"))["scans"]}
 
 
+CUT = ("C6", "L3")  # by the edges of the sample CT: they count neither way
+
+
 def error_mm(folder, name, ct, place, reference) -> float:
     """Largest distance to the right points, carried along with the CT; infinite where other levels were found."""
     found = {point.level: point.ras for point in read_points(folder / f"{name}.mrk.json")}
-    if set(found) != set(reference):
+    whole = set(reference).difference(CUT)
+    if set(found).difference(CUT) != whole:
         return float("inf")
     there = place @ np.linalg.inv(ct.ijk_to_ras)
-    return max(float(np.linalg.norm(apply_affine(there, [ras]) - found[level])) for level, ras in reference.items())
+    return max(float(np.linalg.norm(apply_affine(there, [reference[level]]) - found[level])) for level in whole)
 
 
 def test_sound_files_and_those_that_are_told_are_labeled_rightly(tmp_path, ct, reference):
