@@ -19,9 +19,7 @@ from .chain_ends import signs_at
 
 CLEAR = 2.0  # log-odds of a sign, 88 of 100: less contradicts nothing
 UNSETTLED = 1.0  # log-odds of a rib at T12, or of none at L1, below which it may be the other: 73 of 100
-APART = (
-    3.0  # by how much the log-odds at T12 and L1 differ where the last rib is told from what looks like one: 20 to 1
-)
+APART = 3.0  # by how much those odds differ at T12 and L1 where the last rib is told from what looks like one: 20 to 1
 ALONE = 5.0  # log-odds of a rib at T12 where nothing else settles the count: 99 of 100
 _SIGNS = {DENS: landmark_costs.C2, FIRST_RIB: landmark_costs.FIRST_RIB, SACRUM: landmark_costs.LAST}
 _CALLED = {DENS: "C2", FIRST_RIB: "T1", SACRUM: "L5"}  # by a usual spine

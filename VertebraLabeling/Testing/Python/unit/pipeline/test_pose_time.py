@@ -1,7 +1,7 @@
 """What looking for the pose costs, in computing time of one thread beside that of a usual run.
 
 A scan whose only oddity is a missing or doubled vertebra takes at most three times as long, a patient who lies
-otherwise about three times. Measured on the sample CT: 0.9 to 2.0 times, and 1.7 to 3.1 times.
+otherwise about three times.
 """
 
 from __future__ import annotations

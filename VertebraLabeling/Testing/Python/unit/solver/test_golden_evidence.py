@@ -21,6 +21,12 @@ GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden"
 NOT_TO_BE_SETTLED = "ct/crlm1004"  # rudimentary twelfth ribs: no reader can count its levels
 
 
+def is_flagged(row: dict[str, str]) -> bool:
+    """Whether the levels themselves are doubted: an edge that cuts a vertebra does not count."""
+    doubts = ("Levels may be shifted by one", "T12 with short ribs or none, or L1")
+    return any(doubt in row["warnings"] for doubt in doubts) or float(row["lowest confidence"] or 0) < LOW_CONFIDENCE
+
+
 def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
@@ -53,9 +59,10 @@ def test_every_point_keeps_its_level_place_and_confidence(now):
 def test_whole_scans_are_named_but_for_two_that_are_flagged(now):
     whole = [row for row in now[0] if "__" not in row["case"] and "+" not in row["case"]]
     assert len(whole) == 87 + 1
-    off = {row["case"]: row["warnings"] for row in whole if row["missed"]}
-    assert set(off) == {"ct/acrin_flt_C_thorax", "ct/tcga_lihc_acq1"}  # T2-T8, and a trunk in slices of 5 mm
-    assert all(warnings for warnings in off.values())
+    off = [row for row in whole if row["missed"]]
+    # T2-T8, and a trunk in slices of 5 mm
+    assert {row["case"] for row in off} == {"ct/acrin_flt_C_thorax", "ct/tcga_lihc_acq1"}
+    assert all(map(is_flagged, off))
 
 
 def test_a_scan_that_cannot_be_counted_is_told_with_the_other_name(now):
@@ -73,7 +80,7 @@ def test_changed_counts_are_named_or_told(now):
 def test_every_field_of_view_that_is_off_by_a_level_is_flagged(now):
     off = [row for row in now[0] if "__" in row["case"] and len(row["missed"].split()) > 1]
     assert len(off) == 17  # of 240; all but three show neither end of the spine
-    assert all(row["warnings"] or float(row["lowest confidence"]) < LOW_CONFIDENCE for row in off)
+    assert all(map(is_flagged, off))
 
 
 def test_the_solver_needs_no_torch_for_any_of_it():
