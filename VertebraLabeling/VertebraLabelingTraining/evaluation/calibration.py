@@ -112,7 +112,8 @@ def flag_table(ways: dict[str, Sequence[Judged]]) -> str:
     """Markdown: the share of wrong and of correct scans and crops that are flagged, with intervals by patient."""
     lines = ["| | confidence | wrong: flagged | correct: flagged |", "|---|---|---|---|"]
     kinds: dict[str, Callable[[Judged], bool]] = {
-        "crops": lambda item: item.measured.is_crop,
+        "crops with a landmark": lambda item: item.measured.is_crop and bool(item.measured.landmarks),
+        "crops without a landmark": lambda item: item.measured.is_crop and not item.measured.landmarks,
         "whole scans": lambda item: not item.measured.is_crop and not item.measured.is_changed,
         "changed counts": lambda item: item.measured.is_changed,
     }

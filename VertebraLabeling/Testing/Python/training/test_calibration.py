@@ -230,6 +230,10 @@ def test_the_command_prints_flags_and_parameters_and_draws_the_plot(tmp_path, ca
     folders += ["--counts", str(tmp_path / "counts")]
     assert calibration.main(["--data", str(tmp_path), *folders, "--plot", str(picture)]) == 0
     printed = capsys.readouterr().out
-    assert "| crops | calibrated |" in printed and "| changed counts | calibrated |" in printed
+    assert (
+        "| crops with a landmark | calibrated |" in printed
+        and "| crops without a landmark | calibrated |" in printed
+        and "| changed counts | calibrated |" in printed
+    )
     assert {"temperature", "calibration", "shift_sign"} == set(json.loads(printed.split("all folds: ")[1]))
     assert picture.read_bytes().startswith(b"\x89PNG")
