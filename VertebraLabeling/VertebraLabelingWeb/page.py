@@ -17,7 +17,7 @@ from . import labeling_run
 from .kept_points import KeptPoints
 from .offers import Offers
 from .opening import Opening
-from .page_state import STATE, initial
+from .page_state import OF_BROWSER, STATE, initial
 from .questions import Answer, Questions
 from .reading_section import ReadingSection
 from .results import Results
@@ -57,6 +57,7 @@ class Page:
         self._run: asyncio.Task | None = None
         self.folder, self.store = SessionFolder(), store
         self._state.update(initial(jobs, upload_limit))
+        self._state.client_only(*OF_BROWSER)
         self.scene = Scene()
         self.views = Views(server, self.scene.app, self.later, self._on_moved)
         self.questions = Questions(self._state)
@@ -168,7 +169,7 @@ class Page:
         Args:
             keep: the answer; see :func:`VertebraLabelingMRML.labeling.prepare`.
         """
-        if self._run is not None or self._state.busy_text or self._state.uploading:
+        if self._run is not None or self._state.busy_text:
             return
         self._state.update({"error": "", "message": ""})
         try:

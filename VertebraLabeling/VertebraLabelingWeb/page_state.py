@@ -15,7 +15,7 @@ from .views import NAMES
 STATE: dict[str, object] = {
     "scan_name": "",
     "busy_text": "",
-    "uploading": "",  # set by the browser alone, as it is the one that knows
+    "uploading": "",
     "error": "",
     "question": None,
     "unsaved": False,
@@ -50,6 +50,9 @@ STATE: dict[str, object] = {
     "report_changed": False,  # since the text was copied
 }
 """What a new session begins with."""
+
+OF_BROWSER = ("uploading",)
+"""Names that the browser alone sets and reads: what it knows of them would come to the server late."""
 
 SAMPLE_TITLE = "Open the sample CT (chest, LIDC-IDRI)"
 

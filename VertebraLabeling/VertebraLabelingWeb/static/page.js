@@ -49,6 +49,7 @@
     if (!found || !window.trame || !document.querySelector(".page")) return;
     event.preventDefault();
     if (event.key === "Escape") closeMenus(null);
+    if (found[0] === "label" && window.trame.state.get("uploading")) return; // as the button
     const given = found[0] === "scroll" ? [viewUnderMouse, found[1]] : found.slice(1);
     window.trame.trigger(found[0], given);
   }, true);

@@ -22,7 +22,7 @@ BALLS = "balls:UnhurriedBallLabeler"
 QUICK = {"labeler": BALLS, "grace": 1.0, "keep": 1.0, "poll": 0.5, "upload_limit": 2 * 10**6}
 CUT = "Object"  # how Playwright shows what trame's client rejects its calls with
 WAIT_MS = 120_000  # the machine may be busy
-NETWORK_MS = 900_000
+NETWORK_MS = 300_000
 START_S = 180
 
 

@@ -96,6 +96,28 @@ def test_a_download_bears_the_name_of_the_scan(person, ball_ct, name):
     assert person.save("#save-mrk")[0] == f"{name}.mrk.json"
 
 
+BUSY_FROM_SENDING_ON = """() => {
+  const { send } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.send = function (...given) {
+    send.apply(this, given);
+    window.trame.client.beginBusy();  // trame's client then keeps its state to itself
+    XMLHttpRequest.prototype.send = send;
+  };
+}"""
+
+
+def test_a_click_is_heard_after_an_upload_however_busy_the_browser_is(person, ball_ct):
+    person.page.evaluate(BUSY_FROM_SENDING_ON)
+    sent = {"name": "busy.nii.gz", "mimeType": "application/gzip", "buffer": ball_ct.read_bytes()}
+    person.page.set_input_files("#open-menu input.file", [sent])
+    try:
+        person.wait("state.get('scan_name') === 'busy' && !state.get('busy_text')")
+        person.page.click("#label")
+        person.wait("state.get('rows').length && !state.get('running')", 30_000)
+    finally:
+        person.page.evaluate("window.trame.client.endBusy()")
+
+
 def test_an_upload_can_be_begun_from_the_keyboard(person):
     person.page.focus("#open-menu summary")
     person.page.keyboard.press("Enter")
