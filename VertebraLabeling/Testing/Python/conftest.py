@@ -16,8 +16,11 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def pytest_configure():
     """Take the locale of the user, as a Qt program does at its start: with LC_ALL=de_DE.UTF-8, decimal commas.
 
-    No property test fails because a busy computer took longer than hypothesis expects of one example.
+    No property test fails because a busy computer took longer than hypothesis expects of one example. Where tests run
+    side by side, each uses one core: more threads than cores wait for one another.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     hypothesis.settings.register_profile(
         "busy computer", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )

@@ -40,10 +40,11 @@ class ServerProcess:
         files: what it serves.
         command: a program other than ``serve_for_tests``.
         port: by default a free one.
+        heartbeat: seconds between two looks whether a silent browser is still there.
         options: of the server; a lost session is kept for a second, and the browser looks often.
     """
 
-    def __init__(self, folder: Path, files: Sequence[Path], command=None, port=None, **options):
+    def __init__(self, folder: Path, files: Sequence[Path], command=None, port=None, heartbeat=30, **options):
         self.folder, self.port = folder, port or free_port()
         options = {**QUICK, "port": self.port, **options}
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +55,7 @@ class ServerProcess:
             "TMPDIR": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
             "OMP_NUM_THREADS": "2",
+            "TRAME_WS_HEART_BEAT": str(heartbeat),
         }
         given = [str(SERVE), json.dumps(options), *map(str, files)]
         self.log = (folder / "log.txt").open("w+")
@@ -208,14 +210,19 @@ class Visitor:
         start = box["x"] + x, box["y"] + box["height"] - y
         mouse = self.page.mouse
         mouse.move(start[0] - 20, start[1])
-        mouse.move(*start, steps=4)
-        self.page.wait_for_timeout(400)
+        until(lambda: self._hovers(start, level), f"for the mouse to be over {level}")
         mouse.down()
         self.page.wait_for_timeout(100)
         mouse.move(start[0] + right, start[1] - up, steps=8)
         self.page.wait_for_timeout(200)
         mouse.up()
         return self.ask("positions").get(level), self.ask("to_world", view, x + right, y + up)
+
+    def _hovers(self, place: tuple[float, float], level: str) -> bool:
+        self.page.mouse.move(place[0] - 2, place[1])
+        self.page.mouse.move(*place, steps=2)
+        self.page.wait_for_timeout(100)
+        return self.ask("hovered") == level
 
     def save(self, button: str) -> tuple[str, bytes]:
         """Press a button that saves; returns name and content of the file."""

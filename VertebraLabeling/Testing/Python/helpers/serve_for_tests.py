@@ -33,6 +33,15 @@ def look_into(trame_server, page):
         x, y = (to_xy @ [*positions()[level], 1.0])[:2]
         return [float(x), float(y), *page.views.slices[view].render_window().GetSize()]
 
+    def hovered():
+        """The level whose point the next press of the mouse takes; empty where it takes none."""
+        node = page.scene.points_node
+        display = node.GetDisplayNode()
+        if display.GetActiveComponentType() != display.ComponentControlPoint:
+            return ""
+        index = display.GetActiveComponentIndex()
+        return next((each.point.level for each in levelPoints(node) if each.index == index), "")
+
     def to_world(view, x, y):
         """World RAS mm of a pixel."""
         matrix = slicer.util.arrayFromVTKMatrix(page.views.slices[view].get_view_node().GetXYToRAS())
@@ -111,7 +120,7 @@ def look_into(trame_server, page):
         writer = transfers.WRITERS[transfers.STRAIGHT]
         transfers.WRITERS[transfers.STRAIGHT] = writer._replace(write=refuse)
 
-    looks = (positions, place, to_world, window, nodes, time_of_level, slice_to_ras, plane_of)
+    looks = (positions, place, hovered, to_world, window, nodes, time_of_level, slice_to_ras, plane_of)
     for function in (*looks, roll_voxels, exchange, read_slowly, break_straightening, refuse_slowly):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 

@@ -23,6 +23,8 @@ from VertebraLabelingLib.networks.weights import (
     sha256_of,
     write_model,
 )
+from VertebraLabelingLib.pipeline import stages
+from VertebraLabelingLib.preprocessing.pose import PatientPose
 from VertebraLabelingTraining.data.cases import find_cases
 from VertebraLabelingTraining.evaluation.validation import is_worse, table
 from VertebraLabelingTraining.finetuning import finetune
@@ -54,7 +56,8 @@ def parent(tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Fine-tuning with crops and steps for a test."""
+    """Fine-tuning with crops and steps for a test; a network that knows nothing is sure in no pose: none is sought."""
+    monkeypatch.setattr(stages, "find_pose", lambda *given: PatientPose())
     monkeypatch.setattr(detection_task, "FINE_TUNING", replace(TINY, freeze_norms_from=0.0))
     monkeypatch.setattr(finetune, "plot_curves", lambda history, png: None)  # test_training.py looks at them
 

@@ -11,6 +11,8 @@ from scored_crops import scored
 from training_cases import ball_case, write_case
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.networks.weights import default_weights, load_parts
+from VertebraLabelingLib.pipeline import stages
+from VertebraLabelingLib.preprocessing.pose import PatientPose
 from VertebraLabelingTraining.evaluation import level_network_scores
 from VertebraLabelingTraining.networks.level_task import LevelConfig, LevelTrainer
 
@@ -55,8 +57,9 @@ def test_the_table_says_how_many_are_right_and_names_the_wrong_ones():
     assert text.endswith("wrong: ct/b (not flagged), openkbp/c")
 
 
-def test_the_command_labels_the_scans_and_crops_of_the_folds_that_have_a_run(run, tmp_path, capsys):
+def test_the_command_labels_the_scans_and_crops_of_the_folds_that_have_a_run(run, tmp_path, monkeypatch, capsys):
     """Balls are no vertebrae, so each is missed; what counts is that fold 1, and no other, is labeled and scored."""
+    monkeypatch.setattr(stages, "find_pose", lambda *given: PatientPose())  # balls are sure in no pose
     data, out = tmp_path / "data", tmp_path / "out"
     for name in ("a", "b"):
         write_case(data, ball_case(name, count=6))

@@ -12,8 +12,16 @@ import SimpleITK as sitk
 from browser import ServerProcess, Visitor, until, visitor
 
 
-def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, server):
-    with visitor(browser, server) as person:  # this server keeps a session for a second
+@pytest.fixture
+def forgetting(browser, ball_ct, tmp_path):
+    """A server that keeps a lost session for a second, and soon hears that it is lost."""
+    process = ServerProcess(tmp_path, [ball_ct], heartbeat=8)
+    yield process.wait()
+    process.stop()
+
+
+def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, forgetting):
+    with visitor(browser, forgetting) as person:
         person.cut = True
         person.open_scan()
         person.label()
@@ -21,7 +29,7 @@ def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, se
         before = person.corrections()
         person.context.set_offline(True)
         person.told("lost")
-        until(lambda: not server.session_folders(), "for the session to end")
+        until(lambda: not forgetting.session_folders(), "for the session to end")
         person.context.set_offline(False)
         said = person.told("ended")
         assert said.startswith("The connection was lost for more than 1 second.")

@@ -13,6 +13,7 @@ from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import Cancelled, NoSpineError, NotCtError
 from VertebraLabelingLib.pipeline import stages
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+from VertebraLabelingLib.preprocessing.prepared_scan import PreparedScan
 from VertebraLabelingLib.preprocessing.resampling import metal_free_block_mean
 from VertebraLabelingLib.scans.read_scan import read_volume
 from VertebraLabelingLib.solver.chain import relabel
@@ -65,23 +66,33 @@ def test_axis_order_and_flips_do_not_move_a_point(labeler, volume, labels):
     assert max(distance) < 1.0
 
 
-def test_all_48_axis_orders_of_one_ct_give_one_answer(labeler, volume):
-    small = metal_free_block_mean(volume, (4, 4, 1))
-    expected = labeler.label(small).by_level
-    assert len(expected) >= 13
-    size = np.array(small.array.shape[::-1])  # along i, j, k
+def axis_orders(volume):
+    """All 48 ways to store a scan along its own axes, those of one permutation one after the other."""
+    size = np.array(volume.array.shape[::-1])  # along i, j, k
     for order in permutations(range(3)):
         for flips in product((False, True), repeat=3):
-            affine, array = small.ijk_to_ras.copy(), small.array
+            affine, array = volume.ijk_to_ras.copy(), volume.array
             for axis in range(3):
                 if flips[axis]:
                     affine[:3, 3] += affine[:3, axis] * (size[axis] - 1)
                     affine[:3, axis] *= -1
                     array = np.flip(array, 2 - axis)
             affine[:, :3] = affine[:, list(order)]
-            array = array.transpose([2 - axis for axis in reversed(order)])
-            found = labeler.label(Volume(array, affine)).by_level
-            assert list(found) == list(expected), (order, flips)
+            yield Volume(array.transpose([2 - axis for axis in reversed(order)]), affine)
+
+
+def test_all_48_axis_orders_of_one_ct_give_one_answer(labeler, volume):
+    """All are prepared as one scan; ten, in which every permutation and every set of flips comes, are labeled too."""
+    small = metal_free_block_mean(volume, (4, 4, 1))
+    prepared, expected = PreparedScan.of(small).volume, labeler.label(small).by_level
+    assert len(expected) >= 13
+    for number, stored in enumerate(axis_orders(small)):
+        again = PreparedScan.of(stored).volume
+        np.testing.assert_array_equal(again.array, prepared.array)
+        np.testing.assert_allclose(again.ijk_to_ras, prepared.ijk_to_ras, atol=1e-9)
+        if number % 9 in (0, 4) and number:
+            found = labeler.label(stored).by_level
+            assert list(found) == list(expected), number
             assert all(np.linalg.norm(np.subtract(found[n].ras, expected[n].ras)) < 1.0 for n in expected)
 
 

@@ -78,8 +78,9 @@ def test_a_patient_who_lies_otherwise_takes_about_three_times_as_long(scan, labe
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("times", [0, 2], ids=("missing", "doubled"))
-@pytest.mark.parametrize("level", ["T4", "T7", "T11"])
+@pytest.mark.parametrize(
+    ("level", "times"), [("T4", 2), ("T7", 0), ("T11", 2)], ids=("T4-doubled", "T7-missing", "T11-doubled")
+)
 def test_a_missing_or_doubled_vertebra_takes_at_most_three_times_as_long(
     scan, labeler, usual, sample_truth, level, times
 ):
