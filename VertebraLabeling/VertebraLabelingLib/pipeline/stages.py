@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.count_rules import AS_SEEN
 from ..core.evidence import Evidence
+from ..core.field_of_view import distance_to_face
 from ..core.label_warning import CLIPPED, LabelWarning, note
 from ..core.labels import SpineLabels
 from ..core.parameters import PipelineParameters
@@ -181,13 +182,18 @@ def classify_levels(state: State, engine: Engine) -> State:
 
 
 def refine_centroids(state: State, engine: Engine) -> State:
-    """Each candidate at the center that the centroid network sees, named by the level network at that place."""
+    """Each candidate at the center that the centroid network sees, named by the level network at that place.
+
+    Those whose center lies outside the image, or so near to its edge that a smooth chain may put it there, are left
+    out: it cannot have been seen.
+    """
     evidence, network = state.evidence, engine.model.centroid_network
     if network is not None:
         evidence = place(evidence, state.scan, network, engine.device, p=engine.parameters.centroids)
     if state.rows is not None:
         evidence = named_by_rows(evidence, state.rows, engine.parameters.levels)
-    return replace(state, evidence=evidence)
+    in_view = distance_to_face(evidence.points, evidence.corners) >= engine.parameters.smoothing.most_mm
+    return replace(state, evidence=evidence.kept(in_view))
 
 
 def find_missing_vertebrae(state: State, engine: Engine) -> State:

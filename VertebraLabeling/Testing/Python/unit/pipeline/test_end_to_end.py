@@ -7,6 +7,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+from VertebraLabelingLib.core.field_of_view import distance_to_face
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.parameters import GROUPS, SHIPPED, MissingParameters, PipelineParameters, PoseParameters
 from VertebraLabelingLib.core.volume import Volume
@@ -32,6 +33,13 @@ def volume(sample_ct):
 @pytest.fixture(scope="module")
 def labels(labeler, volume):
     return labeler.label(volume)
+
+
+def shifted_by(i, j, k):
+    """(4, 4) that begins the voxels at these indices."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = i, j, k
+    return matrix
 
 
 def error_mm(labels, truth):
@@ -97,14 +105,16 @@ def test_all_48_axis_orders_of_one_ct_give_one_answer(labeler, volume):
 
 
 def test_a_crop_without_most_of_the_scan_is_still_labeled(labeler, volume, sample_truth):
-    part = Volume(
-        volume.array[30:105], volume.ijk_to_ras @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 30], [0, 0, 0, 1]])
-    )
+    part = Volume(volume.array[30:105], volume.ijk_to_ras @ shifted_by(0, 0, 30))
     found = labeler.label(part).by_level
     low, high = part.corners.min(axis=0)[2], part.corners.max(axis=0)[2]
     whole = [level for level, point in sample_truth.items() if low + 20 < point.ras[2] < high - 20]
     assert len(whole) >= 4 and set(whole) <= set(found)
     assert max(np.linalg.norm(np.subtract(found[n].ras, sample_truth[n].ras)) for n in whole) < 4.0
+
+
+def test_no_point_lies_outside_the_image(labels, volume):
+    assert (distance_to_face(np.array([point.ras for point in labels.points]), volume.corners) >= 0).all()
 
 
 def test_the_points_are_drawn_to_the_line_of_their_chain(labeler, volume, labels, monkeypatch):

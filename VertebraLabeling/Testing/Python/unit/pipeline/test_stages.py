@@ -1,4 +1,4 @@
-"""The first stage: what it mends in a CT, it tells, and slices too far apart it refuses. The last one: whose names."""
+"""Stages: the first mends and tells, or refuses; what is no center in view; by which rule the last one names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
 from VertebraLabelingLib.pipeline.reporting import Reporter
-from VertebraLabelingLib.pipeline.stages import Engine, State, check, name
+from VertebraLabelingLib.pipeline.stages import Engine, State, check, name, refine_centroids
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
@@ -49,6 +49,23 @@ def test_slices_between_which_a_vertebra_may_lie_are_refused(distance_mm, axis):
 def test_thick_slices_are_told(distance_mm, told, axis):
     warnings = check(in_slices(distance_mm, axis), None).warnings
     assert ["mm apart" in warning.sentence() for warning in warnings] == [True] * told
+
+
+@pytest.mark.parametrize("edge_mm", [-30.0, -3.0, 0.5, 1.0, 5.0])
+@pytest.mark.parametrize("end", [0, -1])
+def test_a_center_outside_the_image_is_none(end, edge_mm):
+    """The image ends so many mm beyond the first or the last center; a smooth chain may move one by 0.7 mm."""
+    evidence = spine(WITH_T13[5:])
+    corners = evidence.corners.copy()
+    outer = corners[:, 2].max() if end == 0 else corners[:, 2].min()
+    up = 1 if end == 0 else -1
+    corners[corners[:, 2] == outer, 2] = evidence.points[end, 2] + up * edge_mm
+    evidence = replace(evidence, corners=corners)
+    networks = SimpleNamespace(centroid_network=None, parameters=SHIPPED)
+    kept = refine_centroids(State(None, evidence=evidence), Engine(lambda: networks, "cpu", None)).evidence.points
+    seen = up * (corners[:, 2].max() if end == 0 else corners[:, 2].min()) - up * evidence.points[:, 2] >= 0.7
+    np.testing.assert_array_equal(kept, evidence.points[seen])
+    assert (seen.sum() == len(seen)) == (edge_mm > 0.7)
 
 
 @pytest.mark.parametrize(("rule", "last"), [("seen", "L5"), ("above", "L6"), ("sacrum", "L5")])
