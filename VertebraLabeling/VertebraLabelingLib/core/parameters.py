@@ -211,7 +211,7 @@ class ChainParameters:
     scale_sd: float = tuned(0.081, "log size", UNRECORDED)
     presence: float = tuned(0.5, "ratio", FOLDS)
     temperature: float = tuned(4.0, "ratio", FOLDS)
-    calibration: tuple[float, ...] | None = tuned((-1.473, 0.402, 0.436, 0.652, 1.824, 0.713), "log odds", FOLDS)
+    calibration: tuple[float, ...] | None = tuned((-1.577, 0.392, 0.313, 0.798, 1.867, 0.743), "log odds", FOLDS)
     shift_sign: float = tuned(1.61, "nat", FOLDS)
     landmark: float = tuned(3.0, "ratio", FOLDS)
     landmark_most: float = tuned(6.0, "log odds of a sign", REASON)
