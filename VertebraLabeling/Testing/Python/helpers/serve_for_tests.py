@@ -36,11 +36,13 @@ def look_into(trame_server, page):
     def hovered():
         """The level whose point the next press of the mouse takes; empty where it takes none."""
         node = page.scene.points_node
-        display = node.GetDisplayNode()
-        if display.GetActiveComponentType() != display.ComponentControlPoint:
-            return ""
-        index = display.GetActiveComponentIndex()
-        return next((each.point.level for each in levelPoints(node) if each.index == index), "")
+        displays = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
+        active = [
+            each.GetActiveComponentIndex()
+            for each in displays  # one for each kind of view
+            if each.GetActiveComponentType() == each.ComponentControlPoint
+        ]
+        return next((each.point.level for each in levelPoints(node) if each.index in active), "")
 
     def to_world(view, x, y):
         """World RAS mm of a pixel."""
