@@ -66,8 +66,8 @@ def server(browser, ball_ct, tmp_path_factory):
 
 @pytest.fixture
 def keeping(browser, ball_ct, tmp_path):
-    """A server that keeps a lost session for a minute, and soon hears that it is lost."""
-    process = ServerProcess(tmp_path, [ball_ct], heartbeat=8, keep=60.0)
+    """A server that keeps a lost session for a minute."""
+    process = ServerProcess(tmp_path, [ball_ct], keep=60.0)
     yield process.wait()
     process.stop()
 

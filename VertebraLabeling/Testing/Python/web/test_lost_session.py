@@ -13,15 +13,21 @@ from browser import ServerProcess, Visitor, until, visitor
 
 
 @pytest.fixture
-def forgetting(browser, ball_ct, tmp_path):
-    """A server that keeps a lost session for a second, and soon hears that it is lost."""
-    process = ServerProcess(tmp_path, [ball_ct], heartbeat=8)
+def keep() -> float:
+    """Seconds for which a lost session is kept."""
+    return 1.0
+
+
+@pytest.fixture
+def listening(browser, ball_ct, tmp_path, keep):
+    """A server that soon hears that a session is lost."""
+    process = ServerProcess(tmp_path, [ball_ct], heartbeat=8, keep=keep)
     yield process.wait()
     process.stop()
 
 
-def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, forgetting):
-    with visitor(browser, forgetting) as person:
+def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, listening):
+    with visitor(browser, listening) as person:
         person.cut = True
         person.open_scan()
         person.label()
@@ -29,7 +35,7 @@ def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, fo
         before = person.corrections()
         person.context.set_offline(True)
         person.told("lost")
-        until(lambda: not forgetting.session_folders(), "for the session to end")
+        until(lambda: not listening.session_folders(), "for the session to end")
         person.context.set_offline(False)
         said = person.told("ended")
         assert said.startswith("The connection was lost for more than 1 second.")
@@ -44,14 +50,15 @@ def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, fo
         assert person.corrections() == before
 
 
-def test_without_corrections_a_lost_session_gives_way_and_says_so(browser, keeping):
-    with visitor(browser, keeping) as person:
+@pytest.mark.parametrize("keep", [60.0])
+def test_without_corrections_a_lost_session_gives_way_and_says_so(browser, listening):
+    with visitor(browser, listening) as person:
         person.cut = True
         person.open_scan()
         person.label()
         person.context.set_offline(True)
         assert "corrections" not in person.told("lost")
-        with visitor(browser, keeping) as second:
+        with visitor(browser, listening) as second:
             second.open_scan()
             person.context.set_offline(False)
             said = person.told("ended")
