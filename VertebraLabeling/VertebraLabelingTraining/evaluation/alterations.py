@@ -106,6 +106,31 @@ def _narrow(mm: float) -> Alteration:
     return alter
 
 
+def _cone_beam(contrast: float, cupping_hu: float, noise_hu: float, width_mm: float = 240.0) -> Alteration:
+    """As of a C-arm or an accelerator: values that scatter lowers toward the middle, grained noise, a narrow cylinder.
+
+    Args:
+        contrast: factor of all differences to water.
+        cupping_hu: by how much the axis of the cylinder is darker than its wall.
+        noise_hu: standard deviation of noise with a grain of 1 mm.
+        width_mm: of the cylinder, or as it takes to hold the points with 30 mm around them; air is outside.
+    """
+
+    def alter(volume: Volume, points: np.ndarray) -> Altered:
+        array = np.asarray(volume.array, dtype=np.float32)
+        ijk, spacing = ras_to_ijk(volume, points)[:, :2], volume.spacing[:2]
+        middle = ijk.mean(axis=0)
+        radius = max(width_mm / 2, np.linalg.norm((ijk - middle) * spacing, axis=1).max() + 30)
+        rows, columns = np.indices(array.shape[1:])
+        away = np.hypot((columns - middle[0]) * spacing[0], (rows - middle[1]) * spacing[1]) / radius
+        grain = np.random.default_rng(0).normal(0, 1, array.shape).astype(np.float32)
+        grain = _blurred(Volume(grain, volume.ijk_to_ras), 1.0)
+        seen = contrast * array - cupping_hu * (1 - away**2).clip(0) + noise_hu * grain / grain.std()
+        return Volume(np.where(away > 1, AIR_HU, seen).clip(-1024, 3071).astype(np.float32), volume.ijk_to_ras), points
+
+    return alter
+
+
 def _bent(axis: int, amplitude_mm: float, wave_mm: float) -> Alteration:
     """Slices displaced along a sine, to the right (axis 0) or to the front (axis 1)."""
 
@@ -152,6 +177,7 @@ ALTERATIONS: dict[str, Alteration] = {
     "height 0.85": _moved(np.diag([1, 1, 0.85])),
     "height 1.15": _moved(np.diag([1, 1, 1.15])),
     "field of view 80 mm wide and deep": _narrow(80),
+    "cone beam": _cone_beam(0.6, 150, 100),
     "bent 25 mm to the sides": _bent(0, 25, 260),
     "bent 25 mm front and back": _bent(1, 25, 260),
     "middle vertebra crushed to half its height": crushed,

@@ -4,8 +4,8 @@
     python -m VertebraLabelingTraining.evaluation.altered_scans --data DATA --model MODEL.pt --out DIR
 
 Each scan is labeled by the network of the fold that holds its patient, once for each of :data:`ALTERATIONS`; or by a
-model, then the scans of ``ct/`` are those of patients that it has not seen. Scans are all of ``ct/`` and every sixth of
-the others. Writes ``report.json`` below ``--out`` and prints a table; flagged is what
+model, then the scans are those of patients that it has not seen. Scans are all of ``ct/`` and every sixth of the
+others. Writes ``report.json`` below ``--out`` and prints a table; flagged is what
 :mod:`.crop_scores` calls so.
 """
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of CT with truth, with splits.json")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--runs", type=Path, nargs="+", help="run folders of fold 0, 1, 2")
-    who.add_argument("--model", type=Path, help="a model file, for scans of ct/ that it has not seen")
+    who.add_argument("--model", type=Path, help="a model file, for scans that it has not seen")
     parser.add_argument("--only", nargs="+", choices=list(ALTERATIONS), metavar="NAME", help="default: all")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -79,10 +79,10 @@ def of_model(model: Path, data: Path, found: Collection[str]) -> Iterator[tuple[
 
 
 def unseen_names(model: Path, data: Path, found: Collection[str]) -> list[str]:
-    """The scans of ``ct/`` that are in a fold and whose patients a model has not seen."""
+    """The scans that are in a fold and whose patients a model has not seen."""
     splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
     seen = set(read_card(model)["training"]["cases"])
-    scored = {name for fold in splits["folds"] for name in fold["ct"]}
+    scored = {name for fold in splits["folds"] for names in fold.values() for name in names}
     patients = patients_of(data / "splits.json", [*scored, *seen])
     known = {patients[name] for name in seen}
     return sorted(name for name in scored & set(found) if patients[name] not in known)

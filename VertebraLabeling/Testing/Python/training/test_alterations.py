@@ -69,6 +69,17 @@ def test_a_crushed_body_has_half_its_height_and_the_others_theirs(phantom):
     np.testing.assert_allclose(moved[:, :2], 0, atol=1e-9)
 
 
+def test_a_cone_beam_has_a_dark_axis_noise_with_a_grain_and_air_around_its_cylinder():
+    water = Volume(np.zeros((20, 200, 200), dtype=np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
+    seen = ALTERATIONS["cone beam"](water, np.array([(200.0, 200.0, 20.0)]))[0].array
+    assert (seen[:, 100, [30, 170]] == -1000).all() and (seen[:, 100, [50, 150]] > -700).all()
+    assert seen[:, 95:105, 95:105].mean() == pytest.approx(-150, abs=10)
+    assert seen[:, 95:105, 44:54].mean() == pytest.approx(-150 * (1 - 0.85**2), abs=10)
+    middle = seen[:, 95:105, 95:105]
+    assert middle.std() == pytest.approx(100, abs=10)
+    assert np.corrcoef(middle[:, 1:].ravel(), middle[:, :-1].ravel())[0, 1] > 0.2
+
+
 def test_metal_lies_behind_the_bodies_on_both_sides_and_stays_out_of_the_canal(phantom):
     volume, points = instrumented(*phantom)
     assert volume.array.max() == MOST_HU
