@@ -11,16 +11,16 @@ from .marked import marked as _
 
 SHIFT, VARIANT, GAP, END, CUT, FURTHER = "shift", "variant", "gap", "end", "cut", "further"
 IMPLANTS, TURNED, SMALL, CLIPPED, NO_GPU, NOTE = "implants", "turned", "small", "clipped", "no_gpu", "note"
-ASTRAY, FRAME, COUNTS, RULE = "astray", "frame", "counts", "rule"
+ASTRAY, FRAME, COUNTS, RULE, BEYOND = "astray", "frame", "counts", "rule", "beyond"
 
 SOLVER_KINDS = frozenset((SHIFT, VARIANT, COUNTS, GAP, END, CUT, FURTHER, RULE))
 """What the solver says of its chain: a new solution replaces these."""
 
-REVIEW_KINDS = frozenset((SHIFT, COUNTS, GAP, END, FURTHER, IMPLANTS, ASTRAY))
+REVIEW_KINDS = frozenset((SHIFT, COUNTS, GAP, END, FURTHER, IMPLANTS, ASTRAY, BEYOND))
 """Levels may be shifted, two counts differ, or vertebrae were or may have been missed: someone should look before the
 points are used."""
 
-OF_PLACES = frozenset((IMPLANTS, ASTRAY))
+OF_PLACES = frozenset((IMPLANTS, ASTRAY, BEYOND))
 """What is seen at certain vertebrae: it stays with them, whatever they are named."""
 
 DENS, FIRST_RIB, LAST_RIB, SACRUM = "dens", "first_rib", "last_rib", "sacrum"
@@ -63,9 +63,9 @@ class LabelWarning:
     Attributes:
         kind: ``shift``: the levels may be shifted by one; ``variant``: T13 or L6 is named; ``counts``: another count
             gives a vertebra another name; ``gap``: levels between two named ones were not found, or, without levels, a
-            vertebra may be missing there; ``end``: a level beyond an end of the chain was not found; ``cut``: the image
-            edge cuts a vertebra; ``further``: vertebral bodies are seen far from the chain; ``implants``: metal;
-            ``turned``: how the patient lies; ``small``: size of the spine; ``clipped``: values that the scan lacks;
+            vertebra may be missing there; ``end``: a level beyond an end of the chain was not found; ``beyond``: the
+            image shows more of the patient beyond an end; ``cut``: the image edge cuts a vertebra; ``further``:
+            vertebral bodies are seen far from the chain; ``implants``: metal; ``turned``: how the patient lies; ``small``: size of the spine; ``clipped``: values that the scan lacks;
             ``no_gpu``: labeled on the CPU; ``astray``: settled points are far from all that was seen; ``frame``: only
             this one of a sequence was labeled; ``rule``: the chosen rule cannot name all; ``note``: a sentence from
             elsewhere.
@@ -200,6 +200,12 @@ def _end(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     return translate(below if LEVEL_INDEX[level] > LEVEL_INDEX[end] else above).format(level=level, end=end)
 
 
+def _beyond(warning: LabelWarning, translate: Callable[[str], str]) -> str:
+    below = _("The image goes on below {level}, but no vertebra was seen there: look whether some are missing.")
+    above = _("The image goes on above {level}, but no vertebra was seen there: look whether some are missing.")
+    return translate(below if warning.numbers["step"] > 0 else above).format(level=span(warning.levels))
+
+
 def _cut(warning: LabelWarning, translate: Callable[[str], str]) -> str:
     return translate(_("The field of view ends inside {level}.")).format(level=span(warning.levels))
 
@@ -262,6 +268,7 @@ _WORDS: dict[str, Callable[[LabelWarning, Callable[[str], str]], str]] = {
     RULE: _rule,
     GAP: _gap,
     END: _end,
+    BEYOND: _beyond,
     CUT: _cut,
     FURTHER: _fixed(
         _("Further vertebral bodies are seen far from the named ones: look whether a part of the spine is missing.")

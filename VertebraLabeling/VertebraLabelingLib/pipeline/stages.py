@@ -1,7 +1,8 @@
 """The stages of a run in their order: each takes what is known of a scan, and gives it back with more known.
 
 CT -> checked HU -> working grid -> detection network -> pose -> level network -> centroid network -> missing vertebrae
--> smooth chain -> solver -> implants. :data:`NETWORK_STAGES` run where the networks run; the others on the CPU.
+-> smooth chain -> solver -> open ends, implants. :data:`NETWORK_STAGES` run where the networks run, the others on the
+CPU.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from .chain_smoothing import with_smooth_chain
 from .detection import run_network
 from .level_classification import RowLevels, classify_along, named_by_rows, with_level_bodies
 from .missing_vertebrae import look_again
+from .open_ends import open_ends
 from .pose_search import find_pose
 from .reporting import Reporter, ever_shorter
 
@@ -224,10 +226,11 @@ def name(state: State, engine: Engine) -> State:
     return replace(state, labels=solve(evidence, engine.fixed, engine.parameters.chain, engine.count))
 
 
-def look_for_implants(state: State, engine: Engine) -> State:
-    """Warn where metal may have hidden or moved vertebrae, and of clipped values."""
-    levels = implants.levels_with_metal(PreparedScan.of(state.volume), state.labels, engine.parameters.implants)
-    warnings = state.warnings + implants.warnings_of(levels)
+def look_around(state: State, engine: Engine) -> State:
+    """Warn where the image goes on beyond an end, where metal may have hidden vertebrae, and of clipped values."""
+    scan = PreparedScan.of(state.volume)
+    levels = implants.levels_with_metal(scan, state.labels, engine.parameters.implants)
+    warnings = state.warnings + open_ends(scan, state.labels) + implants.warnings_of(levels)
     if state.air_hu is not None:
         warnings += (LabelWarning(CLIPPED, numbers={"hu": state.air_hu}),)
     return replace(state, warnings=warnings)
@@ -257,11 +260,11 @@ CENTROIDS = Stage(0.75, "placing points", refine_centroids)
 MISSING = Stage(0.85, "placing points", find_missing_vertebrae)
 SMOOTH = Stage(0.94, "placing points", smooth_the_chain)
 NAME = Stage(0.95, "naming levels", name)
-IMPLANTS = Stage(0.98, "looking for metal", look_for_implants)
+AROUND = Stage(0.98, "looking for metal", look_around)
 
 FIRST_STAGES = (CHECK, LOAD, PREPARE)
 NETWORK_STAGES = (DETECT, POSE, LEVELS, CENTROIDS, MISSING, SMOOTH)
-LAST_STAGES = (NAME, IMPLANTS)
+LAST_STAGES = (NAME, AROUND)
 
 
 def run_stages(stages: Sequence[Stage], state: State, engine: Engine) -> State:

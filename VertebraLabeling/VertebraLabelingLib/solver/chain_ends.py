@@ -48,14 +48,14 @@ def missing_at_ends(
         end, level = end_of(levels, step), next_to(levels, step)
         if level is None or evidence.presence[LEVEL_INDEX[level]] < PRESENT:
             continue
-        direction, room = _room_beyond(points, step, evidence)
+        direction, room = room_beyond(points, step, evidence)
         way = scale * distance_from()[LEVEL_INDEX[end], LEVEL_INDEX[level]]
         if room > ROOM * way:
             found.append((level, end, points[-1 if step > 0 else 0] + way * direction))
     return found
 
 
-def _room_beyond(points: np.ndarray, step: int, evidence: Evidence) -> tuple[np.ndarray, float]:
+def room_beyond(points: np.ndarray, step: int, evidence: Evidence) -> tuple[np.ndarray, float]:
     """(3,) unit direction in which a chain goes on at its first (``step`` -1) or last (1) point; mm in view there."""
     last, before = (points[-1], points[-2]) if step > 0 else (points[0], points[1])
     direction = (last - before) / max(np.linalg.norm(last - before), 1e-6)
@@ -104,7 +104,7 @@ def landmarks_in_view(levels: Sequence[str], points: np.ndarray, evidence: Evide
     if "L1" in levels and any(level in levels for level in ("T11", "T12", "T13")):
         seen.append(LAST_RIB)
     if levels[-1] in ("L4", "L5", "L6") and len(points) > 1:
-        _, room = _room_beyond(points, 1, evidence)
+        _, room = room_beyond(points, 1, evidence)
         in_view = room > SACRUM_ROOM_MM + np.linalg.norm(points[-1] - points[-2]) / 2
         said = signs[-1, landmark_costs.LAST]
         if said > 0 or (said == 0 and in_view):

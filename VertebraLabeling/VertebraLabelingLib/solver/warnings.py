@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.evidence import Evidence
-from ..core.label_warning import CUT, END, FURTHER, GAP, OF_PLACES, SHIFT, SOLVER_KINDS, LabelWarning
+from ..core.label_warning import BEYOND, CUT, END, FURTHER, GAP, OF_PLACES, SHIFT, SOLVER_KINDS, LabelWarning
 from ..core.labels import LabeledPoint
 from ..core.spacing import lacks_t12, twice_apart
 from .chain_ends import (
@@ -73,7 +73,13 @@ def warnings_of_places(
         else warning
         for warning in warnings
     )
-    return tuple(warning for warning in renamed if warning.levels or warning.kind not in OF_PLACES)
+    ends = {point.level for point in (after[0], after[-1])} if after else set()
+    return tuple(
+        warning
+        for warning in renamed
+        if (warning.levels or warning.kind not in OF_PLACES)
+        and (warning.kind != BEYOND or ends.issuperset(warning.levels))
+    )
 
 
 def _names_by_place(before: Sequence[LabeledPoint], after: Sequence[LabeledPoint]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from VertebraLabelingLib.core.count_rules import AS_SEEN, FROM_ABOVE, FROM_SACRUM
 from VertebraLabelingLib.core.label_warning import (
     ASTRAY,
+    BEYOND,
     CLIPPED,
     COUNTS,
     CUT,
@@ -126,6 +127,14 @@ OTHERS = [
         "No vertebra was seen within 25 mm of what you moved or confirmed at T8, L1: check these places.",
     ),
     (
+        LabelWarning(BEYOND, ("T4",), numbers={"step": 1}),
+        "The image goes on below T4, but no vertebra was seen there: look whether some are missing.",
+    ),
+    (
+        LabelWarning(BEYOND, ("C3",), numbers={"step": -1}),
+        "The image goes on above C3, but no vertebra was seen there: look whether some are missing.",
+    ),
+    (
         LabelWarning(FRAME, numbers={"number": 3, "count": 10}, text="time 0.5 s"),
         "Only the shown frame of the sequence was labeled: 3 of 10 (time 0.5 s).",
     ),
@@ -210,7 +219,7 @@ def test_sentences_are_translated_as_templates():
 
 
 def test_a_look_is_asked_for_what_the_solver_metal_or_a_correction_leaves_in_doubt():
-    assert {SHIFT, COUNTS, GAP, END, FURTHER, IMPLANTS, ASTRAY} == REVIEW_KINDS
+    assert {SHIFT, COUNTS, GAP, END, FURTHER, IMPLANTS, ASTRAY, BEYOND} == REVIEW_KINDS
     assert {COUNTS, RULE, VARIANT} <= SOLVER_KINDS
     assert IMPLANTS not in SOLVER_KINDS and len(LANDMARKS) == 4
 

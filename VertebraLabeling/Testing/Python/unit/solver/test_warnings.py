@@ -10,6 +10,7 @@ from spine_factory import evidence, positions
 from VertebraLabelingLib.core.anatomy import LEVEL_INDEX, USUAL_LEVELS
 from VertebraLabelingLib.core.label_warning import (
     ASTRAY,
+    BEYOND,
     IMPLANTS,
     NO_GPU,
     REVIEW_KINDS,
@@ -216,3 +217,15 @@ def test_what_is_seen_at_a_vertebra_stays_with_it_under_its_new_name(kind):
     expected = (LabelWarning(kind, (USUAL_LEVELS[12], USUAL_LEVELS[14])), LabelWarning(NO_GPU))  # the last one is gone
     assert warnings_of_places(told, before, after) == expected
     assert warnings_of_places(told, before, []) == (LabelWarning(NO_GPU),)
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_that_the_image_goes_on_is_told_of_ends_alone(step):
+    """Where the user has put the missing vertebrae there, nothing is left to say."""
+    levels = USUAL_LEVELS[10:16]
+    before = [LabeledPoint(level, (0.0, 0.0, -25.0 * row)) for row, level in enumerate(levels)]
+    end = before[0] if step < 0 else before[-1]
+    told = (LabelWarning(BEYOND, (end.level,), numbers={"step": step}),)
+    assert warnings_of_places(told, before, before) == told
+    further = LabeledPoint(USUAL_LEVELS[9 if step < 0 else 16], (0.0, 0.0, 25.0 if step < 0 else -150.0))
+    assert warnings_of_places(told, before, [further, *before] if step < 0 else [*before, further]) == ()
