@@ -65,10 +65,10 @@ class LabelWarning:
             gives a vertebra another name; ``gap``: levels between two named ones were not found, or, without levels, a
             vertebra may be missing there; ``end``: a level beyond an end of the chain was not found; ``beyond``: the
             image shows more of the patient beyond an end; ``cut``: the image edge cuts a vertebra; ``further``:
-            vertebral bodies are seen far from the chain; ``implants``: metal; ``turned``: how the patient lies; ``small``: size of the spine; ``clipped``: values that the scan lacks;
-            ``no_gpu``: labeled on the CPU; ``astray``: settled points are far from all that was seen; ``frame``: only
-            this one of a sequence was labeled; ``rule``: the chosen rule cannot name all; ``note``: a sentence from
-            elsewhere.
+            vertebral bodies are seen far from the chain; ``implants``: metal; ``turned``: how the patient lies;
+            ``small``: size of the spine; ``clipped``: values that the scan lacks; ``no_gpu``: labeled on the CPU;
+            ``astray``: settled points are far from all that was seen; ``frame``: only this one of a sequence was
+            labeled; ``rule``: the chosen rule cannot name all; ``note``: a sentence from elsewhere.
         levels: what it is about, head to foot; of ``rule`` the one that would have no name.
         beside: of ``gap`` the named levels above and below it, of ``end`` the last named one, of ``counts`` what the
             vertebra is called by the other count.
