@@ -29,6 +29,15 @@ def pytest_configure():
         locale.setlocale(locale.LC_ALL, "")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """Files of the page's tests, which wait for a browser, between the others: side by side they would be the last."""
+    files, rank = dict.fromkeys(item.path for item in items), {}
+    for waits in (True, False):
+        same = [path for path in files if (path.parent.name == "web") == waits]
+        rank |= {path: (place + 0.5) / len(same) for place, path in enumerate(same)}
+    items.sort(key=lambda item: rank[item.path])
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real CT with truth; tests that need it skip where it is absent."""
