@@ -1,7 +1,7 @@
 """What looking for the pose costs, in computing time of one thread beside that of a usual run.
 
-A scan whose only oddity is a missing or doubled vertebra, and a patient who lies otherwise, take about three times as
-long at most.
+A scan whose only oddity is a missing or doubled vertebra takes at most three times as long, a patient who lies
+otherwise about three times.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ def test_a_patient_who_lies_otherwise_takes_about_three_times_as_long(scan, labe
 def test_a_missing_or_doubled_vertebra_does_not_set_off_the_search(
     scan, labeler, usual, sample_truth, monkeypatch, level, times
 ):
-    """At most three looks, and with the rest of a run no more time than a patient who lies otherwise."""
+    """At most three looks, and at most three times as long."""
     passes = []
     network = stages.run_network
     monkeypatch.setattr(stages, "run_network", lambda *given: passes.append(given) or network(*given))
     altered = with_slab(scan, sample_truth, level, times)
     first = cpu_seconds(labeler, altered)
     assert 1 <= len(passes) <= 3
-    assert first < 4 * usual or cpu_seconds(labeler, altered) < 4 * usual
+    assert first < 3 * usual or cpu_seconds(labeler, altered) < 3 * usual
