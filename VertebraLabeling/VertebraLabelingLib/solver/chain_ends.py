@@ -45,21 +45,33 @@ def missing_at_ends(
     """
     found = []
     for step in (-1, 1) if len(points) > 1 else ():
-        end, level = end_of(levels, step), next_to(levels, step)
+        level = next_to(levels, step)
         if level is None or evidence.presence[LEVEL_INDEX[level]] < PRESENT:
             continue
-        direction, room = room_beyond(points, step, evidence)
-        way = scale * distance_from()[LEVEL_INDEX[end], LEVEL_INDEX[level]]
+        place, way = place_beyond(levels, points, scale, step)
+        room = _room_beyond(points, step, evidence)
         if room > ROOM * way:
-            found.append((level, end, points[-1 if step > 0 else 0] + way * direction))
+            found.append((level, end_of(levels, step), place))
     return found
 
 
-def room_beyond(points: np.ndarray, step: int, evidence: Evidence) -> tuple[np.ndarray, float]:
-    """(3,) unit direction in which a chain goes on at its first (``step`` -1) or last (1) point; mm in view there."""
+def place_beyond(levels: Sequence[str], points: np.ndarray, scale: float, step: int) -> tuple[np.ndarray, float]:
+    """(3,) likely place, world RAS mm, of :func:`next_to` beyond an end of two points or more, and its distance, mm."""
+    way = scale * distance_from()[LEVEL_INDEX[end_of(levels, step)], LEVEL_INDEX[next_to(levels, step)]]
+    last, direction = _end_and_direction(points, step)
+    return last + way * direction, way
+
+
+def _end_and_direction(points: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """(3,) the first (``step`` -1) or last (1) point of a chain, and the unit direction in which it goes on there."""
     last, before = (points[-1], points[-2]) if step > 0 else (points[0], points[1])
-    direction = (last - before) / max(np.linalg.norm(last - before), 1e-6)
-    return direction, float(distance_along(last[None], direction[None], evidence.corners)[0])
+    return last, (last - before) / max(np.linalg.norm(last - before), 1e-6)
+
+
+def _room_beyond(points: np.ndarray, step: int, evidence: Evidence) -> float:
+    """Mm in view beyond the first (``step`` -1) or last (1) point of a chain, in the direction in which it goes on."""
+    last, direction = _end_and_direction(points, step)
+    return float(distance_along(last[None], direction[None], evidence.corners)[0])
 
 
 def end_of(levels: Sequence[str], step: int) -> str:
@@ -104,7 +116,7 @@ def landmarks_in_view(levels: Sequence[str], points: np.ndarray, evidence: Evide
     if "L1" in levels and any(level in levels for level in ("T11", "T12", "T13")):
         seen.append(LAST_RIB)
     if levels[-1] in ("L4", "L5", "L6") and len(points) > 1:
-        _, room = room_beyond(points, 1, evidence)
+        room = _room_beyond(points, 1, evidence)
         in_view = room > SACRUM_ROOM_MM + np.linalg.norm(points[-1] - points[-2]) / 2
         said = signs[-1, landmark_costs.LAST]
         if said > 0 or (said == 0 and in_view):

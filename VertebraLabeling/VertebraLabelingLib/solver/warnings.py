@@ -73,13 +73,9 @@ def warnings_of_places(
         else warning
         for warning in warnings
     )
-    ends = {point.level for point in (after[0], after[-1])} if after else set()
-    return tuple(
-        warning
-        for warning in renamed
-        if (warning.levels or warning.kind not in OF_PLACES)
-        and (warning.kind != BEYOND or ends.issuperset(warning.levels))
-    )
+    ends = {point.level for point in (*after[:1], *after[-1:])}
+    kept = (warning for warning in renamed if warning.levels or warning.kind not in OF_PLACES)
+    return tuple(warning for warning in kept if warning.kind != BEYOND or ends.issuperset(warning.levels))
 
 
 def _names_by_place(before: Sequence[LabeledPoint], after: Sequence[LabeledPoint]) -> dict[str, str]:
