@@ -56,7 +56,15 @@ def no_slot_errors():
 
 @pytest.fixture(autouse=True, scope="module")
 def no_panel():
-    """Tests of nodes see the scene that they make: an open panel would choose a point list in it, and add its names."""
+    """Tests of nodes see the scene that they make: an open panel would choose a point list in it, and add its names.
+
+    The views of earlier tests look afterwards as they did before.
+    """
     import harness
+    import slicer
 
     harness.closePanel(MODULE_FILE.stem)
+    views = [(view, view.GetOrientation()) for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")]
+    yield
+    for view, orientation in views:  # views outlive a scene, and tests of panels look at them as they stood
+        view.SetOrientation(orientation)
