@@ -205,7 +205,7 @@ class Visitor:
     def drag(self, level: str, right: float, up: float, view="Sagittal") -> tuple[list[float], list[float]]:
         """Drag a point by pixels; returns where it was and where the mouse let it go, world RAS mm."""
         x, y, width, height = self.ask("place", level, view)
-        box = self.page.locator(f".{view} img").first.bounding_box()
+        box = self.image_box(view)
         assert abs(box["width"] - width) <= 2 and abs(box["height"] - height) <= 2, (box, width, height)
         start = box["x"] + x, box["y"] + box["height"] - y
         mouse = self.page.mouse
@@ -217,6 +217,15 @@ class Visitor:
         self.page.wait_for_timeout(200)
         mouse.up()
         return self.ask("positions").get(level), self.ask("to_world", view, x + right, y + up)
+
+    def image_box(self, view: str) -> dict[str, float]:
+        """Where the picture of a view is on the page, CSS pixels: waits while a new picture takes the place of one."""
+        boxes = []
+        until(
+            lambda: boxes.append(self.page.locator(f".{view} img").first.bounding_box()) or boxes[-1] is not None,
+            f"for the picture of {view}",
+        )
+        return boxes[-1]
 
     def _hovers(self, place: tuple[float, float], level: str) -> bool:
         self.page.mouse.move(place[0] - 2, place[1])

@@ -48,7 +48,7 @@ def test_along_the_spine_it_is_the_level_under_the_mouse_else_that_of_the_center
     reader.choose("T11")
     says(reader, "Center: T11, middle third", "Sagittal")
     x, y, _, height = reader.ask("place", "L2", "Sagittal")
-    box = reader.page.locator(".Sagittal img").first.bounding_box()
+    box = reader.image_box("Sagittal")
     reader.page.mouse.move(box["x"] + x - 5, box["y"] + height - y)
     reader.page.mouse.move(box["x"] + x, box["y"] + height - y, steps=4)
     says(reader, "L2, middle third", "Sagittal")
