@@ -13,7 +13,7 @@ from VertebraLabelingLib.core.volume import apply_affine, lps_to_ras
 from VertebraLabelingLib.errors import InputError
 
 from . import found_in
-from .points import levelPoints, placesAsWritten, readLabels, sourceVolume, transformed
+from .points import hasPoints, placesAsWritten, readLabels, sourceVolume, transformed
 from .slice_geometry import inPatient, patientToWorld
 from .translation import tr as _
 from .volume_state import stateOf
@@ -25,7 +25,7 @@ TOLERANCE = 0.1  # voxels between the places of an image in its header and in th
 def whyNot(pointsNode):
     """Why no report can be made of these points, in one sentence; empty where one can, as far as is seen quickly."""
     volumeNode = sourceVolume(pointsNode) if pointsNode is not None else None
-    if pointsNode is None or not levelPoints(pointsNode):
+    if pointsNode is None or not hasPoints(pointsNode):
         return _("There are no points: label a CT first.")
     if volumeNode is None:
         return _("The CT of these points is not in the scene: load it and label it again.")

@@ -218,7 +218,7 @@ def _followMoved(pointsNode, labels, found):
         record = written.get(pointsNode.GetNthControlPointID(each.index))
         place = tuple(apply_affine(toWorld, [record[1:]])[0].tolist()) if record else each.point.ras
         before.append(replace(each.point, ras=place))
-        if record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, each.index))).max() > MOVED_MM:
+        if record and _distance(record[1:], _localPosition(pointsNode, each.index)) > MOVED_MM:
             moves.append((place, each.point.ras))
     return after_moves(labels.with_points(tuple(before)), labels.evidence, moves) if moves else labels.evidence
 
@@ -235,6 +235,16 @@ def levelPoints(pointsNode):
     written = _record(pointsNode)
     placed = [(index, level) for index, level, placed in control_points.levelIndices(pointsNode) if placed]
     return [NodePoint(index, _labeledPoint(pointsNode, index, level, written)) for index, level in placed]
+
+
+def hasPoints(pointsNode):
+    """Whether any vertebra stands somewhere: whether :func:`levelPoints` finds one.
+
+    Raises:
+        InputError: this is no point list.
+    """
+    checkIsPointList(pointsNode)
+    return any(placed for _index, _level, placed in control_points.levelIndices(pointsNode))
 
 
 def headToFoot(pointsNode):
@@ -310,9 +320,14 @@ def _labeledPoint(pointsNode, index, level, written):
     if written and (record is None or record[0] != level):
         return LabeledPoint(level, ras, 1.0, CONFIRMED)  # placed or named by the user
     point = LabeledPoint.described(level, ras, pointsNode.GetNthControlPointDescription(index))
-    if record and np.abs(np.subtract(record[1:], _localPosition(pointsNode, index))).max() > MOVED_MM:
+    if record and _distance(record[1:], _localPosition(pointsNode, index)) > MOVED_MM:
         return replace(point, status=MOVED) if point.status == PREDICTED else point  # a place is settled, not a level
     return point
+
+
+def _distance(one, other):
+    """Of two places, along the axis on which they differ most; plain numbers, as this is asked for each redraw."""
+    return max(abs(a - b) for a, b in zip(one, other))
 
 
 def _localPosition(pointsNode, index):

@@ -11,7 +11,7 @@ from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.errors import VertebraLabelingError
 from VertebraLabelingLib.solver.naming import alternative_names, count_in
 
-from .points import levelPoints, provenanceOf, readLabels
+from .points import hasPoints, provenanceOf, readLabels
 from .translation import tr as _
 
 
@@ -36,7 +36,7 @@ class Told:
 
 def told(pointsNode):
     """:class:`Told` of a markups node; of ``None`` there is nothing to tell."""
-    if pointsNode is None or not levelPoints(pointsNode):
+    if pointsNode is None or not hasPoints(pointsNode):
         return Told()
     try:
         labels = readLabels(pointsNode)

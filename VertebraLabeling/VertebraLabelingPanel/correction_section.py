@@ -2,8 +2,8 @@
 
 from slicer.i18n import tr as _
 from VertebraLabelingLib.core.anatomy import LEVELS
+from VertebraLabelingMRML import points
 from VertebraLabelingMRML.editor import Editor
-from VertebraLabelingMRML.points import levelPoints
 
 
 class CorrectionSection:
@@ -43,10 +43,9 @@ class CorrectionSection:
             combo.addItems(list(levels))
 
     def setParameters(self, parameters):
-        """Correct the output node of these choices; None while there is no scene."""
+        """Correct the output node of these choices, from the next :meth:`update` on; None while there is no scene."""
         self._parameters = parameters
         self.undoStack.dropDeleted()
-        self.update()
 
     @property
     def _node(self):
@@ -57,7 +56,7 @@ class CorrectionSection:
         """Enable what can be done now."""
         node = self._node
         chosen = self._table.chosen() if self._table is not None and node is not None else []
-        hasPoints = node is not None and bool(levelPoints(node))
+        hasPoints = node is not None and points.hasPoints(node)
         ui = self._ui
         for button in (ui.nameButton, ui.addButton):
             button.enabled = len(chosen) == 1
@@ -122,6 +121,6 @@ class CorrectionSection:
             action(node)
             self._messages.tell("")
         self._refresh()
-        for each in levelPoints(node):
+        for each in points.levelPoints(node):
             if each.point.level == chooseLevel:
                 self._table.choose(each.index)

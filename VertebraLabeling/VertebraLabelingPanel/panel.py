@@ -1,7 +1,7 @@
 """The panel: its sections, put together on the widgets of the .ui file."""
 
 from slicer.i18n import tr as _
-from VertebraLabelingMRML.points import belongsTo, levelPoints, pointsNodeOf
+from VertebraLabelingMRML.points import belongsTo, hasPoints, pointsNodeOf
 
 from .correction_section import CorrectionSection
 from .count_section import CountSection
@@ -63,7 +63,7 @@ class Panel:
         self._parameters = parameters
         self._matchOutput()
         self._endMessagesOfOthers()
-        for section in (self.run, self.results, self.corrections, self.reading):
+        for section in (self.run, self.corrections, self.reading, self.results):  # the last one updates those before it
             section.setParameters(parameters)
 
     def _matchOutput(self):
@@ -122,7 +122,7 @@ def _fits(pointsNode, volumeNode, first):
     if pointsNode is None:
         return False
     belongs = belongsTo(pointsNode, volumeNode)
-    return first or not levelPoints(pointsNode) if belongs is None else belongs
+    return first or not hasPoints(pointsNode) if belongs is None else belongs
 
 
 def _press(button):

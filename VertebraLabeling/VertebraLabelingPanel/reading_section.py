@@ -2,11 +2,9 @@
 
 import qt
 from slicer.i18n import tr as _
-from VertebraLabelingMRML import discs, levels
-from VertebraLabelingMRML.control_points import levelIndices
+from VertebraLabelingMRML import discs, levels, points
 from VertebraLabelingMRML.display import removeWithDisplay
 from VertebraLabelingMRML.level_readout import LevelReadout
-from VertebraLabelingMRML.points import sourceVolume
 
 from .later import Laters
 from .plane_chooser import PlaneChooser
@@ -38,14 +36,13 @@ class ReadingSection:
         return node if node is not None and node.GetScene() is not None else None
 
     def setParameters(self, parameters):
-        """Read the output node of these choices; None while there is no scene."""
+        """Read the output node of these choices, from the next :meth:`update` on; None while there is no scene."""
         self._parameters = parameters
-        self.update()
 
     def update(self):
         """Bring views and buttons in line with the points."""
         node = self._node
-        hasPoints = node is not None and any(placed for _index, _level, placed in levelIndices(node))
+        hasPoints = node is not None and points.hasPoints(node)
         self._ui.copyReportButton.enabled = hasPoints
         discsNode = discs.discsNodeOf(node) if node is not None else None
         self._ui.discsCheckBox.enabled = hasPoints or discsNode is not None
@@ -59,7 +56,7 @@ class ReadingSection:
         """Points and the volume that they were found in, or the chosen one where that is not known."""
         if pointsNode is None:
             return None, None
-        return pointsNode, sourceVolume(pointsNode) or self._parameters.inputVolume
+        return pointsNode, points.sourceVolume(pointsNode) or self._parameters.inputVolume
 
     def _onTurned(self, place):
         """The views of the straightened spine go where the others were turned."""

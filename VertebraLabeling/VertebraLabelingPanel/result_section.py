@@ -4,7 +4,7 @@ import slicer
 from VertebraLabelingMRML import display
 from VertebraLabelingMRML.bone_surface import boneModel, isBoneShown, showBoneSurface
 from VertebraLabelingMRML.look import Look
-from VertebraLabelingMRML.points import EVIDENCE, PROVENANCE, WARNINGS, levelPoints, sourceVolume
+from VertebraLabelingMRML.points import EVIDENCE, PROVENANCE, WARNINGS, hasPoints, levelPoints, sourceVolume
 from VertebraLabelingMRML.slice_view_follower import SliceViewFollower
 from VertebraLabelingMRML.told import Told, told
 from VertebraLabelingMRML.watcher import PointsWatcher
@@ -76,7 +76,7 @@ class ResultSection:
     def _boneOf(self):
         """The volume whose bone is to be seen in 3D, or None."""
         node = self._presentNode
-        wanted = node is not None and self._parameters.showBone and bool(levelPoints(node))
+        wanted = node is not None and self._parameters.showBone and hasPoints(node)
         return sourceVolume(node) if wanted else None
 
     def _showBone(self):
@@ -88,9 +88,9 @@ class ResultSection:
         self.told, self._shown = told(node), None
         if node is not None:
             display.showConfidence(node, amberBelow)
-            hasPoints = bool(levelPoints(node))
-            display.showCurve(node, self._parameters.showCurve and hasPoints)
-            display.showRegions(node, self._parameters.showRegions and hasPoints, amberBelow)
+            shown = hasPoints(node)
+            display.showCurve(node, self._parameters.showCurve and shown)
+            display.showRegions(node, self._parameters.showRegions and shown, amberBelow)
             self._shown = self._state(node, amberBelow)
         self._views.follow(node)
 

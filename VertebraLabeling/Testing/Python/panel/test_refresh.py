@@ -54,12 +54,10 @@ class TestRefresh(PanelCase):
         for action in (self.widget.panel.refresh, self.widget.onParametersModified):
             action()
             took = []
-            while len(took) < 20 or (min(took) >= 0.005 and len(took) < 100):
+            for _ in range(20):
                 start = time.process_time()
                 action()
                 took.append(time.process_time() - start)
-                if len(took) > 20:
-                    time.sleep(0.1)  # a shared processor may be slow for seconds
             self.assertLess(min(took), 0.005)  # other work on the computer only adds
 
     def test_the_page_has_no_balls_made_anew_either(self):
