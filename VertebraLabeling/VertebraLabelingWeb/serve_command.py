@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib.util import find_spec
 
 from VertebraLabelingLib.commands.options import add_engine_options
 from VertebraLabelingLib.errors import InputError, VertebraLabelingError
+
+from .addresses import PublicUrl
 
 _NO_WEB = "The browser page needs the extra 'web': pip install '.[web]' in the clone (Python 3.11 or newer)."
 
@@ -58,21 +61,27 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the sub-command; returns when it is interrupted."""
+    """Run the sub-command; returns when it is interrupted. What cannot be served is refused before libraries load."""
+    if find_spec("trame_slicer") is None:
+        raise VertebraLabelingError(_NO_WEB)
+    if not arguments.keep_session >= 0 or not 0 < arguments.upload_limit <= MOST_MB:
+        raise InputError("--keep-session or --upload-limit is no number that can be used: give minutes, and MB.")
+    if arguments.public_url:
+        PublicUrl.parse(arguments.public_url)
+    from .scans import served_scans
+
+    jobs = served_scans(arguments.inputs)
     try:
-        from VertebraLabelingWeb import scans, server
+        from VertebraLabelingWeb import server
     except ImportError as error:
         if (error.name or "").split(".")[0].startswith("VertebraLabelingLib"):
             raise
         raise VertebraLabelingError(_NO_WEB) from error
     from VertebraLabelingLib.batch.workers import LabelerSpec
 
-    jobs = scans.served_scans(arguments.inputs)
     weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
     LabelerSpec(weights, arguments.device).check()
     network = {"device": arguments.device, "weights": weights}
-    if not arguments.keep_session >= 0 or not 0 < arguments.upload_limit <= MOST_MB:
-        raise InputError("--keep-session or --upload-limit is no number that can be used: give minutes, and MB.")
     options = server.Options(
         host=arguments.host,
         port=arguments.port,
