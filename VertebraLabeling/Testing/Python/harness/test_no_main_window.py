@@ -32,7 +32,9 @@ NEED_VIEWS = {
 }
 
 
-@pytest.mark.parametrize("name", NEED_VIEWS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name == "test_correcting" else []) for name in NEED_VIEWS]
+)
 def test_a_test_that_needs_views_skips_without_them(name, monkeypatch):
     monkeypatch.syspath_prepend(str(PANEL))
     monkeypatch.delitem(sys.modules, name, raising=False)

@@ -26,7 +26,7 @@ def spine_case(levels, hu=100, gap=30.0, name="spine", cut=(), ball_hu=None) -> 
 
 
 def level_trainer(out, **settings) -> LevelTrainer:
-    config = LevelConfig(**{"steps": 4, "batch": 2, "freeze_norms_from": 0.75, "checkpoint_every": 100, **settings})
+    config = LevelConfig(**{"steps": 4, "batch": 1, "freeze_norms_from": 0.75, "checkpoint_every": 100, **settings})
     cases = [spine_case(("T11", "T12", "L1", "L2"), name="a"), spine_case(("T12", "L1", "L2"), 300, name="b")]
     return LevelTrainer(config, cases, out)
 

@@ -59,6 +59,8 @@ def quick(monkeypatch):
     """Fine-tuning with crops and steps for a test; a network that knows nothing is sure in no pose: none is sought."""
     monkeypatch.setattr(stages, "find_pose", lambda *given: PatientPose())
     monkeypatch.setattr(detection_task, "FINE_TUNING", replace(TINY, freeze_norms_from=0.0))
+    one_each = {name: replace(settings, batch=1) for name, settings in finetune.tuning_settings().items()}
+    monkeypatch.setattr(finetune, "tuning_settings", lambda: one_each)
     monkeypatch.setattr(finetune, "plot_curves", lambda history, png: None)  # test_training.py looks at them
 
 
@@ -240,7 +242,7 @@ def test_files_that_nobody_corrected_are_counted(tmp_path):
     assert finetune._uncorrected(find_cases([tmp_path])) == ""
 
 
-@pytest.mark.parametrize(("rate", "code"), [("1e-6", 0), ("0.1", 1)])
+@pytest.mark.parametrize(("rate", "code"), [("1e-6", 0), pytest.param("0.1", 1, marks=pytest.mark.long)])
 def test_the_real_network_is_kept_after_a_tiny_step_and_refused_after_a_wild_one(
     shared_data, tmp_path, quick, capsys, rate, code
 ):

@@ -23,17 +23,17 @@ TRAINERS = pytest.mark.parametrize("make", [level_trainer, centroid_trainer])
 
 @TRAINERS
 def test_a_sample_depends_on_seed_step_and_place_alone(make, tmp_path):
-    trainer = make(tmp_path)
+    trainer = make(tmp_path, batch=2)
     first = trainer.batch(3)
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002 - it must not matter
     trainer.batch(0)
-    for one, other in zip(first, make(tmp_path).batch(3)):
+    for one, other in zip(first, make(tmp_path, batch=2).batch(3)):
         assert torch.equal(one, other)
     single = make(tmp_path, batch=1).batch(3)[0][0]
     size = min(single.shape[1], first[0].shape[2])  # of two samples the shorter is padded
     assert torch.equal(single[:, :size], first[0][0][:, :size])
-    for other in (trainer.batch(2), make(tmp_path, seed=1).batch(3)):
+    for other in (trainer.batch(2), make(tmp_path, batch=2, seed=1).batch(3)):
         assert other[0].shape != first[0].shape or not torch.equal(other[0], first[0])
     assert not torch.equal(first[0][0], first[0][1])
 
@@ -98,11 +98,11 @@ def data(tmp_path_factory):
 class TestCommand:
     @pytest.fixture(autouse=True)
     def config(self, tmp_path_factory):
-        self.batch_of_two = tmp_path_factory.mktemp("config") / "config.json"
-        self.batch_of_two.write_text('{"batch": 2}')
+        self.batch_of_one = tmp_path_factory.mktemp("config") / "config.json"
+        self.batch_of_one.write_text('{"batch": 1}')
 
     def call(self, network, data, out, *more) -> int:
-        words = ("train", "--network", network, "--config", self.batch_of_two, "--data", data, "--out", out, *more)
+        words = ("train", "--network", network, "--config", self.batch_of_one, "--data", data, "--out", out, *more)
         return main([str(word) for word in words])
 
     @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ LYING = {
     "feet first": np.diag([-1, 1, -1]),
     "feet first on the belly": np.diag([1, -1, -1]),
 }
+OFTEN = ("on the belly", "feet first", "missing-T7", "doubled-T11")  # the others are long tests
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +73,23 @@ def takes_at_most(labeler: VertebraLabeler, volume: Volume, seconds: float) -> b
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("lying", LYING)
+@pytest.mark.parametrize(
+    "lying", [pytest.param(lying, marks=[] if lying in OFTEN else pytest.mark.long) for lying in LYING]
+)
 def test_a_patient_who_lies_otherwise_takes_about_three_times_as_long(scan, labeler, usual, lying):
     """A third is left for a busy computer, whose threads disturb one another."""
     assert takes_at_most(labeler, turned(scan, LYING[lying]), 4 * usual)
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("times", [0, 2], ids=("missing", "doubled"))
-@pytest.mark.parametrize("level", ["T4", "T7", "T11"])
+@pytest.mark.parametrize(
+    ("level", "times"),
+    [
+        pytest.param(level, times, id=f"{what}-{level}", marks=[] if f"{what}-{level}" in OFTEN else pytest.mark.long)
+        for level in ("T4", "T7", "T11")
+        for times, what in ((0, "missing"), (2, "doubled"))
+    ],
+)
 def test_a_missing_or_doubled_vertebra_does_not_set_off_the_search(
     scan, labeler, usual, sample_truth, monkeypatch, level, times
 ):
