@@ -9,9 +9,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-output
 PORT   ?= 8080
-# Test files side by side, one more than there are cores, as tests of the page and of processes often wait;
+# Test files side by side, two more than there are cores, as tests of the panel, page and processes often wait;
 # PYTEST_ARGS="-n 0" runs them one after the other.
-SIDE_BY_SIDE = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist loadfile \
+SIDE_BY_SIDE = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2) --maxprocesses 6 --dist loadfile \
                --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
