@@ -32,7 +32,7 @@ _SIZES = ("elementspacing", "elementsize")
 _MATRIX = ("transformmatrix", "rotation", "orientation")
 _ORIGIN = ("offset", "position", "origin")
 _SIDES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}  # axis and sign in RAS
-_ALONG_COSINE = 0.5  # an oblique axis is named by the side that is nearest, at most 55 degrees away
+_ALONG_COSINE = 0.3  # ITK names axes by the nearest sides; the last one gets what is left, at worst at a cosine of 1/3
 _BYTES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "FLOAT": 4, "DOUBLE": 8}
 _WHOLE = re.compile(r"[0-9]{1,18}")
 

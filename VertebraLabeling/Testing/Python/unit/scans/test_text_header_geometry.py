@@ -16,7 +16,7 @@ from nifti_files import corners_apart, flipped, moved, tilted
 from phantoms import affine, body
 from VertebraLabelingLib.core.volume import Volume
 from VertebraLabelingLib.errors import InputError
-from VertebraLabelingLib.preprocessing.sitk_image import to_sitk
+from VertebraLabelingLib.preprocessing.sitk_image import from_sitk, to_sitk
 from VertebraLabelingLib.scans.read_scan import read_scan
 
 OWN = affine(spacing=(1.9, 2.1, 3.2))
@@ -234,6 +234,20 @@ def test_metaimage_whose_geometry_is_missing_or_contradictory_is_refused(tmp_pat
 def test_metaimage_letters_that_agree_or_say_nothing_are_read(tmp_path, letters):
     place = flipped(flipped(OWN, 0), 1)  # the axes run to left, back and head
     assert_at(meta(tmp_path / "a.mha", place, AnatomicalOrientation=letters), place)
+
+
+def test_the_letters_that_itk_gives_to_axes_far_from_all_sides_contradict_nothing(tmp_path):
+    """Each axis here is nearest to a side that a nearer one has taken, or nearly so."""
+    third, axes = 1 / 3, np.eye(3)
+    axes[:] = [[-third, -2 * third, -2 * third], [-2 * third, -third, 2 * third], [-2 * third, 2 * third, -third]]
+    for turn in np.random.default_rng(0).normal(scale=0.02, size=(40, 3)):
+        nearly, _ = np.linalg.qr(axes @ (np.eye(3) + np.cross(np.eye(3), turn)))
+        image = sitk.Image(3, 4, 5, sitk.sitkInt16)
+        image.SetDirection((nearly * np.sign(np.sum(nearly * axes, axis=0))).ravel().tolist())
+        sitk.WriteImage(image, str(tmp_path / "a.mha"))
+        np.testing.assert_allclose(
+            read_scan(tmp_path / "a.mha").volume.ijk_to_ras, from_sitk(image).ijk_to_ras, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("letters", ["RAI", "LPS"])
