@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from zlib import crc32
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from .session_routes import LEAVE, SESSION
 
 PAGES = ("/", f"/{INDEX}")
 SOCKET = "/ws"
+GOODBYE_S = 1.0  # for a socket that is closed to hear so
 NO_PAGE = (
     "A proxy that shows the page below a path must take that path off before it passes a request on. With nginx, "
     "proxy_pass ends with a slash: location /spine/ { proxy_pass http://127.0.0.1:8080/; }"
@@ -67,6 +69,7 @@ class Gate:
     ) -> None:
         self._occupancy, self._store, self._addresses = occupancy, store, addresses
         self._token, self._close_sockets = token, close_sockets
+        self._transports: set[asyncio.Transport] = set()
         self._session_cookie = session_cookie(addresses, port)
         self._token_cookie = f"vertebra_token_{cookie_suffix(addresses, port)}"
 
@@ -118,11 +121,16 @@ class Gate:
         return response
 
     async def _socket(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        loop, former, own = asyncio.get_running_loop(), set(self._transports), {request.transport} - {None}
+        self._transports |= own
         await self._close_sockets()
+        loop.call_later(GOODBYE_S, _abort, former)
         self._occupancy.connected()
         try:
             return await handler(request)
         finally:
+            self._transports -= own
+            loop.call_later(GOODBYE_S, _abort, own)
             self._occupancy.disconnected()
 
     def _may_enter(self, request: web.Request) -> bool:
@@ -158,3 +166,10 @@ class Gate:
             secure=public is not None and public.scheme == "https",
             path="/",
         )
+
+
+def _abort(transports: Iterable[asyncio.Transport]) -> None:
+    """Give up what is still on its way. Of a network that went without a word nothing is ever taken, and all that is
+    sent, also to the socket that is open now, would wait for it."""
+    for each in transports:
+        each.abort()

@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 
 LOOPBACK = "127.0.0.1"
+FEW_BYTES = 2**14  # that the network itself holds
 
 
 class Cable:
@@ -20,6 +21,7 @@ class Cable:
     def __init__(self, port: int) -> None:
         self._server, self._state, self._end = port, "good", False
         self._pairs: dict[socket.socket, socket.socket] = {}
+        self._forgotten: list[socket.socket] = []
         self._selector, self._lock = selectors.DefaultSelector(), threading.Lock()
         self._listener = socket.create_server((LOOPBACK, 0))
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -41,11 +43,17 @@ class Cable:
         with self._lock:
             self._state = "silent"
 
+    def choke(self) -> None:
+        """Nothing of the server's comes through any more, and neither end is told."""
+        with self._lock:
+            self._state = "choked"
+
     def mend(self) -> None:
         """New connections are made again; of the old ones nothing is known any more at the browser's end."""
         with self._lock:
-            for near in [near for near in self._pairs if near.getsockname()[1] == self._listener.getsockname()[1]]:
-                self._close(near)  # the server's end stays open: it was never told
+            for near in filter(self._is_near, list(self._pairs)):
+                self._forget(self._pairs[near])  # the server's end stays open, was never told, and nobody reads there
+                self._close(near)
             self._state = "good"
 
     def stop(self) -> None:
@@ -60,17 +68,26 @@ class Cable:
                 with self._lock, suppress(OSError):
                     if key.fileobj is self._listener:
                         self._connect()
-                    elif self._state == "good" and key.fileobj in self._pairs:
+                    elif key.fileobj in self._pairs and self._passes(key.fileobj):
                         self._pass_on(key.fileobj)
-            if self._state == "silent":
+            if self._state in ("silent", "choked"):
                 threading.Event().wait(0.05)  # what waits to be read stays readable
+
+    def _is_near(self, end: socket.socket) -> bool:
+        """Whether this is the browser's end of a connection."""
+        return end.getsockname()[1] == self._listener.getsockname()[1]
+
+    def _passes(self, source: socket.socket) -> bool:
+        return self._state == "good" or (self._state == "choked" and self._is_near(source))
 
     def _connect(self) -> None:
         near, _ = self._listener.accept()
         if self._state == "cut":
             near.close()
             return
-        far = socket.create_connection((LOOPBACK, self._server))
+        far = socket.socket()
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FEW_BYTES)
+        far.connect((LOOPBACK, self._server))
         for one, other in ((near, far), (far, near)):
             self._pairs[one] = other
             self._selector.register(one, selectors.EVENT_READ)
@@ -92,6 +109,13 @@ class Cable:
             self._selector.unregister(end)
         end.close()
 
+    def _forget(self, end: socket.socket) -> None:
+        if self._pairs.pop(end, None) is not None:
+            self._selector.unregister(end)
+            self._forgotten.append(end)
+
     def _drop(self) -> None:
         for end in list(self._pairs):
             self._close(end)
+        for end in self._forgotten:
+            end.close()

@@ -122,8 +122,12 @@ def look_into(trame_server, page):
         writer = transfers.WRITERS[transfers.STRAIGHT]
         transfers.WRITERS[transfers.STRAIGHT] = writer._replace(write=refuse)
 
+    def flood(size):
+        """So many bytes of pictures, of no view, are on their way at once."""
+        trame_server.protocol_call("trame.rca.push", "none", {}, np.random.default_rng(0).bytes(size))
+
     looks = (positions, place, hovered, to_world, window, nodes, time_of_level, slice_to_ras, plane_of)
-    for function in (*looks, roll_voxels, exchange, read_slowly, break_straightening, refuse_slowly):
+    for function in (*looks, roll_voxels, exchange, read_slowly, break_straightening, refuse_slowly, flood):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 

@@ -9,6 +9,7 @@ import pytest
 from browser import Visitor, visitor
 from cable import Cable
 
+MANY_BYTES = 2**24  # more than the system keeps for a reader who does not come
 AWAY_S = 4.0  # with a grace of a second: longer than a session without corrections is protected from others
 
 
@@ -73,6 +74,20 @@ def test_a_network_that_was_away_comes_back_to_the_same_corrected_points(correct
     assert corrected.corrections() == before and corrected.state("unsaved") is True
     corrected.page.click("#undo")
     corrected.wait("state.get('undo_what') === 'confirmation'")
+
+
+def test_a_network_that_went_while_pictures_were_on_their_way_holds_up_nothing(corrected, cable):
+    """What nobody takes any more fills the way to the old socket; the new one is another."""
+    before = corrected.corrections()
+    cable.choke()
+    corrected.page.evaluate("size => { window.trame.trigger('test_flood', [size]); }", MANY_BYTES)
+    assert corrected.told("lost")
+    cable.mend()
+    began = time.monotonic()
+    back(corrected)
+    assert time.monotonic() - began < 60
+    assert corrected.corrections() == before
+    corrected.confirm("L2")
 
 
 def test_a_computer_that_slept_comes_back_to_the_same_corrected_points(corrected, cable):
