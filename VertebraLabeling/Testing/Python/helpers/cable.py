@@ -9,6 +9,7 @@ from contextlib import suppress
 
 LOOPBACK = "127.0.0.1"
 FEW_BYTES = 2**14  # that the network itself holds
+MANY_BYTES = 2**24  # more than the system keeps for a reader who does not come
 
 
 class Cable:

@@ -58,8 +58,11 @@ def write_balls(path: Path, places) -> Path:
 
 @pytest.fixture(scope="session")
 def server(browser, ball_ct, tmp_path_factory):
-    """A server that opens the balls for each session, and labels them in half a second."""
-    process = ServerProcess(tmp_path_factory.mktemp("server"), [ball_ct])
+    """A server that opens the balls for each session, and labels them in half a second.
+
+    Its page looks at the connection less often than those of tests that cut it: a busy computer is not taken for a cut.
+    """
+    process = ServerProcess(tmp_path_factory.mktemp("server"), [ball_ct], poll=2.5)
     yield process.wait()
     process.stop()
 

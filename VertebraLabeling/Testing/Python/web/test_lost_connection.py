@@ -7,9 +7,8 @@ import time
 
 import pytest
 from browser import Visitor, visitor
-from cable import Cable
+from cable import MANY_BYTES, Cable
 
-MANY_BYTES = 2**24  # more than the system keeps for a reader who does not come
 AWAY_S = 4.0  # with a grace of a second: longer than a session without corrections is protected from others
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 from browser import ServerProcess, Visitor, until, visitor
+from cable import MANY_BYTES, Cable
 
 
 @pytest.fixture
@@ -64,6 +66,24 @@ def test_without_corrections_a_lost_session_gives_way_and_says_so(browser, liste
             said = person.told("ended")
             assert "somebody else opened the page" in said and said.endswith("Nothing was unsaved.")
             assert second.state("scan_name") == "balls"
+
+
+def test_a_browser_that_went_while_pictures_were_on_their_way_leaves_the_page_to_others(browser, listening):
+    cable = Cable(listening.port)
+    try:
+        with visitor(browser, listening, cable.url) as person:
+            person.cut = True
+            person.open_scan()
+            cable.choke()
+            person.page.evaluate("size => { window.trame.trigger('test_flood', [size]); }", MANY_BYTES)
+            assert person.told("lost")
+            cable.silence()
+            with visitor(browser, listening) as second:
+                began = time.monotonic()
+                second.open_scan()
+                assert time.monotonic() - began < 60
+    finally:
+        cable.stop()
 
 
 @contextmanager
