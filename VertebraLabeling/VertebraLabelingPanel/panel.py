@@ -63,7 +63,7 @@ class Panel:
         self._parameters = parameters
         self._matchOutput()
         self._endMessagesOfOthers()
-        for section in (self.run, self.corrections, self.reading, self.results):  # the last one updates those before it
+        for section in (self.run, self.corrections, self.reading, self.results):  # the last updates the two before
             section.setParameters(parameters)
 
     def _matchOutput(self):

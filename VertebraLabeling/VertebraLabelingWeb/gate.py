@@ -121,14 +121,18 @@ class Gate:
         return response
 
     async def _socket(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return await handler(request)
         loop, former, own = asyncio.get_running_loop(), set(self._transports), {request.transport} - {None}
         self._transports |= own
         await self._close_sockets()
         loop.call_later(GOODBYE_S, _abort, former)
         self._occupancy.connected()
+        watch = loop.create_task(_abort_when_closing(own))
         try:
             return await handler(request)
         finally:
+            watch.cancel()
             self._transports -= own
             loop.call_later(GOODBYE_S, _abort, own)
             self._occupancy.disconnected()
@@ -173,3 +177,11 @@ def _abort(transports: Iterable[asyncio.Transport]) -> None:
     sent, also to the socket that is open now, would wait for it."""
     for each in transports:
         each.abort()
+
+
+async def _abort_when_closing(transports: Iterable[asyncio.Transport]) -> None:
+    """Nor does the heartbeat end a connection with bytes on their way: the session would go on, and hold the page."""
+    while not any(each.is_closing() for each in transports):
+        await asyncio.sleep(GOODBYE_S)
+    await asyncio.sleep(GOODBYE_S)
+    _abort(transports)

@@ -59,6 +59,7 @@ class Occupancy:
         self._ended: dict[str, str] = {}
         self.holder: str | None = None
         self.visit = 0  # counts how often the page was handed out
+        self.shown = 0  # the visit that connected last
 
     def claim(self, session: str) -> bool:
         """Take the page for a session, which will connect next; false while another one holds it."""
@@ -78,6 +79,7 @@ class Occupancy:
     def connected(self) -> None:
         """The holder has opened a connection."""
         self._connections += 1
+        self.shown = self.visit
         self._loading = self._has_left = False
         self._has_connected = True
         self._stop_waiting()

@@ -61,26 +61,26 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the sub-command; returns when it is interrupted. What cannot be served is refused before libraries load."""
+    """Run the sub-command; returns when it is interrupted. Wrong options and inputs are refused first."""
     if find_spec("trame_slicer") is None:
         raise VertebraLabelingError(_NO_WEB)
     if not arguments.keep_session >= 0 or not 0 < arguments.upload_limit <= MOST_MB:
         raise InputError("--keep-session or --upload-limit is no number that can be used: give minutes, and MB.")
     if arguments.public_url:
         PublicUrl.parse(arguments.public_url)
+    from VertebraLabelingLib.batch.workers import LabelerSpec
+
     from .scans import served_scans
 
     jobs = served_scans(arguments.inputs)
+    weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
+    LabelerSpec(weights, arguments.device).check()
     try:
         from VertebraLabelingWeb import server
     except ImportError as error:
         if (error.name or "").split(".")[0].startswith("VertebraLabelingLib"):
             raise
         raise VertebraLabelingError(_NO_WEB) from error
-    from VertebraLabelingLib.batch.workers import LabelerSpec
-
-    weights = os.path.abspath(arguments.weights) if arguments.weights else None  # the labeling runs in another folder
-    LabelerSpec(weights, arguments.device).check()
     network = {"device": arguments.device, "weights": weights}
     options = server.Options(
         host=arguments.host,

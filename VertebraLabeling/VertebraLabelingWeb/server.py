@@ -155,7 +155,7 @@ def _bind(web_server, page: Page, options: Options, addresses: Addresses, token:
     async def close_sockets() -> None:
         for handler in web_server._ws_handlers:
             for client, each in list(handler.connections.items()):
-                handler.authentified_client_ids.discard(client)  # what all are sent would fail at the one that closes
+                handler.authentified_client_ids.discard(client)  # it gets no more: all sends share a lock
                 asyncio.get_running_loop().create_task(each.close(code=4001, message=b"opened elsewhere"))
 
     occupancy = Occupancy(page.begin_session, page.end, lambda: page.unsaved.any, options.stay)

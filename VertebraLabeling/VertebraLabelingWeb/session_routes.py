@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -65,9 +66,11 @@ class SessionRoutes:
         return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
 
     async def _session(self, request: web.Request) -> web.Response:
-        """``{"state": "open"}`` or ``{"state": "ended", "text": sentences}``, and what is wrong with the address.
+        """``{"state": "open"}``, ``"elsewhere"``, where a newer tab has the page, or ``{"state": "ended", "text":
+        sentences}``, and what is wrong with the address.
 
-        The query says what the browser knows: ``server``, which it got the page from, and ``at``, its address.
+        The query says what the browser knows: ``server``, which it got the page from, ``visit``, when, and ``at``, its
+        address.
         """
         session, asked = request.cookies.get(self._cookie), request.query
         answer = {"state": "open", "address": self._addresses.problem(asked.get("at", ""), request.host)}
@@ -75,12 +78,14 @@ class SessionRoutes:
             why = RESTARTED if asked.get("server") != self._server else UNKNOWN
             why = self._occupancy.why_ended(session) or why
             answer |= {"state": "ended", "text": f"{why} {self._kept(session)}"}
+        elif (visit := _visit_of(asked)) is not None and visit < self._occupancy.shown:
+            answer["state"] = "elsewhere"
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
     async def _leave(self, request: web.Request) -> web.Response:
-        visit = request.query.get("visit", "")
-        if visit.isdecimal() and len(visit) < 16 and request.cookies.get(self._cookie) == self._occupancy.holder:
-            self._occupancy.leave(int(visit))
+        visit = _visit_of(request.query)
+        if visit is not None and request.cookies.get(self._cookie) == self._occupancy.holder:
+            self._occupancy.leave(visit)
         return web.Response(status=204)
 
     def _kept(self, session: str | None) -> str:
@@ -89,3 +94,9 @@ class SessionRoutes:
             return NOTHING_KEPT
         until = time.strftime("%Y-%m-%d %H:%M", time.localtime(kept[0].time + self._store.seconds))
         return f"The unsaved corrections of '{kept[0].scan}' are kept until {until}: go on, and they are offered."
+
+
+def _visit_of(asked: Mapping[str, str]) -> int | None:
+    """The ``visit`` of a query; ``None`` where there is none."""
+    visit = asked.get("visit", "")
+    return int(visit) if visit.isdecimal() and len(visit) < 16 else None

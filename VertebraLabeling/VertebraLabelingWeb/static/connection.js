@@ -89,7 +89,7 @@
 
   // What the server says of this session, or null where it cannot be reached; a proxy may answer in its place.
   async function ask() {
-    const given = new URLSearchParams({ server, at: window.location.href });
+    const given = new URLSearchParams({ server, visit, at: window.location.href });
     try {
       const answer = await fetch(`session?${given}`, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
       const said = await answer.json();
@@ -112,6 +112,8 @@
       if (losses >= LOSSES) lost();
     } else if (said.state === "ended") {
       ended(said.text);
+    } else if (said.state === "elsewhere") {
+      elsewhere(); // its socket may be closed without the code that says so, where much was on its way
     } else if (opened && (closed || losses >= LOSSES)) {
       answers += 1; // the last of a server that is ending must not lead to the browser's own page of errors
       if (answers >= ANSWERS) reload();

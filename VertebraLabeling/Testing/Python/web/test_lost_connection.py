@@ -114,6 +114,9 @@ def test_of_two_tabs_the_newer_has_the_scan_and_the_older_can_take_it_back(corre
     newer = corrected.page
     corrected.page = older
     assert corrected.told("elsewhere") == "It shows the same scan and corrections there."
+    visit = "document.querySelector('[data-visit]').dataset.visit"  # asked where a socket was closed without a reason
+    ask = f"async () => (await (await fetch('session?visit=' + {visit})).json())"
+    assert [page.evaluate(ask)["state"] for page in (older, newer)] == ["elsewhere", "open"]
     older.click("#connection-go")
     back(corrected)
     assert corrected.corrections() == before

@@ -76,6 +76,8 @@ def test_a_browser_that_went_while_pictures_were_on_their_way_leaves_the_page_to
             person.open_scan()
             cable.choke()
             person.page.evaluate("size => { window.trame.trigger('test_flood', [size]); }", MANY_BYTES)
+            person.page.wait_for_timeout(500)
+            person.page.evaluate("() => { window.trame.trigger('fit', []); }")  # its answer waits for the pictures
             assert person.told("lost")
             cable.silence()
             with visitor(browser, listening) as second:

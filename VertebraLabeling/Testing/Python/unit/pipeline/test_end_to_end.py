@@ -98,7 +98,7 @@ def test_all_48_axis_orders_of_one_ct_give_one_answer(labeler, volume):
         again = PreparedScan.of(stored).volume
         np.testing.assert_array_equal(again.array, prepared.array)
         np.testing.assert_allclose(again.ijk_to_ras, prepared.ijk_to_ras, atol=1e-9)
-        if number in (13, 31, 45):
+        if number in (13, 31, 42):
             found = labeler.label(stored).by_level
             assert list(found) == list(expected), number
             assert all(np.linalg.norm(np.subtract(found[n].ras, expected[n].ras)) < 1.0 for n in expected)

@@ -236,7 +236,7 @@ def test_metaimage_letters_that_agree_or_say_nothing_are_read(tmp_path, letters)
     assert_at(meta(tmp_path / "a.mha", place, AnatomicalOrientation=letters), place)
 
 
-def test_the_letters_that_itk_gives_to_axes_far_from_all_sides_contradict_nothing(tmp_path):
+def test_the_letters_that_itk_gives_to_axes_aslant_to_all_sides_contradict_nothing(tmp_path):
     """Each axis here is nearest to a side that a nearer one has taken, or nearly so."""
     third, axes = 1 / 3, np.eye(3)
     axes[:] = [[-third, -2 * third, -2 * third], [-2 * third, -third, 2 * third], [-2 * third, 2 * third, -third]]
