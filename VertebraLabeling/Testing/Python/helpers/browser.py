@@ -172,7 +172,7 @@ class Visitor:
     def open_scan_here(self) -> Visitor:
         """Wait until the scan is drawn in the page that is loading."""
         self.page.wait_for_function("window.trame?.state?.get('views')?.length")
-        self.wait("state.get('scan_name') && !state.get('busy_text') && state.get('slices').Sagittal")
+        self.wait("state.get('scan_name') && !state.get('busy_text') && state.get('slices')?.Sagittal")
         self.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100")
         return self
 
@@ -192,7 +192,7 @@ class Visitor:
     def label(self) -> None:
         """Press the button and wait for the points."""
         self.page.click("#label")
-        self.wait("(state.get('rows').length && !state.get('running')) || state.get('error')", NETWORK_MS)
+        self.wait("(state.get('rows')?.length && !state.get('running')) || state.get('error')", NETWORK_MS)
         assert not self.state("error")
 
     def levels(self) -> list[str]:

@@ -40,7 +40,7 @@ def test_labeling_reports_progress_and_names_every_ball(person):
     person.page.click("#label")
     person.page.wait_for_selector("#cancel")
     person.wait("state.get('progress') > 5 && state.get('stage').startsWith('Finding vertebrae')")
-    person.wait("state.get('rows').length && !state.get('running')")
+    person.wait("state.get('rows')?.length && !state.get('running')")
     assert person.levels() == BALLS
     found = person.ask("positions")
     assert max(np.linalg.norm(np.subtract(found[level], place)) for level, place in centers().items()) < 1.0
@@ -122,15 +122,15 @@ def test_shifting_adding_deleting_and_confirming_can_be_taken_back(reader):
     count = len(BALLS)
     reader.choose("T10")
     reader.page.click("#delete")
-    reader.wait(f"state.get('rows').length === {count - 1}")
+    reader.wait(f"state.get('rows')?.length === {count - 1}")
     reader.choose("T9")
     reader.page.click("#add")
-    reader.wait(f"state.get('rows').length === {count}")
+    reader.wait(f"state.get('rows')?.length === {count}")
     assert reader.levels() == BALLS and reader.confirmed() == ["T10"]
     reader.page.click("#undo")
-    reader.wait(f"state.get('rows').length === {count - 1}")
+    reader.wait(f"state.get('rows')?.length === {count - 1}")
     reader.page.keyboard.press("Control+z")
-    reader.wait(f"state.get('rows').length === {count}")
+    reader.wait(f"state.get('rows')?.length === {count}")
     assert reader.levels() == BALLS and not reader.confirmed()
     reader.choose("L2")
     reader.page.click("#confirm")
@@ -155,7 +155,7 @@ def test_warnings_speak_of_the_new_names_after_a_shift(person, ball_ct, tmp_path
 def test_a_click_in_the_table_takes_all_views_there(reader):
     reader.choose("L3")
     place = reader.ask("positions")["L3"]
-    reader.wait(f"Math.abs(state.get('slices').Axial.value - ({place[2]})) < 2")
+    reader.wait(f"Math.abs(state.get('slices')?.Axial.value - ({place[2]})) < 2")
     slices = reader.state("slices")
     assert slices["Coronal"]["value"] == pytest.approx(place[1], abs=0.1)
     assert abs(slices["Sagittal"]["value"]) == pytest.approx(abs(place[0]), abs=0.1)
@@ -167,10 +167,10 @@ def test_wheel_slider_and_keys_move_slices_and_set_windows(person):
     person.page.hover(".Axial")
     before = person.state("slices")["Axial"]["value"]
     person.page.mouse.wheel(0, 240)
-    person.wait(f"state.get('slices').Axial.value !== {before}")
+    person.wait(f"state.get('slices')?.Axial.value !== {before}")
     person.page.keyboard.press("ArrowRight")
     person.page.locator(".Coronal .slider").fill("5")
-    person.wait("Math.abs(state.get('slices').Coronal.value - 5) < 2")
+    person.wait("Math.abs(state.get('slices')?.Coronal.value - 5) < 2")
     assert person.ask("window") == [1800.0, 400.0]
     person.page.keyboard.press("2")
     person.wait("state.get('window_name') === 'Soft tissue'")
@@ -217,7 +217,7 @@ def test_points_of_another_image_are_kept_where_the_user_says_so(reader):
     reader.page.keyboard.press("l")
     reader.question()
     reader.answer("Keep them as they stand")
-    reader.wait("!state.get('running') && state.get('rows').length")
+    reader.wait("!state.get('running') && state.get('rows')?.length")
     assert reader.confirmed() == ["L1"] and np.allclose(reader.ask("positions")["L1"], before["L1"], atol=0.01)
     reader.page.click("#label")  # they belong to this image now: no question any more
     reader.wait("state.get('running') || state.get('question')")
@@ -245,7 +245,7 @@ def test_the_last_vertebra_that_was_deleted_comes_back(reader):
         reader.wait(f"!state.get('rows').some(row => row.level === '{level}')")
     assert reader.ask("positions") == {} and not reader.page.locator("#delete").is_visible()
     reader.page.click("#undo")
-    reader.wait("state.get('rows').length === 1")
+    reader.wait("state.get('rows')?.length === 1")
     assert reader.levels() == BALLS[-1:]
 
 

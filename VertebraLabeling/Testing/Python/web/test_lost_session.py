@@ -48,7 +48,7 @@ def test_a_session_that_has_expired_says_so_and_offers_what_was_kept(browser, li
         name, data = person.save("#question >> text=Save .mrk.json")
         assert name == "balls.mrk.json" and b"status=confirmed" in data
         person.answer("Put them back")
-        person.wait("state.get('rows').length")
+        person.wait("state.get('rows')?.length")
         assert person.corrections() == before
 
 
@@ -119,7 +119,7 @@ def test_a_killed_server_that_was_started_again_says_so_and_offers_what_was_kept
     with corrected_over_a_restart(browser, ball_ct, tmp_path, "kill") as person:
         assert person.question().startswith("Corrections of 'balls' were not saved (")
         person.answer("Put them back")
-        person.wait("state.get('rows').length")
+        person.wait("state.get('rows')?.length")
         assert person.confirmed() == ["L1"]
 
 

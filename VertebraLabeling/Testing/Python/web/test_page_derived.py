@@ -83,7 +83,7 @@ def test_what_could_not_be_made_of_a_scan_is_not_told_of_the_next_one(browser, b
             with reader.page.expect_response("**/save/straight.nii.gz") as answer:
                 reader.page.evaluate("void fetch('save/straight.nii.gz')")
                 reader.page.evaluate("window.trame.trigger('open_served', [0])")
-                reader.wait("state.get('scan_name') && !state.get('rows').length && !state.get('busy_text')")
+                reader.wait("state.get('scan_name') && !state.get('rows')?.length && !state.get('busy_text')")
             assert answer.value.status == 409
             reader.page.wait_for_timeout(500)
             assert reader.state("error") == ""

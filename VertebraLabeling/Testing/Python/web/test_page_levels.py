@@ -65,7 +65,7 @@ def test_a_correction_changes_it_at_once_and_another_scan_ends_it(reader):
     reader.page.click("#undo")
     says(reader, "T12, middle third")
     reader.page.evaluate("window.trame.trigger('open_served', [0])")
-    reader.wait("state.get('scan_name') && !state.get('rows').length && !state.get('busy_text')")
+    reader.wait("state.get('scan_name') && !state.get('rows')?.length && !state.get('busy_text')")
     reader.wait(f"!Object.keys({SAID}).length")
     assert reader.page.locator(".overlay .level").count() == 0
 

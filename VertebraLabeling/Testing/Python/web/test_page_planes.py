@@ -67,7 +67,7 @@ def test_the_keys_of_the_page_still_scroll(section):
     section.page.hover(".Axial")
     before = section.state("slices")["Axial"]["value"]
     section.page.keyboard.press("PageUp")
-    section.wait(f"state.get('slices').Axial.value > {before}")
+    section.wait(f"state.get('slices')?.Axial.value > {before}")
     assert section.state("plane") == ""
 
 
@@ -99,7 +99,7 @@ def test_the_next_scan_begins_in_the_usual_planes(section):
     section.page.select_option("#plane", "L1/L2")
     assert_turned(section, "L1/L2")
     section.page.evaluate("window.trame.trigger('open_served', [0])")
-    section.wait("!state.get('rows').length && !state.get('busy_text')")
+    section.wait("!state.get('rows')?.length && !state.get('busy_text')")
     assert_usual(section, before)
     assert section.state("planes") == []
 

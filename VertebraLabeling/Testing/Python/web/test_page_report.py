@@ -76,4 +76,4 @@ def test_keys_typed_in_a_field_do_nothing_to_the_vertebrae(section, field):
         assert section.ask("positions") == before and not section.state("running")
     section.page.focus("#confirm")
     section.page.keyboard.press("Delete")  # elsewhere they work
-    section.wait("state.get('rows').length === 8")
+    section.wait("state.get('rows')?.length === 8")

@@ -120,7 +120,7 @@ def test_it_goes_with_its_scan_and_when_it_is_closed(strip):
     strip.page.check("#straighten")
     strip.wait(SHOWN)
     strip.page.evaluate("window.trame.trigger('open_served', [0])")
-    strip.wait("!state.get('rows').length && !state.get('busy_text') && !state.get('strip_wanted')")
+    strip.wait("!state.get('rows')?.length && !state.get('busy_text') && !state.get('strip_wanted')")
     assert strip.page.locator(".strip").count() == 0 and strip.state("strip") == {}
 
 

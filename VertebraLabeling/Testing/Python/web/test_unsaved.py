@@ -66,7 +66,7 @@ def test_another_scan_is_opened_over_unsaved_corrections_only_after_a_question(r
     ask_for_another(reader, way, ball_ct)
     reader.question()
     reader.answer("Open without saving")
-    reader.wait("!state.get('rows').length && !state.get('busy_text') && state.get('scan_name')")
+    reader.wait("!state.get('rows')?.length && !state.get('busy_text') && state.get('scan_name')")
     assert reader.state("scan_name") == ("balls" if way == "served" else "other")
     assert reader.state("unsaved") is False and reader.state("question") is None  # given up: not offered again
     assert kept_files(server) <= before
@@ -147,7 +147,7 @@ def test_a_tab_that_was_closed_all_the_same_can_be_made_up_for(browser, server):
         person.open_scan()
         assert "Corrections of 'balls' were not saved" in person.question()
         person.answer("Put them back")
-        person.wait("state.get('rows').length")
+        person.wait("state.get('rows')?.length")
         assert (person.state("rows"), person.ask("positions")) == before
         assert person.state("unsaved") is True
         person.save("#save-mrk")

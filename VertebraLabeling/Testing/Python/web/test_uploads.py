@@ -113,7 +113,7 @@ def test_a_click_is_heard_after_an_upload_however_busy_the_browser_is(person, ba
     try:
         person.wait("state.get('scan_name') === 'busy' && !state.get('busy_text')")
         person.page.click("#label")
-        person.wait("state.get('rows').length && !state.get('running')", 30_000)
+        person.wait("state.get('rows')?.length && !state.get('running')", 30_000)
     finally:
         person.page.evaluate("window.trame.client.endBusy()")
 
