@@ -88,9 +88,9 @@ class ResultSection:
         self.told, self._shown = told(node), None
         if node is not None:
             display.showConfidence(node, amberBelow)
-            shown = hasPoints(node)
-            display.showCurve(node, self._parameters.showCurve and shown)
-            display.showRegions(node, self._parameters.showRegions and shown, amberBelow)
+            hasAny = hasPoints(node)
+            display.showCurve(node, self._parameters.showCurve and hasAny)
+            display.showRegions(node, self._parameters.showRegions and hasAny, amberBelow)
             self._shown = self._state(node, amberBelow)
         self._views.follow(node)
 

@@ -59,7 +59,7 @@ class Occupancy:
         self._ended: dict[str, str] = {}
         self.holder: str | None = None
         self.visit = 0  # counts how often the page was handed out
-        self.shown = 0  # the visit that connected last
+        self.shown = 0  # the visit when a connection was last opened
 
     def claim(self, session: str) -> bool:
         """Take the page for a session, which will connect next; false while another one holds it."""

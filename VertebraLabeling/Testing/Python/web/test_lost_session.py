@@ -115,8 +115,9 @@ def corrected_over_a_restart(browser, scan, folder, end: str, meanwhile=lambda: 
             second.stop()
 
 
-def test_a_killed_server_that_was_started_again_says_so_and_offers_what_was_kept(browser, ball_ct, tmp_path):
-    with corrected_over_a_restart(browser, ball_ct, tmp_path, "kill") as person:
+@pytest.mark.parametrize("end", ["kill", pytest.param("terminate", marks=pytest.mark.long)])
+def test_a_restarted_server_says_so_and_offers_what_was_kept(browser, ball_ct, tmp_path, end):
+    with corrected_over_a_restart(browser, ball_ct, tmp_path, end) as person:
         assert person.question().startswith("Corrections of 'balls' were not saved (")
         person.answer("Put them back")
         person.wait("state.get('rows')?.length")
