@@ -28,15 +28,9 @@ LARGEST = 2.0  # enlargement: a newborn's vertebrae are half as high as an adult
 LIKELY_DEG = (30, 330)  # turned for a puncture
 BELLY_DEG, SIDES_DEG = 180, (90, 270)  # he lies so, or the scan's header says that he does
 HALF_WAY_DEG, BETWEEN_DEG = (45, 315), (135, 225)  # between lying as usual and on a side; on a side and on the belly
-HALF_SEEN = 0.16  # certainty that is hardly reached by who lies on his belly or side, but half way there
 TURNS_DEG = tuple(degrees for degrees in range(0, 360, 15) if degrees % 90 not in (15, 75))
 """The networks know turns of up to 20 degrees: none is farther from these. 15 degrees beside a right angle a scan is
 looked at along its own axes (:data:`.resampling.MAX_OBLIQUITY_DEG`), so it looks no other there."""
-ALIKE = 0.03  # certainty: by less two poses do not differ
-STANDING = 0.27
-"""Certainty from which on the patient lies about as he is looked at: turned by 45 degrees or more it is 0.15 at most,
-as he should lie 0.30 to 0.42 (nine scans of patients that the networks had not seen); upside down it is 0.13 to 0.33.
-He may be seen so well and still make no chain, as where a vertebra is missing."""
 SURELY_NAMED = 1.0  # two vertebrae, seen and named for certain; less is also named by chance in a wrong pose
 
 
@@ -82,7 +76,7 @@ class Findings:
 
     def clear(self, p: PoseParameters) -> bool:
         """Whether a pose in which so much is seen is worth a full look, and no other is tried before."""
-        standing = self.certainty >= STANDING
+        standing = self.certainty >= p.standing
         return self.named >= SURELY_NAMED and (
             standing or (self.certainty >= p.convincing and self.plausibility >= p.dubious)
         )
@@ -157,10 +151,10 @@ class _Search:
     def turned(self, start: PatientPose) -> PatientPose:
         """The best of the poses around; ``start`` where none is clearly better."""
         first = self.looks.at(start)
-        best = start if first.certainty >= STANDING else self.glanced_around(start, first)
+        best = start if first.certainty >= self.p.standing else self.glanced_around(start, first)
         then = self.looks.at(best)
         other = replace(best, head_down=not best.head_down)
-        if (not then.sure(self.p) or then.certainty < STANDING) and self._may_name_more(other, best):
+        if (not then.sure(self.p) or then.certainty < self.p.standing) and self._may_name_more(other, best):
             seen = self.looks.at(other)
             if seen.certainty >= first.certainty and seen.named > then.named:
                 best, then = other, seen
@@ -187,10 +181,12 @@ class _Search:
                 return start
             best = self._most_named(best, [best, replace(best, head_down=not best.head_down)])
         last, found = None, self.glances.found
-        while best != last and found[best].certainty < STANDING and len(found) < GLANCES:  # up to the highest point
+        while (
+            best != last and found[best].certainty < self.p.standing and len(found) < GLANCES
+        ):  # up to the highest point
             last, steps = best, [replace(best, degrees=degrees) for degrees in _beside(best.degrees)]
             aside = max(steps, key=lambda pose: self.glances.at(pose).certainty)
-            if found[aside].certainty > found[best].certainty + ALIKE:
+            if found[aside].certainty > found[best].certainty + self.p.alike:
                 best = aside
         return best
 
@@ -212,8 +208,8 @@ class _Search:
 
         upside_down = replace(start, head_down=True)
         child = replace(start, enlarged=round(min(start.enlarged * self.p.child, LARGEST), 2))
-        if first.certainty >= self.p.doubtful and first.named_share >= self.p.hardly_named:
+        if first.certainty >= self.p.standing and first.named_share >= self.p.hardly_named:
             return [upside_down, *turned(*LIKELY_DEG), child]
         near, far = [*turned(*HALF_WAY_DEG), child], turned(BELLY_DEG, *SIDES_DEG)
-        likely = near + far if first.certainty >= HALF_SEEN else far + near
+        likely = near + far if first.certainty >= self.p.half_seen else far + near
         return [upside_down, *likely, *turned(*BETWEEN_DEG)]

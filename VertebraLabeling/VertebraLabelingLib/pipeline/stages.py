@@ -230,7 +230,7 @@ def look_around(state: State, engine: Engine) -> State:
     """Warn where the image goes on beyond an end, where metal may have hidden vertebrae, and of clipped values."""
     scan = PreparedScan.of(state.volume)
     levels = implants.levels_with_metal(scan, state.labels, engine.parameters.implants)
-    warnings = state.warnings + open_ends(scan, state.labels) + implants.warnings_of(levels)
+    warnings = state.warnings + open_ends(scan, state.labels, engine.parameters.ends) + implants.warnings_of(levels)
     if state.air_hu is not None:
         warnings += (LabelWarning(CLIPPED, numbers={"hu": state.air_hu}),)
     return replace(state, warnings=warnings)

@@ -22,8 +22,9 @@ from ..core.count_rules import AS_SEEN
 from ..core.counting import COUNT, Count
 from ..core.evidence import PER_CANDIDATE, Evidence
 from ..core.labels import PREDICTED, LabeledPoint, SpineLabels
-from ..core.parameters import SHIPPED, ChainParameters, group_from_json, group_to_json
+from ..core.parameters import SHIPPED, ChainParameters
 from ..core.spacing import EDGES
+from ..core.tuned_numbers import group_from_json, group_to_json
 from ..errors import InputError, NoSpineError
 from .chain_ends import count_of, landmarks_in_view
 from .chain_graph import FORBIDDEN, ChainGraph, Path
@@ -284,7 +285,8 @@ def _to_labels(solution: _Solution) -> SpineLabels:
         points.append(LabeledPoint(LEVELS[k], ras, float(sure), fixed_point.status if fixed_point else PREDICTED))
     found, places = [point.level for point in points], np.array([point.ras for point in points])
     scale = float(np.exp(path.log_scale))
-    warnings = warnings_for(found, places, scale, ordered, sign < graph.parameters.shift_sign)
+    may_be_shifted = sign < graph.parameters.shift_sign
+    warnings = warnings_for(found, places, scale, ordered, may_be_shifted, graph.parameters)
     count = replace(count_of(found, places, scale, ordered), by_user=bool(fixed.any()))
     counted = {"shift_margin": round(margin, 2), "strongest_sign": round(sign, 2), COUNT: count.to_json()}
     return SpineLabels(tuple(points), warnings, counted, solution.evidence)

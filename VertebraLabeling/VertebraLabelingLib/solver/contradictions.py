@@ -14,18 +14,17 @@ from ..core.count_rules import FROM_ABOVE, FROM_SACRUM
 from ..core.counting import Count
 from ..core.evidence import Evidence
 from ..core.label_warning import COUNTS, DENS, FIRST_RIB, LAST_RIB, SACRUM, LabelWarning
+from ..core.parameters import SHIPPED, ChainParameters
 from . import landmark_costs
 from .chain_ends import signs_at
 
-CLEAR = 2.0  # log-odds of a sign, 88 of 100: less contradicts nothing
-UNSETTLED = 1.0  # log-odds of a rib at T12, or of none at L1, below which it may be the other: 73 of 100
-APART = 3.0  # by how much those odds differ at T12 and L1 where the last rib is told from what looks like one: 20 to 1
-ALONE = 5.0  # log-odds of a rib at T12 where nothing else settles the count: 99 of 100
 _SIGNS = {DENS: landmark_costs.C2, FIRST_RIB: landmark_costs.FIRST_RIB, SACRUM: landmark_costs.LAST}
 _CALLED = {DENS: "C2", FIRST_RIB: "T1", SACRUM: "L5"}  # by a usual spine
 
 
-def contradictions(levels: Sequence[str], points: np.ndarray, evidence: Evidence, count: Count) -> list[LabelWarning]:
+def contradictions(
+    levels: Sequence[str], points: np.ndarray, evidence: Evidence, count: Count, p: ChainParameters = SHIPPED.chain
+) -> list[LabelWarning]:
     """Warnings about landmarks that would give a chain, head to foot, other names, and about doubtful twelfth ribs.
 
     Args:
@@ -33,15 +32,16 @@ def contradictions(levels: Sequence[str], points: np.ndarray, evidence: Evidence
         points: (M, 3) their positions, world RAS mm.
         evidence: what single vertebrae look like.
         count: of the chain.
+        p: how sure a sign must be.
     """
     signs, levels = signs_at(points, evidence), list(levels)
     said = []
     for landmark, column in _SIGNS.items():
         odds, own = signs[:, column], _row(levels, landmark, count)
         row = int(odds.argmax())
-        if odds[row] > CLEAR and row != own and (own is None or odds[own] <= 0):
+        if odds[row] > p.clear_sign and row != own and (own is None or odds[own] <= 0):
             said.append(LabelWarning(COUNTS, (levels[row],), (_CALLED[landmark],), (landmark,)))
-    return said + _at_the_last_rib(levels, signs[:, landmark_costs.RIB], count)
+    return said + _at_the_last_rib(levels, signs[:, landmark_costs.RIB], count, p)
 
 
 def _row(levels: list[str], landmark: str, count: Count) -> int | None:
@@ -50,17 +50,18 @@ def _row(levels: list[str], landmark: str, count: Count) -> int | None:
     return levels.index(level) if level in levels else None
 
 
-def _at_the_last_rib(levels: list[str], ribs: np.ndarray, count: Count) -> list[LabelWarning]:
+def _at_the_last_rib(levels: list[str], ribs: np.ndarray, count: Count, p: ChainParameters) -> list[LabelWarning]:
     """What (M,) log-odds of ribs say against the last vertebra that is named as a thoracic one, or the next one."""
     said = []
     above, below = count.offset_by(FROM_ABOVE), count.offset_by(FROM_SACRUM)
     unsettled = ribs.any() and count.more == 0 and (above is None or above != below)
-    least = ALONE if count.landmarks == (LAST_RIB,) else UNSETTLED
+    least = p.lone_rib if count.landmarks == (LAST_RIB,) else p.unsettled_rib
     for level, odds, above_odds in zip(levels, ribs, (-np.inf, *ribs)):
-        if level.startswith("L") and odds > CLEAR:
+        if level.startswith("L") and odds > p.clear_sign:
             said.append(LabelWarning(COUNTS, (level,), ("T12",), (LAST_RIB,)))
         elif unsettled and (
-            (level == "T12" and odds < least) or (level == "L1" and odds > -UNSETTLED and above_odds - odds < APART)
+            (level == "T12" and odds < least)
+            or (level == "L1" and odds > -p.unsettled_rib and above_odds - odds < p.rib_step)
         ):
             said.append(LabelWarning(COUNTS, (level,), landmarks=(LAST_RIB,)))
     return said[-1:]

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.evidence import Evidence
 from ..core.label_warning import BEYOND, CUT, END, FURTHER, GAP, OF_PLACES, SHIFT, SOLVER_KINDS, LabelWarning
 from ..core.labels import LabeledPoint
+from ..core.parameters import SHIPPED, ChainParameters
 from ..core.spacing import lacks_t12, twice_apart
 from .chain_ends import (
     count_of,
@@ -26,7 +27,12 @@ from .fixed_points import REACH_MM
 
 
 def warnings_for(
-    levels: Sequence[str], points: np.ndarray, scale: float, evidence: Evidence, may_be_shifted: bool
+    levels: Sequence[str],
+    points: np.ndarray,
+    scale: float,
+    evidence: Evidence,
+    may_be_shifted: bool,
+    p: ChainParameters = SHIPPED.chain,
 ) -> tuple[LabelWarning, ...]:
     """Warnings about a chain. What another count makes of it is told with its names: :mod:`.naming`.
 
@@ -36,12 +42,13 @@ def warnings_for(
         scale: size of the spine relative to the spacing statistics.
         evidence: tells where the field of view ends.
         may_be_shifted: the shifted chain is nearly as likely.
+        p: how sure a landmark must be that stands against the names.
     """
     said = []
     if may_be_shifted:
         said.append(LabelWarning(SHIFT, landmarks=tuple(landmarks_in_view(levels, points, evidence))))
     count = count_of(levels, points, scale, evidence)
-    said += contradictions(levels, points, evidence, count)
+    said += contradictions(levels, points, evidence, count, p)
     said += _gaps(levels, lacks_t12(levels, points, scale))
     said += [LabelWarning(GAP, beside=pair) for pair in twice_apart(levels, points, scale)]
     missing = missing_at_ends(levels, points, scale, evidence)

@@ -22,7 +22,7 @@ from VertebraLabelingLib.core.label_warning import REVIEW_KINDS
 from VertebraLabelingLib.core.labels import LOW_CONFIDENCE
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.volume import Volume, to_canonical
-from VertebraLabelingLib.errors import NoSpineError
+from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 from VertebraLabelingLib.networks.weights import read_card
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
@@ -79,13 +79,20 @@ def of_model(model: Path, data: Path, found: Collection[str]) -> Iterator[tuple[
 
 
 def unseen_names(model: Path, data: Path, found: Collection[str]) -> list[str]:
-    """The scans that are in a fold and whose patients a model has not seen."""
+    """The scans that are in a fold and whose patients a model has not seen.
+
+    Raises:
+        InputError: there are none.
+    """
     splits = json.loads((data / "splits.json").read_text(encoding="utf-8"))
     seen = set(read_card(model)["training"]["cases"])
     scored = {name for fold in splits["folds"] for names in fold.values() for name in names}
     patients = patients_of(data / "splits.json", [*scored, *seen])
     known = {patients[name] for name in seen}
-    return sorted(name for name in scored & set(found) if patients[name] not in known)
+    unseen = sorted(name for name in scored & set(found) if patients[name] not in known)
+    if not unseen:
+        raise InputError(f"{model.name} has seen all patients with truth: score the networks of the folds.")
+    return unseen
 
 
 def label_altered(

@@ -4,11 +4,11 @@
     python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --runs R0 R1 R2 --out FILE.md
 
 The numbers of the solver are moved on the golden evidence (:mod:`.golden_evidence`), in a minute and without torch.
-Those of the other stages are moved where networks run, on those of :data:`HELD_OUT` whose patients they have not seen,
-whole, and two fields of view of each; those of the pose search on some of them turned, upside down and small. The
-networks are a model's, or those of the folds, of which each labels the scans of its own. Each run begins
-with the stage whose number is moved; what the detection network says of a pose is kept. Some hours on two cores;
-``--stages`` names the stages to measure anew, the rows of the others stay as they are in ``--out``.
+Those of the other stages are moved where networks run, on :data:`HELD_OUT`, whole, and two fields of view of each;
+those of the pose search on some of them turned, upside down and small. The networks are those of the folds, of which
+each labels the scans of its own, or a model's, which may have seen these patients; the table says which. Each run
+begins with the stage whose number is moved; what the detection network says of a pose is kept. Some hours on two
+cores; ``--stages`` names the stages to measure anew, the rows of the others stay as they are in ``--out``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from VertebraLabelingLib.core.evidence import Evidence
@@ -26,13 +26,16 @@ from VertebraLabelingLib.core.labels import SpineLabels
 from VertebraLabelingLib.core.metrics import score_case
 from VertebraLabelingLib.core.parameters import GROUPS, SHIPPED, PipelineParameters, chosen_numbers
 from VertebraLabelingLib.core.volume import Volume, to_canonical
-from VertebraLabelingLib.errors import NoSpineError
+from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint, read_points
 from VertebraLabelingLib.system.atomic import write_text
 
 from ..data.cases import find_cases, truth_file
 from .draw_crops import draw_crop
 from .golden_evidence import evidence_of, named, read_evidence
+
+if TYPE_CHECKING:
+    from VertebraLabelingLib.pipeline.stages import Stage
 
 PART = 1 / 3
 CROPS, SEED = 2, 0  # fields of view of each scan
@@ -49,24 +52,27 @@ HELD_OUT = (
     "ct/tcga_lihc_acq1",
 )  # one of each patient
 POSES = ("turned by 45 degrees", "on the belly", "feet first", "size 0.65")
-HEAD = ("| stage | number | value | on | a third less | a third more |", "|---|---|---|---|---|---|")
+FOLDS, MODEL = "folds", "model"
+HEAD = ("| stage | number | value | on | networks | a third less | a third more |", "|---|---|---|---|---|---|---|")
 TEXT = """# Chosen numbers
 
 For developers. Every number of the pipeline that was chosen on data (`core/parameters.py`, where each is explained).
 The card of a model holds them. The last two columns tell what changes when one number alone moves by a third (shares
-and probabilities to at most 0.99), on scans whose patients the networks have not seen: whole vertebrae that are
-strictly identified, gained or lost; mean distance (mm); mean confidence ("sure"); cases whose warnings change. "=":
-nothing.
+and probabilities to at most 0.99): whole vertebrae that are strictly identified, gained or lost; mean distance (mm);
+mean confidence ("sure"); cases whose warnings change. "=": nothing.
 
 `chain`: all cases of the golden evidence. `pose`: 4 scans, each turned by 45 degrees, on the belly, feet first and at
 0.65 of its size. Other stages: a scan of each patient, and two fields of view of it.
+
+Networks: those of the folds, of which each labels patients that it has not seen, or the model that ships, which has
+seen them and is surer of them, so that less moves.
 
 Chosen on:
 {sources}.
 
 ```sh
 python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --out docs/parameters.md \\
-  --runs runs/fold-0 runs/fold-1 runs/fold-2
+  --runs runs/fold-0 runs/fold-1 runs/fold-2   # or, without the networks of the folds: --model MODEL.pt
 ```
 
 """
@@ -160,14 +166,32 @@ def golden(folder: Path) -> tuple[Labeled, dict[str, Truth]]:
     return lambda parameters: {name: named(evidence[name], parameters.chain) for name in cases}, truths
 
 
+def first_stage(group: str) -> Stage:
+    """The first stage that reads the numbers of a group; those of the chain are read on the golden evidence."""
+    from VertebraLabelingLib.pipeline import stages
+
+    return {
+        "detection": stages.DETECT,
+        "pose": stages.POSE,
+        "levels": stages.LEVELS,
+        "centroids": stages.CENTROIDS,
+        "missing": stages.MISSING,
+        "smoothing": stages.CENTROIDS,
+        "implants": stages.AROUND,
+        "ends": stages.AROUND,
+    }[group]
+
+
 class Runs:
     """Scans labeled from a stage on, again and again."""
 
     def __init__(self, data: Path, runs: Sequence[Path] | None, model: Path | None) -> None:
-        from .altered_scans import of_folds, of_model
+        from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
+
+        from .altered_scans import of_folds
 
         self.found = find_cases([data])
-        groups = of_model(model, data, self.found) if model else of_folds(runs, data, self.found)
+        groups = [(VertebraLabeler(model), HELD_OUT)] if model else of_folds(runs, data, self.found)
         self.models = {name: labeler.model for labeler, names in groups for name in names}
         self.kept: dict[tuple, Evidence] = {}
 
@@ -176,17 +200,8 @@ class Runs:
         from VertebraLabelingLib.pipeline import stages
 
         cases = dict(self.posed() if group == "pose" else self.usual())
-        chosen = {
-            "detection": stages.DETECT,
-            "pose": stages.POSE,
-            "levels": stages.LEVELS,
-            "centroids": stages.CENTROIDS,
-            "missing": stages.MISSING,
-            "smoothing": stages.SMOOTH,
-            "implants": stages.IMPLANTS,
-        }
         every = (*stages.FIRST_STAGES, *stages.NETWORK_STAGES, *stages.LAST_STAGES)
-        first = every.index(chosen[group])
+        first = every.index(first_stage(group))
         begun = {
             case: stages.run_stages(every[:first], stages.State(volume), self._engine(case, SHIPPED))
             for case, (volume, _) in cases.items()
@@ -215,7 +230,10 @@ class Runs:
         """Name, canonical volume and truth of those whose patients the networks have not seen."""
         from VertebraLabelingLib.scans.read_scan import read_volume
 
-        for name in filter(self.models.__contains__, names):
+        there = [name for name in names if name in self.models and name in self.found]
+        if not there:
+            raise InputError("The data folder holds none of the scans that the table is measured on.")
+        for name in there:
             ct = self.found[name]
             yield name, to_canonical(read_volume(ct)), read_points(truth_file(ct, name))
 
@@ -262,10 +280,10 @@ def keep_looks(kept: dict) -> None:
 
 
 def rows_of(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """(stage, number) -> the last two cells of a table that is there."""
+    """(stage, number) -> the last three cells of a table that is there."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
-    return {(row[0], row[1].strip("`")): (row[4], row[5]) for row in cells if len(row) == 6}
+    return {(row[0], row[1].strip("`")): tuple(row[4:]) for row in cells if len(row) == HEAD[0].count("|") - 1}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -284,6 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = rows_of(options.out)
     runs = None
     for group in options.stages:
+        networks = MODEL if options.model and group != "chain" else FOLDS
         if group == "chain":
             label, truths = golden(options.golden)
         else:
@@ -291,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 runs = Runs(options.data, options.runs, options.model)
                 keep_looks(runs.kept)
             label, truths = runs.of(group)
-        rows |= {(group, name): cells for name, *cells in effects(group, label, truths)}
+        rows |= {(group, name): (networks, *cells) for name, *cells in effects(group, label, truths)}
         write_text(options.out, page(rows))
     return 0
 
@@ -302,8 +321,8 @@ def page(rows: dict[tuple[str, str], Sequence[str]]) -> str:
     for group, name, value, unit, chosen_on in chosen_numbers():
         letter = letters.setdefault(chosen_on, "ABCDEFGH"[len(letters)])
         shown = ", ".join(f"{each:g}" for each in (value if isinstance(value, tuple) else (value,)))
-        less, more = rows.get((group, name), ("?", "?"))
-        lines.append(f"| {group} | `{name}` | {shown} {unit} | {letter} | {less} | {more} |")
+        cells = " | ".join(rows.get((group, name), "???"))
+        lines.append(f"| {group} | `{name}` | {shown} {unit} | {letter} | {cells} |")
     sources = ";\n".join(f"{letter}: {chosen_on}" for chosen_on, letter in letters.items())
     return TEXT.format(sources=sources) + "\n".join(lines) + "\n"
 

@@ -106,6 +106,12 @@ class PanelCase(unittest.TestCase):
             time.sleep(0.01)
             slicer.app.processEvents()
 
+    def rowMenu(self, row):
+        """The menu of a row, which goes at the end: the table is that of the next test, too."""
+        menu = self.widget.panel.results.table.makeMenu(row)
+        self.addCleanup(menu.deleteLater)
+        return menu
+
     def chooseRows(self, *levels):
         """Select the rows of these levels in the table, as ctrl-clicks do."""
         self.ui.levelTable.clearSelection()

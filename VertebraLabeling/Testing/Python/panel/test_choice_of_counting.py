@@ -230,9 +230,8 @@ class TestCorrections(CountingCase):
                 self.widget.panel.corrections.countBy(rule)
                 self.assertEqual(self.column(0)[0], first)
                 row = self.column(0).index("T12")
-                menu = self.widget.panel.results.table.makeMenu(row)
+                menu = self.rowMenu(row)
                 self.assertEqual("This is T13" in [action.text for action in menu.actions()], rule == "seen")
-                menu.deleteLater()
                 self.chooseRows("T12")
                 combo = self.ui.levelComboBox
                 offered = [combo.itemText(index) for index in range(combo.count)]

@@ -100,7 +100,7 @@ class TestTable(CorrectingCase):
         return (color.red(), color.green(), color.blue()) == (255, 170, 40)
 
     def test_a_menu_of_a_row_offers_the_levels_near_it_and_names_the_vertebra(self):
-        menu = self.widget.panel.results.table.makeMenu(self.column(0).index("T12"))
+        menu = self.rowMenu(self.column(0).index("T12"))
         actions = {action.text: action for action in menu.actions()}
         self.assertIn("This is L1", actions)
         self.assertNotIn("This is C1", actions)

@@ -89,9 +89,7 @@ class TestViewMenu(PanelCase):
     def test_points_and_rows_are_named_in_the_same_words(self):
         index = list(centers()).index("T12")
         offered = self.rightClick(self.node, slicer.vtkMRMLMarkupsDisplayNode.ComponentControlPoint, index)
-        menu = self.widget.panel.results.table.makeMenu(index)
-        self.addCleanup(menu.deleteLater)  # the table is that of the next test, too
-        row = [each.text for each in menu.actions()]
+        row = [each.text for each in self.rowMenu(index).actions()]
         self.assertEqual([f"{self.plugin.action.text} {level}" for level in offered], row)
 
     def test_the_action_has_a_name_and_the_plugin_too(self):

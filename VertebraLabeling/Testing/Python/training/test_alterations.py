@@ -9,7 +9,7 @@ import pytest
 import torch
 from VertebraLabelingLib.core.labels import LabeledPoint, SpineLabels
 from VertebraLabelingLib.core.volume import Volume, apply_affine, ras_to_ijk
-from VertebraLabelingLib.errors import NoSpineError
+from VertebraLabelingLib.errors import InputError, NoSpineError
 from VertebraLabelingLib.formats.mrk_json import MarkupPoint
 from VertebraLabelingLib.networks.weights import write_model
 from VertebraLabelingTraining.evaluation.alterations import ALTERATIONS
@@ -144,3 +144,5 @@ def test_a_model_is_scored_on_patients_that_it_has_not_seen(tmp_path):
     found = ["ct/new", "ct/seen", "ct/other", "ct/in_no_fold", "openkbp/a"]
     ((labeler, names),) = of_model(model, tmp_path, found)
     assert names == ["ct/new"] and labeler.weights == model
+    with pytest.raises(InputError, match="has seen all patients"):
+        list(of_model(model, tmp_path, ["ct/seen", "ct/other"]))

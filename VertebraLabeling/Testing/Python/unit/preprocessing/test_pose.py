@@ -11,7 +11,7 @@ from VertebraLabelingLib.core.evidence import Evidence
 from VertebraLabelingLib.core.parameters import SHIPPED
 from VertebraLabelingLib.core.volume import Volume, apply_affine, to_canonical
 from VertebraLabelingLib.pipeline.labeler import VertebraLabeler
-from VertebraLabelingLib.pipeline.pose_search import GLANCES, LARGEST, STANDING, TURNS_DEG, Findings, find_pose
+from VertebraLabelingLib.pipeline.pose_search import GLANCES, LARGEST, TURNS_DEG, Findings, find_pose
 from VertebraLabelingLib.preprocessing.pose import PatientPose
 from VertebraLabelingLib.preprocessing.resampling import MAX_OBLIQUITY_DEG, metal_free_block_mean, obliquity_deg
 from VertebraLabelingLib.scans.read_scan import read_volume
@@ -50,7 +50,7 @@ def test_each_turn_is_found_as_well_as_the_network_needs_it(patient):
     else:
         assert found.head_down == patient.head_down
         off = abs((found.degrees - patient.degrees + 180) % 360 - 180)
-        assert off <= 15 or Findings.of(look(found)).certainty >= STANDING
+        assert off <= 15 or Findings.of(look(found)).certainty >= SHIPPED.pose.standing
 
 
 def counted(look):
