@@ -105,7 +105,7 @@ def build_layout(server) -> None:
     server.enable_module(
         {
             "serve": {STATIC_URL: str(STATIC)},
-            "scripts": [f"{STATIC_URL}/page.js", f"{STATIC_URL}/report.js"],
+            "scripts": [f"{STATIC_URL}/{name}.js" for name in ("page", "pictures", "report")],
         }
     )
     server.state.trame__title = "Vertebra Labeling"

@@ -282,5 +282,8 @@ def visitor(browser, server, url: str = "", **options):
     person = Visitor(browser, server, url, **options)
     try:
         yield person
+    except BaseException:
+        print(server.text())  # pytest shows it beside what failed
+        raise
     finally:
         person.close()

@@ -13,14 +13,31 @@ sys.path.insert(0, str(MODULE))
 
 import numpy as np  # noqa: E402
 import slicer  # noqa: E402
+from trame_rca.protocol import StreamManager  # noqa: E402
 from VertebraLabelingLib.errors import InputError  # noqa: E402
 from VertebraLabelingMRML import levels  # noqa: E402
 from VertebraLabelingMRML.points import levelPoints  # noqa: E402
 from VertebraLabelingWeb import scans, server, straight_strip, transfers  # noqa: E402
 
 
+class Pictures:
+    """Counts those that are drawn for the browser, and loses some."""
+
+    def __init__(self):
+        self.drawn, self.lost_until = 0, 0.0
+        push = StreamManager.push_content
+
+        def counted(manager, *given):
+            self.drawn += 1
+            if time.monotonic() >= self.lost_until:
+                push(manager, *given)
+
+        StreamManager.push_content = counted
+
+
 def look_into(trame_server, page):
     """Triggers that tell a test what is in the MRML scene; the page itself does not have them."""
+    seen = Pictures()
 
     def positions():
         """level -> world RAS mm, from the control points."""
@@ -126,8 +143,25 @@ def look_into(trame_server, page):
         """So many bytes of pictures, of no view, are on their way at once."""
         trame_server.protocol_call("trame.rca.push", "none", {}, np.random.default_rng(0).bytes(size))
 
-    looks = (positions, place, hovered, to_world, window, nodes, time_of_level, slice_to_ras, plane_of)
-    for function in (*looks, roll_voxels, exchange, read_slowly, break_straightening, refuse_slowly, flood):
+    def lose_pictures(seconds):
+        """No picture reaches the browser for a while."""
+        seen.lost_until = time.monotonic() + seconds
+
+    def pictures():
+        """How many were drawn for the browser."""
+        return seen.drawn
+
+    looks = (positions, place, hovered, to_world, window, nodes, time_of_level, slice_to_ras, plane_of, pictures)
+    for function in (
+        *looks,
+        roll_voxels,
+        exchange,
+        read_slowly,
+        break_straightening,
+        refuse_slowly,
+        flood,
+        lose_pictures,
+    ):
         trame_server.controller.trigger(f"test_{function.__name__}")(function)
 
 

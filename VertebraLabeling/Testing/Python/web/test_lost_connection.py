@@ -9,6 +9,8 @@ import pytest
 from browser import Visitor, visitor
 from cable import MANY_BYTES, Cable
 
+LOSS_S = 5.0  # time enough for a page to load and to be sent its pictures
+CALM_S = 5.0  # the page looks at its pictures every two seconds
 AWAY_S = 4.0  # with a grace of a second: longer than a session without corrections is protected from others
 
 
@@ -124,3 +126,21 @@ def test_of_two_tabs_the_newer_has_the_scan_and_the_older_can_take_it_back(corre
     newer.close(run_before_unload=True)  # has no say any more
     time.sleep(AWAY_S)
     assert corrected.corrections() == before
+
+
+def test_pictures_that_were_lost_on_their_way_are_asked_for_again(person):
+    person.open_scan()
+    person.ask("lose_pictures", LOSS_S)
+    person.cut = True
+    person.page.reload()
+    person.open_scan_here()
+    for view in ("Coronal", "Axial", "ThreeD"):
+        person.page.wait_for_function("view => document.querySelector(`.${view} img`)?.naturalWidth > 100", arg=view)
+
+
+def test_a_view_that_has_its_picture_asks_for_no_other(person):
+    person.open_scan()
+    person.page.wait_for_timeout(1000 * CALM_S)
+    before = person.ask("pictures")
+    person.page.wait_for_timeout(1000 * CALM_S)
+    assert person.ask("pictures") == before > 0
