@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 HELPERS = Path(__file__).resolve().parent
 SERVE = HELPERS / "serve_for_tests.py"
 BALLS = "balls:UnhurriedBallLabeler"
-QUICK = {"labeler": BALLS, "grace": 1.0, "keep": 1.0, "poll": 0.5, "upload_limit": 2 * 10**6}
+QUICK = {"labeler": BALLS, "grace": 1.0, "keep": 1.0, "poll": 2.5, "upload_limit": 2 * 10**6}
+OFTEN_S = 1.0  # "poll" where a network is cut; else a busy computer is not to be taken for one
 CUT = "Object"  # how Playwright shows what trame's client rejects its calls with
 WAIT_MS = 120_000  # the machine may be busy
 NETWORK_MS = 300_000
@@ -41,7 +42,7 @@ class ServerProcess:
         command: a program other than ``serve_for_tests``.
         port: by default a free one.
         heartbeat: seconds between two looks whether a silent browser is still there.
-        options: of the server; a lost session is kept for a second, and the browser looks often.
+        options: of the server; a lost session is kept for a second, and the browser looks at it every 2.5 s.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path], command=None, port=None, heartbeat=30, **options):

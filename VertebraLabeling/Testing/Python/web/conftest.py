@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from balls import centers, voxels
-from browser import ServerProcess, chromium, visitor
+from browser import OFTEN_S, ServerProcess, chromium, visitor
 from nginx import PUBLIC_HOST
 
 
@@ -58,11 +58,8 @@ def write_balls(path: Path, places) -> Path:
 
 @pytest.fixture(scope="session")
 def server(browser, ball_ct, tmp_path_factory):
-    """A server that opens the balls for each session, and labels them in half a second.
-
-    Its page looks at the connection less often than those of tests that cut it: a busy computer is not taken for a cut.
-    """
-    process = ServerProcess(tmp_path_factory.mktemp("server"), [ball_ct], poll=2.5)
+    """A server that opens the balls for each session, and labels them in half a second."""
+    process = ServerProcess(tmp_path_factory.mktemp("server"), [ball_ct])
     yield process.wait()
     process.stop()
 
@@ -70,7 +67,7 @@ def server(browser, ball_ct, tmp_path_factory):
 @pytest.fixture
 def keeping(browser, ball_ct, tmp_path):
     """A server that keeps a lost session for a minute."""
-    process = ServerProcess(tmp_path, [ball_ct], keep=60.0)
+    process = ServerProcess(tmp_path, [ball_ct], keep=60.0, poll=OFTEN_S)
     yield process.wait()
     process.stop()
 

@@ -129,7 +129,6 @@ def test_of_two_tabs_the_newer_has_the_scan_and_the_older_can_take_it_back(corre
 
 
 def test_pictures_that_were_lost_on_their_way_are_asked_for_again(person):
-    person.open_scan()
     person.ask("lose_pictures", LOSS_S)
     person.cut = True
     person.page.reload()
@@ -139,7 +138,6 @@ def test_pictures_that_were_lost_on_their_way_are_asked_for_again(person):
 
 
 def test_a_view_that_has_its_picture_asks_for_no_other(person):
-    person.open_scan()
     person.page.wait_for_timeout(1000 * CALM_S)
     before = person.ask("pictures")
     person.page.wait_for_timeout(1000 * CALM_S)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
-from browser import ServerProcess, Visitor, until, visitor
+from browser import OFTEN_S, ServerProcess, Visitor, until, visitor
 from cable import MANY_BYTES, Cable
 
 
@@ -23,7 +23,7 @@ def keep() -> float:
 @pytest.fixture
 def listening(browser, ball_ct, tmp_path, keep):
     """A server that soon hears that a session is lost."""
-    process = ServerProcess(tmp_path, [ball_ct], heartbeat=8, keep=keep)
+    process = ServerProcess(tmp_path, [ball_ct], heartbeat=8, keep=keep, poll=OFTEN_S)
     yield process.wait()
     process.stop()
 
@@ -91,7 +91,7 @@ def test_a_browser_that_went_while_pictures_were_on_their_way_leaves_the_page_to
 @contextmanager
 def corrected_over_a_restart(browser, scan, folder, end: str, meanwhile=lambda: None) -> Iterator[Visitor]:
     """Somebody who has confirmed L1 on a server that was then ended and started again on the same port."""
-    first = ServerProcess(folder, [scan], keep=60.0).wait()
+    first = ServerProcess(folder, [scan], keep=60.0, poll=OFTEN_S).wait()
     second = None
     try:
         with visitor(browser, first) as person:
@@ -104,7 +104,7 @@ def corrected_over_a_restart(browser, scan, folder, end: str, meanwhile=lambda: 
             first.process.wait(60)
             person.told("lost")
             meanwhile()
-            second = ServerProcess(folder, [scan], keep=60.0, port=first.port).wait()
+            second = ServerProcess(folder, [scan], keep=60.0, poll=OFTEN_S, port=first.port).wait()
             assert person.told("ended").startswith("The program that serves this page was started anew.")
             person.page.click("#connection-go")
             person.open_scan_here()

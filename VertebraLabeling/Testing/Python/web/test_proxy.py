@@ -34,7 +34,7 @@ def port():
 def behind(browser, ball_ct, port, tmp_path_factory):
     """A server that was told its address behind the proxy."""
     url = f"https://{PUBLIC_HOST}:{port}/spine/"
-    process = ServerProcess(tmp_path_factory.mktemp("behind"), [ball_ct], public_url=url, keep=30.0, poll=2.5)
+    process = ServerProcess(tmp_path_factory.mktemp("behind"), [ball_ct], public_url=url, keep=30.0)
     yield process.wait()
     process.stop()
 
