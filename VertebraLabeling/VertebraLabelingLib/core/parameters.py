@@ -1,4 +1,4 @@
-"""Every number of the pipeline that was chosen on scans: value, unit, and what it was chosen on.
+"""The numbers of the pipeline that were chosen on scans, or by a reason where they move nothing, with their units.
 
 A model's card holds the values that belong to its networks (:mod:`.weights` reads them from there); those below are
 the shipped model's. How far the score moves with each of them is in docs/parameters.md, written by
@@ -52,16 +52,15 @@ class PoseParameters:
         small: size of the spine, 1 for an adult's, below which the patient is looked at enlarged.
         enlarged_gain: times as much that must be named there.
         child: enlargement that is tried where too little is found to tell the size: that of a child of eight.
-        unsure, dubious: certainty, and the sum of certainty and named share, below which likely turns are tried; it is
+        unsure, dubious: certainty, and the sum of certainty and named share, below which other poses are tried; it is
             less only where the patient lies otherwise, or little of the spine is seen.
         standing: certainty from which on the patient lies about as he is looked at: turned by 45 degrees or more it is
             0.15 at most, as he should lie 0.30 to 0.42 (nine scans); upside down it is 0.13 to 0.33. He may be seen so
             well and still make no chain, as where a vertebra is missing.
-        hardly_named: named share below which all turns are tried, as they are below ``standing``: nothing is sure then.
-        half_seen: certainty that is hardly reached by who lies on his belly or side, but half way there.
+        half_seen: certainty that nobody reaches who lies on his belly or side: turns half way there are tried first.
         alike: certainty by less than which two poses do not differ.
         convincing: certainty that another pose must reach, about that of a usual scan of few vertebrae; a glance that
-            reaches it, and ``dubious``, ends the search.
+            reaches it, and ``dubious``, is the last but for smaller turns beside it.
         turned_gain: times as much that must be named in it: clearly more, not by chance.
     """
 
@@ -71,7 +70,6 @@ class PoseParameters:
     unsure: float = tuned(0.34, "certainty", REASON)
     dubious: float = tuned(1.1, "certainty + share", POSES)
     standing: float = tuned(0.27, "certainty", POSES)
-    hardly_named: float = tuned(0.4, "share", REASON)
     half_seen: float = tuned(0.16, "certainty", POSES)
     alike: float = tuned(0.03, "certainty", REASON)
     convincing: float = tuned(0.25, "certainty", POSES)
@@ -176,7 +174,7 @@ class ImplantParameters:
     """
 
     near_mm: float = tuned(20.0, "mm", REASON)
-    least_mm3: float = tuned(2500.0, "mm³", REASON)
+    least_mm3: float = tuned(2500.0, "mm³", FOLDS)
     at_level_mm3: float = tuned(200.0, "mm³", REASON)
 
 
@@ -228,7 +226,7 @@ class ChainParameters:
     clear_sign: float = tuned(2.0, "log odds of a sign", REASON)
     unsettled_rib: float = tuned(1.0, "log odds of a sign", FOLDS)
     lone_rib: float = tuned(5.0, "log odds of a sign", FOLDS)
-    rib_step: float = tuned(3.0, "log odds of a sign", REASON)
+    rib_step: float = tuned(3.0, "log odds of a sign", FOLDS)
 
 
 @dataclass(frozen=True)
@@ -243,7 +241,7 @@ class EndParameters:
     """
 
     inside_mm: float = tuned(8.0, "mm", REASON)
-    most_tissue: float = tuned(0.8, "share", REASON)
+    most_tissue: float = tuned(0.8, "share", FOLDS)
 
 
 @dataclass(frozen=True)

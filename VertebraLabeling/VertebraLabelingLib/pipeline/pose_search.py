@@ -25,13 +25,12 @@ from ..solver.chain import cheapest_chain
 
 GLANCES = 12  # poses glanced at before the likeliest is taken: with that, about three times as long as a usual scan
 LARGEST = 2.0  # enlargement: a newborn's vertebrae are half as high as an adult's
-LIKELY_DEG = (30, 330)  # turned for a puncture
 BELLY_DEG, SIDES_DEG = 180, (90, 270)  # he lies so, or the scan's header says that he does
 HALF_WAY_DEG, BETWEEN_DEG = (45, 315), (135, 225)  # between lying as usual and on a side; on a side and on the belly
 TURNS_DEG = tuple(degrees for degrees in range(0, 360, 15) if degrees % 90 not in (15, 75))
 """The networks know turns of up to 20 degrees: none is farther from these. 15 degrees beside a right angle a scan is
 looked at along its own axes (:data:`.resampling.MAX_OBLIQUITY_DEG`), so it looks no other there."""
-SURELY_NAMED = 1.0  # two vertebrae, seen and named for certain; less is also named by chance in a wrong pose
+SURELY_NAMED = 1.0  # a vertebra, seen and named for certain; less is also named by chance in a wrong pose
 
 
 @dataclass(frozen=True)
@@ -181,9 +180,8 @@ class _Search:
                 return start
             best = self._most_named(best, [best, replace(best, head_down=not best.head_down)])
         last, found = None, self.glances.found
-        while (
-            best != last and found[best].certainty < self.p.standing and len(found) < GLANCES
-        ):  # up to the highest point
+        # up to the highest point
+        while best != last and found[best].certainty < self.p.standing and len(found) < GLANCES:
             last, steps = best, [replace(best, degrees=degrees) for degrees in _beside(best.degrees)]
             aside = max(steps, key=lambda pose: self.glances.at(pose).certainty)
             if found[aside].certainty > found[best].certainty + self.p.alike:
@@ -201,15 +199,13 @@ class _Search:
         return max(sure, key=lambda pose: self.glances.at(pose).named)
 
     def _other_poses(self, start: PatientPose, first: Findings) -> list[PatientPose]:
-        """Upside down; a child, and turned a little, or where hardly anything is seen, turned anyhow."""
+        """Upside down; a child, and turned, first half way where more is seen."""
 
         def turned(*all_degrees: int) -> list[PatientPose]:
             return [replace(start, degrees=degrees) for degrees in all_degrees]
 
         upside_down = replace(start, head_down=True)
         child = replace(start, enlarged=round(min(start.enlarged * self.p.child, LARGEST), 2))
-        if first.certainty >= self.p.standing and first.named_share >= self.p.hardly_named:
-            return [upside_down, *turned(*LIKELY_DEG), child]
         near, far = [*turned(*HALF_WAY_DEG), child], turned(BELLY_DEG, *SIDES_DEG)
         likely = near + far if first.certainty >= self.p.half_seen else far + near
         return [upside_down, *likely, *turned(*BETWEEN_DEG)]

@@ -51,7 +51,10 @@ def _row(levels: list[str], landmark: str, count: Count) -> int | None:
 
 
 def _at_the_last_rib(levels: list[str], ribs: np.ndarray, count: Count, p: ChainParameters) -> list[LabelWarning]:
-    """What (M,) log-odds of ribs say against the last vertebra that is named as a thoracic one, or the next one."""
+    """What (M,) log-odds of ribs say against T12 or a lumbar vertebra; the lowest one only.
+
+    Where both rules of counting agree, the count needs no rib.
+    """
     said = []
     above, below = count.offset_by(FROM_ABOVE), count.offset_by(FROM_SACRUM)
     unsettled = ribs.any() and count.more == 0 and (above is None or above != below)

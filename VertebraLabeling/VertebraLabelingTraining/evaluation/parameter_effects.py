@@ -1,9 +1,9 @@
-"""How far the answers move when a chosen number moves by a third, on scans whose patients no network has seen.
+"""How far the answers move when a chosen number moves by a third.
 
     python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --model MODEL.pt --out FILE.md
     python -m VertebraLabelingTraining.evaluation.parameter_effects --data DATA --runs R0 R1 R2 --out FILE.md
 
-The numbers of the solver are moved on the golden evidence (:mod:`.golden_evidence`), in a minute and without torch.
+The numbers of the solver are moved on the golden evidence (:mod:`.golden_evidence`), in minutes, without networks.
 Those of the other stages are moved where networks run, on :data:`HELD_OUT`, whole, and two fields of view of each;
 those of the pose search on some of them turned, upside down and small. The networks are those of the folds, of which
 each labels the scans of its own, or a model's, which may have seen these patients; the table says which. Each run
@@ -52,20 +52,23 @@ HELD_OUT = (
     "ct/tcga_lihc_acq1",
 )  # one of each patient
 POSES = ("turned by 45 degrees", "on the belly", "feet first", "size 0.65")
-FOLDS, MODEL = "folds", "model"
+FOLDS, MODEL = "F", "M"
 HEAD = ("| stage | number | value | on | networks | a third less | a third more |", "|---|---|---|---|---|---|---|")
 TEXT = """# Chosen numbers
 
-For developers. Every number of the pipeline that was chosen on data (`core/parameters.py`, where each is explained).
-The card of a model holds them. The last two columns tell what changes when one number alone moves by a third (shares
-and probabilities to at most 0.99): whole vertebrae that are strictly identified, gained or lost; mean distance (mm);
-mean confidence ("sure"); cases whose warnings change. "=": nothing.
+For developers. The numbers of the pipeline that were chosen on data, or by a reason where they move nothing
+(`core/parameters.py`, where each is explained). The card of a model holds them. The last two columns tell what changes
+when one number alone moves by a third (shares and probabilities to at most 0.99): whole vertebrae that are strictly
+identified, net; mean distance (mm); mean confidence ("sure"); cases whose warnings change. "=": nothing, to
+a hundredth of a millimeter and a thousandth.
 
 `chain`: all cases of the golden evidence. `pose`: 4 scans, each turned by 45 degrees, on the belly, feet first and at
-0.65 of its size. Other stages: a scan of each patient, and two fields of view of it.
+0.65 of its size. Other stages: 12 scans of `ct`, and two fields of view of each; the rows of `detection`, `levels`,
+`centroids`, `missing`, `smoothing` and `implants` are of networks of another training by the same recipe.
 
-Networks: those of the folds, of which each labels patients that it has not seen, or the model that ships, which has
-seen them and is surer of them, so that less moves.
+Networks:
+F: those of the folds, of which each labels patients that it has not seen;
+M: the model that ships, which has seen them and is surer of them, so that less moves.
 
 Chosen on:
 {sources}.

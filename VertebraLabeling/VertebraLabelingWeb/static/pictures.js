@@ -8,8 +8,8 @@
   const without = new Map(); // view -> looks without a picture
 
   function isDrawn(image, size) {
-    return image && Math.abs(image.naturalWidth - size.w * size.p) <= ROUNDING
-      && Math.abs(image.naturalHeight - size.h * size.p) <= ROUNDING;
+    return image && Math.abs(image.naturalWidth - Math.floor(size.w) * size.p) <= ROUNDING
+      && Math.abs(image.naturalHeight - Math.floor(size.h) * size.p) <= ROUNDING;
   }
 
   setInterval(() => {

@@ -23,6 +23,7 @@ QUICK = {"labeler": BALLS, "grace": 1.0, "keep": 1.0, "poll": 2.5, "upload_limit
 OFTEN_S = 1.0  # "poll" where a network is cut; else a busy computer is not to be taken for one
 CUT = "Object"  # how Playwright shows what trame's client rejects its calls with
 WAIT_MS = 120_000  # the machine may be busy
+POLL_MS = 100  # by default a wait looks when the browser draws, which a busy one may put off
 NETWORK_MS = 300_000
 START_S = 180
 
@@ -158,7 +159,7 @@ class Visitor:
     def open(self) -> Visitor:
         """Open the page as soon as it is free."""
         until(lambda: self._try_to_open(), "for the page to be free")
-        self.page.wait_for_function("window.trame?.state?.get('views')?.length")
+        self.page.wait_for_function("window.trame?.state?.get('views')?.length", polling=POLL_MS)
         return self
 
     def _try_to_open(self) -> bool:
@@ -172,15 +173,15 @@ class Visitor:
 
     def open_scan_here(self) -> Visitor:
         """Wait until the scan is drawn in the page that is loading."""
-        self.page.wait_for_function("window.trame?.state?.get('views')?.length")
+        self.page.wait_for_function("window.trame?.state?.get('views')?.length", polling=POLL_MS)
         self.wait("state.get('scan_name') && !state.get('busy_text') && state.get('slices')?.Sagittal")
-        self.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100")
+        self.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100", polling=POLL_MS)
         return self
 
     def wait(self, condition: str, milliseconds: int = WAIT_MS) -> None:
         """Wait for something in trame's ``state``."""
         expression = f"(() => {{ const state = window.trame?.state; return state && ({condition}); }})()"
-        self.page.wait_for_function(expression, timeout=milliseconds)
+        self.page.wait_for_function(expression, timeout=milliseconds, polling=POLL_MS)
 
     def state(self, name: str):
         return self.page.evaluate("name => window.trame.state.get(name)", name)

@@ -92,7 +92,7 @@ class Watched:
 
 
 def test_rows_survive_a_run_that_measures_other_stages(tmp_path):
-    rows = {("levels", "weight"): ("model", "=", "+1 named"), ("chain", "missed"): ("folds", "-1 named", "=")}
+    rows = {("levels", "weight"): ("M", "=", "+1 named"), ("chain", "missed"): ("F", "-1 named", "=")}
     (tmp_path / "p.md").write_text(page(rows), encoding="utf-8")
     read = rows_of(tmp_path / "p.md")
     assert {key: read[key] for key in rows} == rows
