@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,15 @@ QUICK = {"labeler": BALLS, "grace": 1.0, "keep": 1.0, "poll": 2.5, "upload_limit
 OFTEN_S = 1.0  # "poll" where a network is cut; else a busy computer is not to be taken for one
 CUT = "Object"  # how Playwright shows what trame's client rejects its calls with
 WAIT_MS = 120_000  # the machine may be busy
+PATIENCE_MS = 60_000
+DRAWN = "document.querySelector('.Sagittal img')?.naturalWidth > 100"
+FACTS = """({
+  images: [...document.querySelectorAll('.view img')].map((image) => [image.naturalWidth, image.complete]),
+  areas: document.querySelectorAll('.remote-controlled-area').length,
+  dialog: document.getElementById('connection')?.innerText,
+  shown: document.visibilityState,
+  scripts: performance.getEntriesByType('resource').map((each) => [each.name.split('/').pop(), each.responseStatus]),
+})"""
 POLL_MS = 100  # by default a wait looks when the browser draws, which a busy one may put off
 NETWORK_MS = 300_000
 START_S = 180
@@ -173,9 +183,17 @@ class Visitor:
 
     def open_scan_here(self) -> Visitor:
         """Wait until the scan is drawn in the page that is loading."""
+        from playwright.sync_api import TimeoutError as TooLate  # where it is missing these tests skip
+
         self.page.wait_for_function("window.trame?.state?.get('views')?.length", polling=POLL_MS)
         self.wait("state.get('scan_name') && !state.get('busy_text') && state.get('slices')?.Sagittal")
-        self.page.wait_for_function("document.querySelector('.Sagittal img')?.naturalWidth > 100", polling=POLL_MS)
+        try:
+            self.page.wait_for_function(DRAWN, polling=POLL_MS, timeout=PATIENCE_MS)
+        except TooLate:  # rare, and not understood: it is told, and the page reloaded, as a user would
+            warnings.warn(f"no picture came: {self.page.evaluate(FACTS)}", stacklevel=2)
+            self.cut = True
+            self.page.reload()
+            self.page.wait_for_function(DRAWN, polling=POLL_MS)
         return self
 
     def wait(self, condition: str, milliseconds: int = WAIT_MS) -> None:
