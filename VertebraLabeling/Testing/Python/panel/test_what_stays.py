@@ -59,12 +59,11 @@ class TestWhatStays(PanelCase):
     def test_more_right_clicks_in_the_table_need_no_more_menus(self):
         self.showBalls()
         table = self.ui.levelTable
-        others = table.findChildren(qt.QMenu)
         for row in range(3):
             place = table.visualItemRect(table.item(row, 0)).center()
             self.widget.panel.results.table._onMenuRequested(place)
             slicer.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
-            (menu,) = [each for each in table.findChildren(qt.QMenu) if each not in others]
+            (menu,) = table.findChildren(qt.QMenu)
             menu.close()
 
     def test_a_run_that_is_kept_does_not_keep_the_voxels(self):
